@@ -1,0 +1,148 @@
+/* batch.h - what the recorder's roll-up hands to its store at each commit.
+ *
+ *   rings -> drain -> order -> live set -> roll-up --[struct gm_batch]--> store -> SQLite
+ *
+ * A batch is one transaction: rows that are new since the last batch, figures that changed, and the state
+ * of the run. The roll-up fills it on the main thread, the store writes it on its own; a batch has one
+ * owner at a time. Ids are given by the roll-up, start at 1 and are never reused. Texts are copies owned by
+ * the batch, valid UTF-8 not required (the store cleans control characters and invalid bytes).
+ * Fields called d_* are differences since the last batch; the rest are the current values.
+ */
+#ifndef GM_COLLECTOR_BATCH_H
+#define GM_COLLECTOR_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GM_GENERATIONS 4
+#define GM_LIFE_BUCKETS 64 /* bucket b: 2^(b-1) .. 2^b - 1; bucket 0: 0 */
+
+struct gm_row_module {
+    uint32_t module_id;
+    char *path;
+    char build_id[129]; /* hex */
+};
+struct gm_row_mapping { /* written again with the same id when last_ns becomes known */
+    uint32_t mapping_id, process_id, module_id;
+    uint64_t start, end, bias;
+    int64_t first_ns, last_ns; /* last_ns < 0: still there */
+};
+struct gm_row_frame {
+    uint32_t frame_id, module_id; /* module_id 0: none */
+    uint64_t address;
+    uint32_t flags;
+};
+struct gm_row_stack {
+    uint32_t stack_id, parent_id, frame_id, depth; /* parent_id 0: none */
+};
+struct gm_row_site {
+    uint32_t site_id, process_id, stack_id; /* stack_id 0: none */
+    uint8_t function;                       /* enum gm_alloc_function */
+};
+/* One per site that changed. A site's gm_row_site is in the same or an earlier batch. */
+struct gm_row_site_delta {
+    uint32_t site_id;
+    uint8_t function;
+    uint64_t d_allocs, d_alloc_bytes, d_reallocs, d_frees, d_free_bytes;
+    uint64_t d_died[GM_GENERATIONS], d_promoted[GM_GENERATIONS - 1]; /* promoted[0]: left generation 0 */
+    uint64_t live_blocks, live_bytes;
+    uint64_t birth_sum_us;
+    int64_t first_ns, last_ns, last_free_ns; /* of this batch's events; < 0: none in this batch */
+    uint64_t min_bytes, max_bytes;           /* of this batch's allocations; valid if d_allocs > 0 */
+    uint64_t peak_seen, peak_bytes, peak_blocks, run_peak_seen, run_peak_bytes, run_peak_blocks;
+    uint32_t life_first, life_count; /* slice of gm_batch.life: (unit, bucket, blocks), any order */
+};
+struct gm_life {
+    uint8_t unit; /* 0 bytes, 1 ns */
+    uint8_t bucket;
+    uint32_t blocks;
+};
+struct gm_row_process {
+    uint32_t process_id, parent_process_id; /* 0: none */
+    int32_t pid;
+    const char *origin; /* static string: 'root', 'fork', 'exec', 'spawn' */
+    char *exe, *command; /* command: JSON array */
+    int64_t start_ns, end_ns; /* end_ns < 0: runs */
+    const char *end_kind;     /* static string or NULL */
+    int32_t end_value;
+    uint32_t threads;
+    uint64_t allocs, alloc_bytes, frees, free_bytes, reallocs, unmatched_frees, implicit_frees;
+    uint64_t live_blocks, live_bytes, age_bytes, peak_epoch, peak_bytes, peak_blocks;
+    int64_t peak_ns;
+    uint64_t rss_bytes, lost_events, corrupt_records;
+    double ring_fill;
+    /* differences since the last batch, for process_interval and generation_interval */
+    uint64_t d_allocs, d_alloc_bytes, d_frees, d_free_bytes, d_lost_events;
+    uint64_t interval_peak_bytes; /* most live bytes since the last batch */
+    uint64_t d_born[GM_GENERATIONS], d_died[GM_GENERATIONS], d_died_bytes[GM_GENERATIONS],
+        d_promoted[GM_GENERATIONS];
+};
+struct gm_row_thread {
+    uint32_t thread_id, process_id;
+    int32_t tid;
+    char name[17];
+    int64_t start_ns, end_ns; /* end_ns < 0: runs */
+    uint64_t allocs, alloc_bytes, frees;
+};
+struct gm_row_sample {
+    uint32_t process_id;
+    int64_t ns;
+    uint64_t live_bytes, live_blocks;
+};
+struct gm_row_loss {
+    uint32_t process_id;
+    const char *reason; /* static string */
+    uint64_t events;
+};
+struct gm_row_mark {
+    uint32_t process_id; /* 0: from outside */
+    int64_t ns;
+    char *text;
+};
+struct gm_run_state {
+    int64_t duration_ns;
+    uint64_t events, lost_events, corrupt_records, late_events, hash_collisions, cut_stacks;
+    uint64_t peak_epoch, peak_bytes, peak_blocks;
+    int64_t peak_ns;
+    uint32_t root_process_id;
+    bool has_exit;   /* exit_status valid */
+    int exit_status; /* 0..255 or 128 + signal */
+    int exit_signal; /* 0: none */
+};
+
+/* A growable array of rows; rows stay valid until the batch is cleared. */
+#define GM_ROWS(type) \
+    struct { \
+        type *v; \
+        size_t n, room; \
+    }
+
+struct gm_batch {
+    int64_t start_ns, end_ns; /* the slice of time this batch covers; slices follow each other without gaps */
+    struct gm_run_state run;
+    GM_ROWS(struct gm_row_module) modules;
+    GM_ROWS(struct gm_row_mapping) mappings;
+    GM_ROWS(struct gm_row_frame) frames;
+    GM_ROWS(struct gm_row_stack) stacks;
+    GM_ROWS(struct gm_row_site) sites;
+    GM_ROWS(struct gm_row_site_delta) site_deltas;
+    GM_ROWS(struct gm_life) life;
+    GM_ROWS(struct gm_row_process) processes; /* those that changed */
+    GM_ROWS(struct gm_row_thread) threads;    /* those that changed */
+    GM_ROWS(struct gm_row_sample) samples;
+    GM_ROWS(struct gm_row_loss) losses;
+    GM_ROWS(struct gm_row_mark) marks;
+};
+
+/* Makes room for one more row and returns it zeroed, or NULL without memory: gm_rows_add(&b->frames). */
+#define gm_rows_add(rows) \
+    ((__typeof__((rows)->v))gm_rows_grow((void **)&(rows)->v, &(rows)->n, &(rows)->room, sizeof *(rows)->v))
+void *gm_rows_grow(void **v, size_t *n, size_t *room, size_t row_bytes);
+
+/* Frees texts, sets all counts to 0 and keeps the memory for the next round. */
+void gm_batch_clear(struct gm_batch *batch);
+/* Takes a cleared or filled batch; frees all it owns. */
+void gm_batch_done(struct gm_batch *batch);
+
+#endif

@@ -1,0 +1,44 @@
+/* store.h - the one place that writes a recording.
+ *
+ * The store owns the SQLite connection and a thread. The recorder's main thread fills a batch and hands it
+ * over; while a batch is being written the next one fills. Every batch is one transaction.
+ */
+#ifndef GM_COLLECTOR_STORE_H
+#define GM_COLLECTOR_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/batch.h"
+
+struct gm_store;
+
+/* The constant columns of table run. Strings are borrowed for the call. */
+struct gm_store_run {
+    const char *program, *command_json, *cwd, *options_json;
+    int64_t start_utc_ns;
+    uint64_t g_age_bytes[GM_GENERATIONS - 1];
+};
+
+/* Creates the file (which must not exist), writes row run, starts the thread. On failure returns a negative
+ * errno and one line in message, and leaves no file behind. */
+int gm_store_open(const char *path, const struct gm_store_run *run, struct gm_store **ret_store, char *message,
+    size_t message_bytes);
+
+/* True when the store would take a batch at once. Main thread only, as all functions here. */
+bool gm_store_ready(const struct gm_store *store);
+
+/* Hands a filled batch over and gives back an empty one to fill next. Blocks while the previous batch is
+ * being written. Returns 0, or a negative errno once writing has failed for good (disk full: -ENOSPC): the
+ * file then stays valid up to the last commit, and message() says what happened. */
+int gm_store_submit(struct gm_store *store, struct gm_batch *full, struct gm_batch **ret_empty);
+const char *gm_store_message(const struct gm_store *store);
+
+/* Waits for everything handed over, resolves what symbols are left, sets state 'complete' with the reason,
+ * builds indexes, leaves one file without -wal. Frees the store, also on failure. NULL is allowed.
+ * Returns 0 or the first negative errno. */
+int gm_store_close(struct gm_store *store, const char *stop_reason, uint64_t recorder_cpu_ns,
+    uint64_t recorder_rss_bytes);
+
+#endif

@@ -1,0 +1,60 @@
+/* event_kinds.h - the one list of event kinds.
+ *
+ * Every record in a ring starts with a word that holds its kind (see wire.h). Codes are stable: a code
+ * is never reused or renumbered, and a kind that is no longer written keeps its line here.
+ *
+ * X(code, NAME, words, text)
+ *   code   1..255, stable for ever
+ *   NAME   gives GM_EV_NAME
+ *   words  the least length of a record in 8-byte words, first word included
+ *   text   one line for people
+ */
+#ifndef GM_SCHEMAS_EVENT_KINDS_H
+#define GM_SCHEMAS_EVENT_KINDS_H
+
+#define GM_EVENT_KINDS(X) \
+    X(1, ALLOC, 4, "a block was allocated") \
+    X(2, FREE, 2, "a block is about to be freed") \
+    X(3, REALLOC, 6, "a block was reallocated, in place or moved") \
+    X(4, STACK, 4, "dictionary: names one stack node by prefix hash") \
+    X(5, MODULE, 6, "dictionary: a mapped object") \
+    X(6, MODULE_EPOCH, 2, "an object was unloaded: addresses may mean something else from here on") \
+    X(7, THREAD_START, 4, "a thread took this ring") \
+    X(8, THREAD_END, 2, "the thread gave this ring back") \
+    X(9, PROCESS_END, 3, "the process is about to end or to become another image") \
+    X(10, MARK, 2, "a named moment set by the program") \
+    X(11, PROMOTION, 4, "a collected block moved to an older generation") \
+    X(12, GC_CYCLE, 12, "one collection: kind, trigger, phases, figures") \
+    X(13, CACHE, 6, "cache traffic: hits, misses, stores, evictions since the last record")
+
+enum gm_event_kind {
+#define GM_X(code, NAME, words, text) GM_EV_##NAME = code,
+    GM_EVENT_KINDS(GM_X)
+#undef GM_X
+};
+
+/* The functions of the malloc family, as carried in ALLOC, FREE and REALLOC records. Codes are stable. */
+#define GM_ALLOC_FUNCTIONS(X) \
+    X(0, unknown) \
+    X(1, malloc) \
+    X(2, calloc) \
+    X(3, realloc) \
+    X(4, reallocarray) \
+    X(5, memalign) \
+    X(6, aligned_alloc) \
+    X(7, posix_memalign) \
+    X(8, valloc) \
+    X(9, pvalloc) \
+    X(10, free) \
+    X(11, free_sized) \
+    X(12, free_aligned_sized) \
+    X(13, geomem)
+
+enum gm_alloc_function {
+#define GM_X(code, name) GM_FN_##name = code,
+    GM_ALLOC_FUNCTIONS(GM_X)
+#undef GM_X
+        GM_FN_COUNT
+};
+
+#endif

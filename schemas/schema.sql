@@ -1,0 +1,372 @@
+-- schema.sql - a geomem recording. Applied to a new file by schemas/db.c; the one definition of the tables.
+--
+-- Conventions: *_ns are nanoseconds since the recording began (run.start_utc_ns gives the date); *_bytes are
+-- bytes as requested by the program; ids are small integers given in order of appearance, never 0.
+-- The views v_* are the documented face: they stay when base tables change. Everything below the rows of
+-- `run` and `process` may be read while the program runs: the recorder commits whole states, at least twice
+-- a second.
+
+PRAGMA application_id = 0x474D454D;
+PRAGMA user_version = 1;
+
+-- The recording as a whole. One row.
+CREATE TABLE run (
+    run_id INTEGER PRIMARY KEY CHECK (run_id = 1),
+    geomem_version TEXT NOT NULL,
+    program TEXT NOT NULL,                  -- file name of the program, without its folder
+    command TEXT NOT NULL,                  -- arguments, JSON array of strings
+    cwd TEXT NOT NULL,
+    host TEXT NOT NULL,
+    kernel TEXT NOT NULL,
+    cpus INTEGER NOT NULL,
+    page_bytes INTEGER NOT NULL,
+    boot_id TEXT NOT NULL,                  -- with the next two: tells a running recorder from a dead one
+    recorder_pid INTEGER NOT NULL,
+    recorder_start_ticks INTEGER NOT NULL,  -- field 22 of /proc/PID/stat
+    start_utc_ns INTEGER NOT NULL,          -- nanoseconds since 1970-01-01 UTC
+    options TEXT NOT NULL,                  -- how it was recorded, JSON object: clock, unwinder, on_full, ...
+    g1_age_bytes INTEGER NOT NULL,          -- a block is in generation 0 below this age, ...
+    g2_age_bytes INTEGER NOT NULL,          -- ... in generation 1 below this, ...
+    g3_age_bytes INTEGER NOT NULL,          -- ... in 2 below this, and in 3 from there on
+    state TEXT NOT NULL CHECK (state IN ('recording', 'complete')), -- 'complete' only after an orderly close
+    duration_ns INTEGER NOT NULL,           -- up to the last commit
+    root_process_id INTEGER,
+    exit_status INTEGER,                    -- of the program: 0..255, or 128 + signal; NULL while it runs
+    exit_signal INTEGER,                    -- signal that ended the program, else NULL
+    stop_reason TEXT,                       -- why recording ended: 'ended', 'stopped by request', 'disk full', ...
+    events INTEGER NOT NULL DEFAULT 0,      -- alloc, free and realloc records taken in
+    lost_events INTEGER NOT NULL DEFAULT 0,
+    corrupt_records INTEGER NOT NULL DEFAULT 0,
+    late_events INTEGER NOT NULL DEFAULT 0, -- arrived after their place in the order had passed
+    hash_collisions INTEGER NOT NULL DEFAULT 0, -- two stacks with one hash; both are kept, the count must be 0
+    cut_stacks INTEGER NOT NULL DEFAULT 0,  -- captures deeper than the limit in `options`
+    peak_epoch INTEGER NOT NULL DEFAULT 0,  -- see site.run_peak_*
+    peak_bytes INTEGER NOT NULL DEFAULT 0,  -- most bytes live at one moment, all processes together
+    peak_blocks INTEGER NOT NULL DEFAULT 0, -- blocks live at that moment
+    peak_ns INTEGER NOT NULL DEFAULT 0,
+    recorder_cpu_ns INTEGER NOT NULL DEFAULT 0,
+    recorder_rss_bytes INTEGER NOT NULL DEFAULT 0 -- most the recorder itself held
+);
+
+-- One process image: the program, a forked child, or a program executed in its place.
+CREATE TABLE process (
+    process_id INTEGER PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    parent_process_id INTEGER,              -- NULL for the first
+    origin TEXT NOT NULL CHECK (origin IN ('root', 'fork', 'exec', 'spawn')),
+        -- exec: the image before it had the same pid; spawn: a new program in a new process
+    exe TEXT NOT NULL,                      -- path of the program file
+    command TEXT NOT NULL,                  -- JSON array of strings
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER,                         -- NULL while it runs
+    end_kind TEXT CHECK (end_kind IN ('exit', 'signal', 'exec', 'unknown')), -- NULL while it runs
+    end_value INTEGER,                      -- exit status or signal
+    threads INTEGER NOT NULL DEFAULT 0,     -- threads seen in all
+    allocs INTEGER NOT NULL DEFAULT 0,      -- a realloc counts as one allocation and one free
+    alloc_bytes INTEGER NOT NULL DEFAULT 0,
+    frees INTEGER NOT NULL DEFAULT 0,       -- of blocks whose allocation was recorded in this process
+    free_bytes INTEGER NOT NULL DEFAULT 0,
+    reallocs INTEGER NOT NULL DEFAULT 0,
+    unmatched_frees INTEGER NOT NULL DEFAULT 0, -- of addresses not known: inherited over fork, older than the recording
+    implicit_frees INTEGER NOT NULL DEFAULT 0,  -- an address came out again though no free of it was seen (counted in frees)
+    live_blocks INTEGER NOT NULL DEFAULT 0,
+    live_bytes INTEGER NOT NULL DEFAULT 0,
+    age_bytes INTEGER NOT NULL DEFAULT 0,   -- the logical clock: bytes allocated, each block rounded up to 16
+    peak_epoch INTEGER NOT NULL DEFAULT 0,  -- see site.peak_*
+    peak_bytes INTEGER NOT NULL DEFAULT 0,
+    peak_blocks INTEGER NOT NULL DEFAULT 0,
+    peak_ns INTEGER NOT NULL DEFAULT 0,
+    rss_bytes INTEGER NOT NULL DEFAULT 0,   -- resident set when last looked at
+    lost_events INTEGER NOT NULL DEFAULT 0,
+    corrupt_records INTEGER NOT NULL DEFAULT 0,
+    ring_fill REAL NOT NULL DEFAULT 0       -- fullest ring since the last commit, 0..1
+);
+
+CREATE TABLE thread (
+    thread_id INTEGER PRIMARY KEY,
+    process_id INTEGER NOT NULL REFERENCES process,
+    tid INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER,
+    allocs INTEGER NOT NULL DEFAULT 0,
+    alloc_bytes INTEGER NOT NULL DEFAULT 0,
+    frees INTEGER NOT NULL DEFAULT 0
+);
+
+-- A file that was mapped as code: program, library, vdso.
+CREATE TABLE module (
+    module_id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL,
+    build_id TEXT NOT NULL,                 -- lower-case hex, '' where the file has none
+    symbols TEXT                            -- where names came from: 'debug', 'symtab', 'none'; NULL before
+);
+
+-- Where a process had a module, and when.
+CREATE TABLE mapping (
+    mapping_id INTEGER PRIMARY KEY,
+    process_id INTEGER NOT NULL REFERENCES process,
+    module_id INTEGER NOT NULL REFERENCES module,
+    start_address INTEGER NOT NULL,
+    end_address INTEGER NOT NULL,
+    bias INTEGER NOT NULL,                  -- address in the process - bias = address in the file
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER                         -- NULL: still there, or there at the end
+);
+
+CREATE TABLE string (
+    string_id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+);
+
+-- One code address: the return address of a call. The same address of the same file is one frame in all processes.
+CREATE TABLE frame (
+    frame_id INTEGER PRIMARY KEY,
+    module_id INTEGER REFERENCES module,    -- NULL: no mapped file (generated code)
+    address INTEGER NOT NULL,               -- in the file (see mapping.bias); absolute where module_id is NULL
+    flags INTEGER NOT NULL DEFAULT 0,       -- 1 guessed, 2 stands for frames cut out of the middle, 4 interrupted
+                                            -- instruction, 8 stands for a root end that could not be reached
+    symbolized INTEGER NOT NULL DEFAULT 0   -- 1: frame_line is final, also when it has no row for this frame
+);
+
+-- What a frame is called: depth 0 is the innermost inlined function, the highest depth the function that
+-- has code of its own. A frame without rows has no name.
+CREATE TABLE frame_line (
+    frame_id INTEGER NOT NULL REFERENCES frame,
+    depth INTEGER NOT NULL,
+    function_id INTEGER REFERENCES string,  -- demangled
+    file_id INTEGER REFERENCES string,
+    line INTEGER,                           -- NULL or > 0
+    PRIMARY KEY (frame_id, depth)
+) WITHOUT ROWID;
+
+-- Stacks as a tree: a stack is a node, its parent is the caller.
+CREATE TABLE stack (
+    stack_id INTEGER PRIMARY KEY,
+    parent_id INTEGER,                      -- NULL: outermost frame
+    frame_id INTEGER NOT NULL REFERENCES frame,
+    depth INTEGER NOT NULL                  -- 1 for the outermost frame
+);
+
+-- A place that allocates: one distinct call stack in one process.
+CREATE TABLE site (
+    site_id INTEGER PRIMARY KEY,
+    process_id INTEGER NOT NULL REFERENCES process,
+    stack_id INTEGER REFERENCES stack,      -- NULL: no stack was captured
+    function TEXT NOT NULL,                 -- of the malloc family that was called last: malloc, calloc, ...
+    allocs INTEGER NOT NULL DEFAULT 0,
+    alloc_bytes INTEGER NOT NULL DEFAULT 0,
+    reallocs INTEGER NOT NULL DEFAULT 0,    -- those of `allocs` that were reallocations
+    live_blocks INTEGER NOT NULL DEFAULT 0, -- frees = allocs - live_blocks
+    live_bytes INTEGER NOT NULL DEFAULT 0,
+    died_g0 INTEGER NOT NULL DEFAULT 0,     -- blocks freed while in generation 0, ...
+    died_g1 INTEGER NOT NULL DEFAULT 0,
+    died_g2 INTEGER NOT NULL DEFAULT 0,
+    died_g3 INTEGER NOT NULL DEFAULT 0,
+    promoted_g1 INTEGER NOT NULL DEFAULT 0, -- blocks that outlived generation 0, ...
+    promoted_g2 INTEGER NOT NULL DEFAULT 0,
+    promoted_g3 INTEGER NOT NULL DEFAULT 0,
+    birth_sum_us INTEGER NOT NULL DEFAULT 0, -- sum of the birth times, in microseconds, of the live blocks
+    first_ns INTEGER NOT NULL DEFAULT 0,    -- first and last allocation, last free (NULL: never)
+    last_ns INTEGER NOT NULL DEFAULT 0,
+    last_free_ns INTEGER,
+    min_bytes INTEGER NOT NULL DEFAULT 0,   -- smallest and largest block ever requested
+    max_bytes INTEGER NOT NULL DEFAULT 0,
+    -- What was live here at the process's peak: peak_bytes and peak_blocks where peak_seen equals
+    -- process.peak_epoch; else nothing changed here since the peak, and it is live_bytes and live_blocks.
+    peak_seen INTEGER NOT NULL DEFAULT 0,
+    peak_bytes INTEGER NOT NULL DEFAULT 0,
+    peak_blocks INTEGER NOT NULL DEFAULT 0,
+    -- The same for the peak of all processes together, with run.peak_epoch.
+    run_peak_seen INTEGER NOT NULL DEFAULT 0,
+    run_peak_bytes INTEGER NOT NULL DEFAULT 0,
+    run_peak_blocks INTEGER NOT NULL DEFAULT 0,
+    -- Lifetimes of the freed blocks: JSON array of [bucket, blocks]; bucket b holds lifetimes from 2^(b-1)
+    -- to 2^b - 1, bucket 0 the lifetime 0. NULL: none freed yet.
+    life_bytes TEXT,                        -- lifetime in bytes allocated by the process
+    life_ns TEXT                            -- lifetime in nanoseconds
+);
+
+-- Slices of time. They grow with the age of the recording: 0.5 s at first, 1 s after 10 minutes, 10 s after 2 hours.
+CREATE TABLE interval (
+    interval_id INTEGER PRIMARY KEY,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL
+);
+
+CREATE TABLE process_interval (
+    interval_id INTEGER NOT NULL REFERENCES interval,
+    process_id INTEGER NOT NULL REFERENCES process,
+    allocs INTEGER NOT NULL,                -- within the interval
+    alloc_bytes INTEGER NOT NULL,
+    frees INTEGER NOT NULL,
+    free_bytes INTEGER NOT NULL,
+    live_blocks INTEGER NOT NULL,           -- at its end
+    live_bytes INTEGER NOT NULL,
+    peak_bytes INTEGER NOT NULL,            -- most within it
+    rss_bytes INTEGER NOT NULL,             -- at its end
+    lost_events INTEGER NOT NULL,           -- within it
+    PRIMARY KEY (interval_id, process_id)
+) WITHOUT ROWID;
+
+-- Finer than the interval: live bytes of a process about every 10 ms in which something changed, thinned out
+-- as the recording grows. For drawing.
+CREATE TABLE sample (
+    process_id INTEGER NOT NULL REFERENCES process,
+    ns INTEGER NOT NULL,
+    live_bytes INTEGER NOT NULL,
+    live_blocks INTEGER NOT NULL,
+    PRIMARY KEY (process_id, ns)
+) WITHOUT ROWID;
+
+CREATE TABLE site_interval (
+    interval_id INTEGER NOT NULL REFERENCES interval,
+    site_id INTEGER NOT NULL REFERENCES site,
+    allocs INTEGER NOT NULL,
+    alloc_bytes INTEGER NOT NULL,
+    frees INTEGER NOT NULL,
+    free_bytes INTEGER NOT NULL,
+    PRIMARY KEY (interval_id, site_id)
+) WITHOUT ROWID;
+
+-- Generations of a process over time. Born: blocks that entered this generation; died: freed in it;
+-- promoted: left it for the next.
+CREATE TABLE generation_interval (
+    interval_id INTEGER NOT NULL REFERENCES interval,
+    process_id INTEGER NOT NULL REFERENCES process,
+    generation INTEGER NOT NULL,            -- 0..3
+    born INTEGER NOT NULL,
+    died INTEGER NOT NULL,
+    died_bytes INTEGER NOT NULL,
+    promoted INTEGER NOT NULL,
+    PRIMARY KEY (interval_id, process_id, generation)
+) WITHOUT ROWID;
+
+-- Events that were not recorded, and why.
+CREATE TABLE loss (
+    loss_id INTEGER PRIMARY KEY,
+    interval_id INTEGER NOT NULL REFERENCES interval,
+    process_id INTEGER NOT NULL REFERENCES process,
+    reason TEXT NOT NULL,                   -- 'ring full', 'no ring', 'corrupt'
+    events INTEGER NOT NULL
+);
+
+-- Moments with a name, set by the program, by geomem-top or over the control socket.
+CREATE TABLE mark (
+    mark_id INTEGER PRIMARY KEY,
+    process_id INTEGER REFERENCES process,  -- NULL: set from outside
+    ns INTEGER NOT NULL,
+    text TEXT NOT NULL
+);
+
+-- ---- views ------------------------------------------------------------------------------------------------
+
+-- The recording in one row, with the totals of all processes.
+CREATE VIEW v_run AS
+SELECT r.program, r.command, r.geomem_version, r.state, r.start_utc_ns, r.duration_ns,
+       r.exit_status, r.exit_signal, r.stop_reason, r.host, r.kernel, r.cwd, r.options,
+       (SELECT count(*) FROM process) AS processes,
+       (SELECT count(*) FROM thread) AS threads,
+       (SELECT count(*) FROM site) AS sites,
+       p.allocations, p.frees, p.reallocs, p.allocated_bytes, p.freed_bytes,
+       p.live_blocks, p.live_bytes, p.unmatched_frees, p.implicit_frees,
+       r.peak_bytes AS peak_live_bytes, r.peak_blocks AS peak_live_blocks, r.peak_ns,
+       r.events, r.lost_events, r.corrupt_records, r.late_events, r.hash_collisions, r.cut_stacks,
+       r.recorder_cpu_ns, r.recorder_rss_bytes
+FROM run r, (SELECT coalesce(sum(allocs), 0) AS allocations, coalesce(sum(frees), 0) AS frees,
+                    coalesce(sum(reallocs), 0) AS reallocs,
+                    coalesce(sum(alloc_bytes), 0) AS allocated_bytes,
+                    coalesce(sum(free_bytes), 0) AS freed_bytes,
+                    coalesce(sum(live_blocks), 0) AS live_blocks,
+                    coalesce(sum(live_bytes), 0) AS live_bytes,
+                    coalesce(sum(unmatched_frees), 0) AS unmatched_frees,
+                    coalesce(sum(implicit_frees), 0) AS implicit_frees FROM process) p;
+
+CREATE VIEW v_process AS
+SELECT process_id, pid, parent_process_id, origin, exe, command, start_ns, end_ns, end_kind, end_value, threads,
+       allocs AS allocations, alloc_bytes AS allocated_bytes, frees, free_bytes AS freed_bytes, reallocs,
+       unmatched_frees, implicit_frees, live_blocks, live_bytes,
+       peak_bytes AS peak_live_bytes, peak_blocks AS peak_live_blocks, peak_ns, rss_bytes, lost_events, corrupt_records
+FROM process;
+
+-- Frames with names, one row per function, inlined ones included; function falls back to module+offset.
+CREATE VIEW v_frames AS
+SELECT f.frame_id, coalesce(l.depth, 0) AS depth,
+       coalesce(fs.text,
+           CASE WHEN f.flags & 2 THEN '[frames left out]'
+                WHEN f.flags & 8 THEN '[root not reached]'
+                WHEN m.path IS NULL THEN printf('0x%x', f.address)
+                ELSE printf('%s+0x%x', replace(m.path, rtrim(m.path, replace(m.path, '/', '')), ''), f.address) END) AS function,
+       ls.text AS file, l.line,
+       m.path AS module, f.address, f.flags,
+       l.frame_id IS NOT NULL
+           AND l.depth < (SELECT max(x.depth) FROM frame_line x WHERE x.frame_id = f.frame_id) AS inlined
+FROM frame f LEFT JOIN module m USING (module_id)
+     LEFT JOIN frame_line l USING (frame_id)
+     LEFT JOIN string fs ON fs.string_id = l.function_id
+     LEFT JOIN string ls ON ls.string_id = l.file_id;
+
+-- One line of text per stack that is a site's: innermost function first.
+CREATE VIEW v_stacks AS
+WITH RECURSIVE walk(stack_id, node_id, parent_id, frame_id, level) AS (
+    SELECT stack_id, stack_id, parent_id, frame_id, 0 FROM stack WHERE stack_id IN (SELECT stack_id FROM site)
+    UNION ALL
+    SELECT w.stack_id, s.stack_id, s.parent_id, s.frame_id, w.level + 1 FROM walk w JOIN stack s ON s.stack_id = w.parent_id)
+SELECT stack_id, count(DISTINCT level) AS depth, group_concat(function, ' < ') AS stack
+FROM (SELECT w.stack_id, w.level, v.function FROM walk w JOIN v_frames v USING (frame_id)
+      ORDER BY w.stack_id, w.level, v.depth)
+GROUP BY stack_id;
+
+-- Call sites with everything known of them. leaf_* is the function that called the allocator.
+CREATE VIEW v_sites AS
+SELECT s.site_id, s.process_id, s.stack_id, s.function AS allocator,
+       v.function AS leaf_function, v.file AS leaf_file, v.line AS leaf_line, v.module AS leaf_module,
+       s.allocs AS allocations, s.alloc_bytes AS allocated_bytes, s.reallocs,
+       s.allocs - s.live_blocks AS frees, s.live_blocks, s.live_bytes,
+       CASE WHEN s.peak_seen = p.peak_epoch THEN s.peak_bytes ELSE s.live_bytes END AS peak_bytes,
+       CASE WHEN s.peak_seen = p.peak_epoch THEN s.peak_blocks ELSE s.live_blocks END AS peak_blocks,
+       CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_bytes ELSE s.live_bytes END AS run_peak_bytes,
+       CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_blocks ELSE s.live_blocks END AS run_peak_blocks,
+       s.allocs AS born, s.died_g0, s.died_g1, s.died_g2, s.died_g3,
+       s.promoted_g1 AS promoted, s.promoted_g2, s.promoted_g3,
+       CASE WHEN s.allocs > 0 THEN 1.0 * s.promoted_g1 / s.allocs END AS promotion_rate,
+       CASE WHEN s.live_blocks > 0
+            THEN max(0, r.duration_ns - s.birth_sum_us * 1000 / s.live_blocks) END AS mean_live_age_ns,
+       s.first_ns, s.last_ns, s.last_free_ns, s.min_bytes, s.max_bytes
+FROM site s JOIN process p USING (process_id) JOIN run r
+     LEFT JOIN stack k USING (stack_id)
+     LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth = 0;
+
+-- What is still live at the end (or now), by site, largest first.
+CREATE VIEW v_leaks AS
+SELECT site_id, process_id, live_bytes, live_blocks, allocations, frees, leaf_function, leaf_file, leaf_line,
+       leaf_module, mean_live_age_ns, promotion_rate, stack_id
+FROM v_sites WHERE live_blocks > 0 ORDER BY live_bytes DESC, site_id;
+
+CREATE VIEW v_timeline AS
+SELECT i.interval_id, i.start_ns, i.end_ns,
+       strftime('%Y-%m-%dT%H:%M:%f', (r.start_utc_ns + i.end_ns) / 1e9, 'unixepoch') AS utc,
+       p.process_id, p.allocs AS allocations, p.alloc_bytes AS allocated_bytes, p.frees, p.free_bytes AS freed_bytes,
+       p.live_blocks, p.live_bytes, p.peak_bytes, p.rss_bytes, p.lost_events
+FROM interval i JOIN process_interval p USING (interval_id) JOIN run r
+ORDER BY i.interval_id, p.process_id;
+
+-- Generations by process over the whole recording. rate: promoted / born.
+CREATE VIEW v_generations AS
+SELECT process_id, generation,
+       CASE generation WHEN 0 THEN 0 WHEN 1 THEN g1_age_bytes WHEN 2 THEN g2_age_bytes ELSE g3_age_bytes END AS from_age_bytes,
+       sum(born) AS born, sum(died) AS died, sum(died_bytes) AS died_bytes, sum(promoted) AS promoted,
+       CASE WHEN sum(born) > 0 THEN 1.0 * sum(promoted) / sum(born) END AS rate
+FROM generation_interval, run GROUP BY process_id, generation;
+
+-- Lifetimes of freed blocks by site: unit is 'bytes' (allocated by the process meanwhile) or 'ns'.
+CREATE VIEW v_lifetimes AS
+SELECT s.process_id, s.site_id, 'bytes' AS unit,
+       CASE WHEN json_extract(j.value, '$[0]') = 0 THEN 0 ELSE 1 << (json_extract(j.value, '$[0]') - 1) END AS from_value,
+       json_extract(j.value, '$[1]') AS blocks
+FROM site s, json_each(s.life_bytes) j
+UNION ALL
+SELECT s.process_id, s.site_id, 'ns',
+       CASE WHEN json_extract(j.value, '$[0]') = 0 THEN 0 ELSE 1 << (json_extract(j.value, '$[0]') - 1) END,
+       json_extract(j.value, '$[1]')
+FROM site s, json_each(s.life_ns) j;

@@ -1,0 +1,226 @@
+/* wire.h - what the target and the recorder share: the session, the rings, the records, the handshake.
+ *
+ * One session is one memfd per process image, made, sized, filled with memory and sealed (SHRINK, GROW,
+ * SEAL) by the recorder before the target sees it:
+ *
+ *   0                 4096                       ring_data_offset
+ *   | session header  | ring header 0 .. n-1     | ring 0 data | ring 1 data | ... |
+ *
+ * A ring is a single-producer single-consumer queue of 8-byte words. Positions (head, tail) count words
+ * since the session began and never wrap; the word at position p lies at index p & (ring_words - 1). A
+ * record may therefore be split at the end of the buffer, between two words.
+ *
+ * Rules:
+ *  - Each field has one writer, named in its comment: [R] the recorder before the hand-over, constant
+ *    afterwards; [r] the recorder while the target runs; [t] the target.
+ *  - The recorder treats every byte the target can write as hostile: it copies, checks bounds, counts what
+ *    is wrong and goes on. The target trusts nothing but `tail`, and checks that too.
+ *  - A head is stored with release after the words before it, a tail likewise.
+ *
+ * Order. A stamp is the low 48 bits of the session's clock (struct gm_session.clock). A free is stamped
+ * before the block goes back to the allocator, an allocation after it came out; a reallocation carries both
+ * stamps. Stamps never decrease within one ring, except that records without a stamp of their own (stamp
+ * word 0: STACK, MODULE) belong to the next stamped record of the same ring. A producer holds `busy` at a
+ * non-zero value from before it takes a stamp until the record is published. So a consumer that reads its
+ * own clock as T, then sees busy == 0 and reads head, has every record with a stamp below T (less
+ * GM_ORDER_SLACK_NS for stores still on their way) once it has drained up to that head.
+ *
+ * Stands between libgeomem/ring (producer side, inside the target) and collector/ (consumer side).
+ */
+#ifndef GM_SCHEMAS_WIRE_H
+#define GM_SCHEMAS_WIRE_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schemas/event_kinds.h"
+
+#define GM_SESSION_MAGIC 0x31534d454f454721ull /* "!GEOEMS1" in memory order */
+#define GM_WIRE_VERSION 1u
+#define GM_SESSION_HEADER_BYTES 4096u
+#define GM_ORDER_SLACK_NS 1000000u /* 1 ms; arbitrary, three orders above any store buffer's delay */
+
+/* Environment of a recorded process: path of the session socket. Removed from the program's own view of
+ * its environment at start-up and put back for programs it executes. */
+#define GM_ENV_SESSION "GEOMEM_SESSION"
+
+enum gm_clock {
+    GM_CLOCK_TSC = 1,       /* rdtsc */
+    GM_CLOCK_MONOTONIC = 2, /* CLOCK_MONOTONIC, nanoseconds */
+};
+
+enum gm_unwinder {
+    GM_UNWIND_CFI = 1,       /* our reader of .eh_frame (the default) */
+    GM_UNWIND_LIBUNWIND = 2, /* libunwind, loaded with dlopen(RTLD_LOCAL) */
+    GM_UNWIND_FP = 3,        /* frame pointers */
+};
+
+/* struct gm_session.flags */
+enum gm_session_flag {
+    GM_SESSION_FOLLOW = 1u << 0,       /* record forked children and executed programs too */
+    GM_SESSION_DROP_ON_FULL = 1u << 1, /* drop at once when a ring is full instead of waiting */
+    GM_SESSION_VERIFY = 1u << 2,       /* capture each stack twice and count differences */
+};
+
+/* How a process image ends, as far as it knows itself (struct gm_session.end_kind, PROCESS_END records). */
+enum gm_end_kind {
+    GM_END_NONE = 0,
+    GM_END_EXIT = 1,       /* exit(status) or return from main */
+    GM_END_EXIT_NOW = 2,   /* _exit or _Exit(status) */
+    GM_END_QUICK_EXIT = 3, /* quick_exit(status) */
+    GM_END_EXEC = 4,       /* execve and its kin; taken back (NONE) when it fails */
+    GM_END_ABORT = 5,      /* abort() */
+};
+
+struct gm_session {
+    /* [R] */
+    uint64_t magic;            /* GM_SESSION_MAGIC */
+    uint32_t version;          /* GM_WIRE_VERSION */
+    uint32_t header_bytes;     /* GM_SESSION_HEADER_BYTES */
+    uint64_t session_bytes;    /* size of the whole mapping */
+    uint64_t session_id;       /* random, non-zero */
+    uint32_t ring_count;       /* own rings first, then GM_SHARED_RINGS shared ones */
+    uint32_t ring_words;       /* words per ring, a power of two */
+    uint64_t ring_data_offset; /* bytes from the start of the session */
+    uint32_t clock;            /* enum gm_clock */
+    uint32_t unwinder;         /* enum gm_unwinder */
+    uint32_t flags;            /* enum gm_session_flag */
+    uint32_t depth_leaf;       /* frames kept at the leaf end of a stack */
+    uint32_t depth_root;       /* frames kept at the root end of a longer stack */
+    uint32_t full_wait_ms;     /* longest wait for room in a full ring before events are dropped */
+    uint64_t sample_bytes;     /* reserved for sampled recording; 0: every event */
+    uint8_t reserved0[256 - 80];
+
+    /* [r] Counts up at least every 100 ms while the recorder lives; never read for anything else. */
+    _Alignas(128) _Atomic uint64_t heartbeat;
+    _Atomic uint32_t stop; /* [r] non-zero: write no more events */
+    uint8_t reserved1[128 - 12];
+
+    /* [t] */
+    _Alignas(128) _Atomic uint32_t end_kind; /* enum gm_end_kind */
+    _Atomic int32_t end_value;
+    _Atomic uint64_t module_epoch;    /* times an object was unloaded */
+    _Atomic uint64_t lost_unringed;   /* events lost because no ring could be had */
+    _Atomic uint64_t verify_captures; /* with GM_SESSION_VERIFY */
+    _Atomic uint64_t verify_differences;
+    _Atomic uint64_t cut_stacks; /* captures longer than depth_leaf + depth_root */
+};
+static_assert(sizeof(struct gm_session) <= GM_SESSION_HEADER_BYTES, "the header fits its page");
+static_assert(offsetof(struct gm_session, heartbeat) == 256, "writers do not share cache lines");
+static_assert(offsetof(struct gm_session, end_kind) == 384, "writers do not share cache lines");
+
+/* The last two rings of a session are shared: threads that found no free ring take turns on the first,
+ * events inside a signal handler that interrupted an event of the same thread use the second. Their
+ * `owner` is a lock word held for one record group; the waiting is bounded. */
+#define GM_SHARED_RINGS 2u
+#define GM_RING_OVERFLOW(s) ((s)->ring_count - 2u)
+#define GM_RING_NESTED(s) ((s)->ring_count - 1u)
+
+struct gm_ring {
+    /* [t] */
+    _Alignas(128) _Atomic uint64_t head; /* words published */
+    _Atomic uint32_t busy;               /* non-zero: a stamp may have been taken that is not yet published */
+    _Atomic uint32_t owner;              /* own ring: thread id, 0 = free; shared ring: lock word */
+    _Atomic uint64_t dropped;            /* alloc, free and realloc events dropped for want of room */
+    _Atomic uint64_t waited_ns;          /* time producers spent waiting for room */
+    uint8_t reserved0[128 - 32];
+    /* [r] */
+    _Alignas(128) _Atomic uint64_t tail; /* words consumed */
+    uint8_t reserved1[128 - 8];
+};
+static_assert(sizeof(struct gm_ring) == 256, "two cache-line pairs");
+
+/* ---- records --------------------------------------------------------------------------------------
+ * word 0:  stamp (48) << 16 | length in words (8) << 8 | kind (8)
+ * A record of a kind with more words than listed here is read up to what is known. */
+#define GM_STAMP_BITS 48
+#define GM_STAMP_MASK ((1ull << GM_STAMP_BITS) - 1)
+#define GM_REC_MAX_WORDS 255u
+
+static inline uint64_t gm_rec_word0(enum gm_event_kind kind, unsigned words, uint64_t stamp)
+{
+    return (stamp << 16) | ((uint64_t)words << 8) | (uint64_t)kind;
+}
+static inline unsigned gm_rec_kind(uint64_t word0) { return (unsigned)(word0 & 0xff); }
+static inline unsigned gm_rec_words(uint64_t word0) { return (unsigned)(word0 >> 8 & 0xff); }
+static inline uint64_t gm_rec_stamp(uint64_t word0) { return word0 >> 16; }
+
+/* Sizes travel with the function that allocated and the alignment asked for:
+ * size in bytes (48; larger requests are clamped) | function (8) << 48 | log2(alignment), 0 = default (8) << 56 */
+#define GM_SIZE_MAX ((1ull << 48) - 1)
+static inline uint64_t gm_size_pack(uint64_t bytes, enum gm_alloc_function fn, unsigned align_log2)
+{
+    return (bytes > GM_SIZE_MAX ? GM_SIZE_MAX : bytes) | (uint64_t)fn << 48 | (uint64_t)align_log2 << 56;
+}
+static inline uint64_t gm_size_bytes(uint64_t packed) { return packed & GM_SIZE_MAX; }
+static inline unsigned gm_size_function(uint64_t packed) { return (unsigned)(packed >> 48 & 0xff); }
+static inline unsigned gm_size_align_log2(uint64_t packed) { return (unsigned)(packed >> 56); }
+
+/* ALLOC         0 word0, 1 address, 2 packed size, 3 stack hash
+ * FREE          0 word0, 1 address
+ * REALLOC       0 word0 (stamp before the call), 1 old address, 2 new address, 3 packed size, 4 stack hash,
+ *               5 stamp after the call. Only for old != NULL and a block that came out: realloc(NULL, n) is
+ *               an ALLOC, a realloc that frees (size 0, NULL back) is a FREE, a failed one is nothing.
+ * STACK         0 word0 (stamp 0), 1 hash, 2 parent's hash (GM_STACK_ROOT above the outermost frame),
+ *               3 pc (48) | flags << 48. Comes before the first record that uses it, in the same ring,
+ *               parents first.
+ * MODULE        0 word0 (stamp 0), 1 map start, 2 map end, 3 load bias (pc - bias = address in the ELF file),
+ *               4 build-id bytes (8) | path bytes (16) << 8, 5.. build-id, then path, zero-padded to words.
+ *               Comes before the first STACK record whose pc lies in it, and again after each epoch.
+ * MODULE_EPOCH  0 word0, 1 number of the epoch that begins
+ * THREAD_START  0 word0, 1 thread id, 2..3 name (16 bytes, zero-padded)
+ * THREAD_END    0 word0, 1 thread id
+ * PROCESS_END   0 word0, 1 enum gm_end_kind, 2 value
+ * MARK          0 word0, 1 text bytes, 2.. text, zero-padded
+ * PROMOTION     0 word0, 1 address, 2 from generation (8) | to generation (8) << 8 | age in collections (16) << 16,
+ *               3 size in bytes
+ * GC_CYCLE, CACHE: laid down with the heap and the caching layer; readers skip them by length. */
+
+#define GM_STACK_NONE 0ull /* "no stack was captured" */
+#define GM_STACK_ROOT 0x9e3779b97f4a7c15ull
+#define GM_PC_BITS 48
+#define GM_PC_MASK ((1ull << GM_PC_BITS) - 1)
+enum gm_pc_flag {
+    GM_PC_GUESSED = 1u << 0, /* found by a frame-pointer guess: no unwind table covers the callee */
+    GM_PC_CUT = 1u << 1,     /* stands for frames left out of a stack that is too deep; pc is 0 */
+    GM_PC_EXACT = 1u << 2,   /* not a return address: the pc itself is the interrupted instruction */
+    GM_PC_LOST_ROOT = 1u << 3, /* the walk ended before the root of the stack; pc is 0 */
+};
+
+/* Name of the stack that extends the stack `parent` by the frame `pc_word` (pc | flags << 48).
+ * Both sides compute it: the recorder checks that what it is told is what it would have computed.
+ * The mixer is the finalizer of MurmurHash3 (A. Appleby, public domain), over parent and pc. */
+static inline uint64_t gm_stack_hash(uint64_t parent, uint64_t pc_word)
+{
+    uint64_t h = parent ^ (pc_word * 0xff51afd7ed558ccdull);
+    h ^= h >> 32;
+    h *= 0xc4ceb9fe1a85ec53ull;
+    h ^= h >> 29;
+    return h ? h : 1;
+}
+
+/* ---- handshake -------------------------------------------------------------------------------------
+ * The target connects to the socket named by GM_ENV_SESSION (SOCK_SEQPACKET), sends a hello, receives a
+ * welcome with the memfd (SCM_RIGHTS) if status is 0, maps it and closes both descriptors. */
+enum gm_hello_kind {
+    GM_HELLO_START = 1, /* a program was executed */
+    GM_HELLO_FORK = 2,  /* a forked child, at its first event */
+};
+struct gm_hello {
+    uint64_t magic; /* GM_SESSION_MAGIC */
+    uint32_t version;
+    uint32_t kind; /* enum gm_hello_kind */
+    int32_t pid;   /* as the target sees it; the recorder believes SO_PEERCRED only */
+    int32_t ppid;
+    uint64_t parent_session_id; /* FORK: the parent image's session */
+};
+struct gm_welcome {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t status; /* 0 with a memfd, or a positive errno: run unrecorded */
+    uint64_t session_bytes;
+};
+
+#endif
