@@ -6,7 +6,9 @@
 #ifndef GM_SCHEMAS_DB_H
 #define GM_SCHEMAS_DB_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <sqlite3.h>
 
@@ -15,7 +17,7 @@
 
 enum gm_db_error {
     GM_DB_OK = 0,
-    GM_DB_MISSING,   /* no such file, or it cannot be read (errno text in the message) */
+    GM_DB_MISSING,   /* no such file, or it cannot be read or made (errno text in the message) */
     GM_DB_EMPTY,     /* zero bytes */
     GM_DB_FOREIGN,   /* not SQLite, or not ours */
     GM_DB_NEWER,     /* made by a newer geomem */
@@ -25,9 +27,13 @@ enum gm_db_error {
 };
 
 /* Opens `path` read-only. Works while a recorder writes to it, after a clean end, after a recorder's
- * death (recovers the WAL when the directory is writable, else reads with immutable=1 what is in the main
- * file), and on read-only media. An older schema is migrated into a private copy that is deleted when the
- * connection closes. Hardened against hostile files (trusted_schema off, defensive, cell_size_check).
+ * death (recovers the WAL where the folder is writable, else in a private copy, and without room for one
+ * reads with immutable=1 what is in the main file), and on read-only media. An older schema is migrated
+ * into a private copy that is gone when the connection closes. Hardened against hostile files
+ * (trusted_schema off, defensive, cell_size_check, limits); views that differ from this version's are
+ * hidden by temporary ones.
+ * A live reader holds the file in WAL mode: once it has seen run.state = 'complete' it should close and
+ * open again.
  * On success stores the connection in *ret_db (close with gm_db_close). On failure leaves *ret_db
  * untouched and writes one line, without newline, into message: names the file and says what to do. */
 enum gm_db_error gm_db_open_reader(const char *path, sqlite3 **ret_db, char *message, size_t message_bytes);
@@ -42,8 +48,15 @@ enum gm_db_error gm_db_open_writer(const char *path, sqlite3 **ret_db, char *mes
 /* Migrates the recording at `from` into a new file at `to` with the current schema. */
 enum gm_db_error gm_db_migrate_copy(const char *from, const char *to, char *message, size_t message_bytes);
 
-/* Takes NULL. Deletes the private copy if there is one. */
+/* Takes NULL. Deletes the private copy if there is one. Where a finished recording still has its -wal (its
+ * recorder ended while readers looked on), the last of them to close turns it into one file. */
 void gm_db_close(sqlite3 *db);
+
+/* True while the recorder that writes this recording lives; false when it was closed in order, or was cut.
+ * Asks /proc: only of use on the machine that recorded. */
+bool gm_db_recorder_lives(sqlite3 *db);
+/* Field 22 of /proc/PID/stat, which with the pid names a process for ever within one boot; -1: none. */
+int64_t gm_db_start_ticks(int64_t pid);
 
 extern const char gm_schema_sql[];
 

@@ -1,0 +1,274 @@
+/* db_migrate.c - the versions of the schema: checking a file against the current one, and bringing
+ * an older one up to it.
+ *
+ * A step is the SQL that turns version n into n + 1. Steps are only ever applied to a copy, all in
+ * one transaction, and never change once released: each has a recording of its version in
+ * tests/fixtures. Views carry no data, so steps leave them alone; the copy gets those of the
+ * current schema at the end.
+ *
+ * The reference for "the current schema" is schema.sql itself, applied to a database in memory.
+ */
+#include "schemas/db_internal.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+/* steps[n - 1] leads from version n to n + 1. */
+static const char *const steps[] = {
+    NULL, /* there is no version after 1 yet; C has no empty arrays */
+};
+static_assert(GM_DB_VERSION == 1 || sizeof steps / sizeof *steps == GM_DB_VERSION - 1,
+    "one step per version");
+
+static int reference_open(sqlite3 **ret_db)
+{
+    sqlite3 *db = NULL;
+    int rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, gm_schema_sql, NULL, NULL, NULL);
+    if (rc != SQLITE_OK) {
+        sqlite3_close(db);
+        return rc;
+    }
+    *ret_db = db;
+    return SQLITE_OK;
+}
+
+/* ---- checking
+ * ------------------------------------------------------------------------------------------- */
+
+#define SQL_COLUMNS                                                                                \
+    "SELECT m.name, p.name FROM sqlite_schema m JOIN pragma_table_info(m.name) p WHERE m.type = "  \
+    "'table' "                                                                                     \
+    "AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 1, 2"
+
+static int text_compare(sqlite3_stmt *a, sqlite3_stmt *b, int column)
+{
+    const char *x = (const char *)sqlite3_column_text(a, column),
+               *y = (const char *)sqlite3_column_text(b, column);
+    return strcmp(x ? x : "", y ? y : "");
+}
+
+/* Walks both sorted lists of columns; what the reference has, the file must have. */
+static enum gm_db_error check_columns(
+    const struct gm_db_context *c, sqlite3 *db, sqlite3 *reference)
+{
+    sqlite3_stmt *want = NULL, *have = NULL;
+    enum gm_db_error e = GM_DB_OK;
+    int rc = sqlite3_prepare_v2(reference, SQL_COLUMNS, -1, &want, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(db, SQL_COLUMNS, -1, &have, NULL);
+    while (rc == SQLITE_OK && e == GM_DB_OK && sqlite3_step(want) == SQLITE_ROW) {
+        int order = -1;
+        while (order < 0 && (rc = sqlite3_step(have)) == SQLITE_ROW) {
+            order = text_compare(have, want, 0);
+            order = order ? order : text_compare(have, want, 1);
+        }
+        if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+            rc = SQLITE_OK;
+            if (order != 0)
+                e = gm_db_say(c, GM_DB_DAMAGED,
+                    "is damaged (no column %s.%s); use another copy or record again",
+                    sqlite3_column_text(want, 0), sqlite3_column_text(want, 1));
+        }
+    }
+    if (rc != SQLITE_OK)
+        e = gm_db_say_sqlite(c, rc, db);
+    sqlite3_finalize(want);
+    sqlite3_finalize(have);
+    return e;
+}
+
+static enum gm_db_error check_harmless(const struct gm_db_context *c, sqlite3 *db)
+{
+    int64_t strange = 0;
+    int rc = gm_db_integer(db,
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' OR sql LIKE 'CREATE VIRTUAL%'",
+        &strange);
+    if (rc != SQLITE_OK)
+        return gm_db_say_sqlite(c, rc, db);
+    if (strange)
+        return gm_db_say(c, GM_DB_FOREIGN,
+            "holds triggers or virtual tables, which no recording has; do not trust it");
+    return GM_DB_OK;
+}
+
+static bool view_is_current(sqlite3 *db, const char *name, const char *sql)
+{
+    sqlite3_stmt *s = NULL;
+    bool same = false;
+    if (sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?1",
+            -1, &s, NULL) == SQLITE_OK) {
+        sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+        if (sqlite3_step(s) == SQLITE_ROW)
+            same = strcmp((const char *)sqlite3_column_text(s, 0), sql) == 0;
+    }
+    sqlite3_finalize(s);
+    return same;
+}
+
+/* A temporary view hides the file's own of the same name. */
+static int views_hide_others(sqlite3 *db, sqlite3 *reference)
+{
+    static const char create[] = "CREATE VIEW ";
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(reference,
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid", -1, &s, NULL);
+    while (rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(s, 0),
+                   *sql = (const char *)sqlite3_column_text(s, 1);
+        if (view_is_current(db, name, sql))
+            continue;
+        char *temporary = sqlite3_mprintf("CREATE TEMP VIEW %s", sql + strlen(create));
+        rc = temporary ? sqlite3_exec(db, temporary, NULL, NULL, NULL) : SQLITE_NOMEM;
+        sqlite3_free(temporary);
+    }
+    sqlite3_finalize(s);
+    return rc;
+}
+
+enum gm_db_error gm_db_check_schema(const struct gm_db_context *c, sqlite3 *db)
+{
+    sqlite3 *reference = NULL;
+    int rc = reference_open(&reference);
+    if (rc != SQLITE_OK)
+        return gm_db_say_sqlite(c, rc, NULL);
+    enum gm_db_error e = check_harmless(c, db);
+    if (e == GM_DB_OK)
+        e = check_columns(c, db, reference);
+    if (e == GM_DB_OK) {
+        rc = views_hide_others(db, reference);
+        e = rc == SQLITE_OK ? GM_DB_OK : gm_db_say_sqlite(c, rc, db);
+    }
+    sqlite3_close(reference);
+    return e;
+}
+
+/* ---- migrating
+ * ------------------------------------------------------------------------------------------ */
+
+static int database_copy(sqlite3 *to, sqlite3 *from)
+{
+    sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+    if (!b)
+        return sqlite3_extended_errcode(to);
+    int rc = sqlite3_backup_step(b, -1);
+    int end = sqlite3_backup_finish(b);
+    return rc == SQLITE_DONE ? SQLITE_OK : end ? end : rc;
+}
+
+static int views_drop(sqlite3 *db)
+{
+    for (;;) {
+        sqlite3_stmt *s = NULL;
+        char *sql = NULL;
+        int rc = sqlite3_prepare_v2(db,
+            "SELECT printf('DROP VIEW \"%w\"', name) FROM sqlite_schema WHERE type = 'view' LIMIT "
+            "1",
+            -1, &s, NULL);
+        if (rc == SQLITE_OK) {
+            rc = sqlite3_step(s);
+            if (rc == SQLITE_ROW)
+                sql = sqlite3_mprintf("%s", sqlite3_column_text(s, 0));
+        }
+        sqlite3_finalize(s);
+        if (!sql)
+            return rc == SQLITE_DONE ? SQLITE_OK : rc == SQLITE_ROW ? SQLITE_NOMEM : rc;
+        rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+        sqlite3_free(sql);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+}
+
+static int views_create(sqlite3 *db)
+{
+    sqlite3 *reference = NULL;
+    sqlite3_stmt *s = NULL;
+    int rc = reference_open(&reference);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(reference,
+            "SELECT sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid", -1, &s, NULL);
+    while (rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+        rc = sqlite3_exec(db, (const char *)sqlite3_column_text(s, 0), NULL, NULL, NULL);
+    sqlite3_finalize(s);
+    sqlite3_close(reference);
+    return rc;
+}
+
+static int steps_apply(sqlite3 *db, int version)
+{
+    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = views_drop(db);
+    for (; rc == SQLITE_OK && version < GM_DB_VERSION; version++)
+        rc = sqlite3_exec(db, steps[version - 1], NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = views_create(db);
+    if (rc == SQLITE_OK) {
+        char *sql = sqlite3_mprintf("PRAGMA user_version=%d; COMMIT", GM_DB_VERSION);
+        rc = sql ? sqlite3_exec(db, sql, NULL, NULL, NULL) : SQLITE_NOMEM;
+        sqlite3_free(sql);
+    }
+    return rc;
+}
+
+/* Damage anywhere in the input must not travel into the copy as plausible rows. */
+static enum gm_db_error check_whole(const struct gm_db_context *c, sqlite3 *db)
+{
+    int64_t whole = 0;
+    int rc = gm_db_integer(db, "SELECT quick_check = 'ok' FROM pragma_quick_check(1)", &whole);
+    if (rc != SQLITE_OK)
+        return gm_db_say_sqlite(c, rc, db);
+    return whole ? GM_DB_OK : gm_db_say_sqlite(c, SQLITE_CORRUPT, NULL);
+}
+
+enum gm_db_error gm_db_migrate_into(
+    const struct gm_db_context *c, sqlite3 *from, int version, const char *to)
+{
+    sqlite3 *db = NULL;
+    enum gm_db_error e = check_whole(c, from);
+    if (e == GM_DB_OK)
+        e = check_harmless(c, from);
+    if (e != GM_DB_OK)
+        return e;
+    int rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE, NULL);
+    if (rc == SQLITE_OK)
+        rc = database_copy(db, from);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(
+            db, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=OFF", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = steps_apply(db, version);
+    /* A step that does not fit the tables it finds is damage in the file, not an error of the
+     * user's. */
+    if ((rc & 0xff) == SQLITE_ERROR)
+        rc = SQLITE_CORRUPT;
+    e = rc == SQLITE_OK ? gm_db_check_schema(c, db) : gm_db_say_sqlite(c, rc, NULL);
+    if (sqlite3_close(db) != SQLITE_OK && e == GM_DB_OK)
+        e = gm_db_say_sqlite(c, SQLITE_BUSY, NULL);
+    return e;
+}
+
+enum gm_db_error gm_db_migrate_private(const struct gm_db_context *c, sqlite3 **db, int version)
+{
+    char name[PATH_MAX];
+    sqlite3 *copy = NULL;
+    if (gm_db_temp_name(name, sizeof name) < 0)
+        return gm_db_say(c, GM_DB_OLDER,
+            "has schema version %d and no copy can be made in the temporary folder; "
+            "set TMPDIR to a folder with room",
+            version);
+    enum gm_db_error e = gm_db_migrate_into(c, *db, version, name);
+    if (e != GM_DB_OK) {
+        gm_db_unlink(name);
+        return e;
+    }
+    int rc = gm_db_open_unlinked(name, &copy);
+    if (rc != SQLITE_OK)
+        return gm_db_say_sqlite(c, rc, NULL);
+    sqlite3_close(*db);
+    *db = copy;
+    return GM_DB_OK;
+}
