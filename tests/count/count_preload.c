@@ -43,7 +43,8 @@ void __libc_free(void *block);
 struct counts {
     uint64_t magic, pid, parent_pid;
     uint64_t allocs, frees, reallocs, alloc_bytes, free_bytes;
-    uint64_t live_blocks, live_bytes, peak_blocks, peak_bytes; /* peak_blocks: live at the byte peak */
+    uint64_t live_blocks, live_bytes, peak_blocks,
+        peak_bytes; /* peak_blocks: live at the byte peak */
     uint64_t unmatched_frees, failed;
     char command[64];
 };

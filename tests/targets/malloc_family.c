@@ -17,19 +17,19 @@ static NOINLINE void keep(void *block)
 
 static NOINLINE void family_allocate(void)
 {
-    keep(malloc(1001));                            /* FN malloc */
-    keep(calloc(7, 143));                          /* FN calloc */
-    keep(realloc(malloc(1), 1003));                /* FN realloc */
-    keep(realloc(NULL, 1004));                     /* FN realloc_null */
-    keep(reallocarray(malloc(2), 5, 201));         /* FN reallocarray */
-    keep(memalign(64, 1006));                      /* FN memalign */
-    keep(aligned_alloc(128, 1024));                /* FN aligned_alloc */
+    keep(malloc(1001));                    /* FN malloc */
+    keep(calloc(7, 143));                  /* FN calloc */
+    keep(realloc(malloc(1), 1003));        /* FN realloc */
+    keep(realloc(NULL, 1004));             /* FN realloc_null */
+    keep(reallocarray(malloc(2), 5, 201)); /* FN reallocarray */
+    keep(memalign(64, 1006));              /* FN memalign */
+    keep(aligned_alloc(128, 1024));        /* FN aligned_alloc */
     void *block = NULL;
     REQUIRE(posix_memalign(&block, 256, 1007) == 0); /* FN posix_memalign */
     keep(block);
-    keep(valloc(1008));                            /* FN valloc */
-    keep(pvalloc(1009));                           /* FN pvalloc */
-    keep(strdup("twelve bytes"));                  /* FN strdup */
+    keep(valloc(1008));           /* FN valloc */
+    keep(pvalloc(1009));          /* FN pvalloc */
+    keep(strdup("twelve bytes")); /* FN strdup */
     for (int i = 0; i < kept_count; i++)
         REQUIRE(malloc_usable_size(kept[i]) >= 13);
     REQUIRE(malloc_usable_size(NULL) == 0);
