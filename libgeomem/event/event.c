@@ -1,0 +1,229 @@
+/* event.c - see event.h. */
+#include "libgeomem/event/event.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "libgeomem/base/clock.h"
+#include "libgeomem/event/module.h"
+#include "libgeomem/event/process.h"
+
+#define SEEN_SLOT(hash) ((hash) & (GM_SEEN - 1))
+
+/* ---- naming a stack ------------------------------------------------------------------------------------ */
+
+struct name {
+    uint64_t hash;
+    uint32_t fresh; /* frames, counted from the leaf, whose names must be sent */
+};
+
+static void capture_verify(const struct gm_context *context, const struct gm_capture *capture)
+{
+    struct gm_session *s = gm_process.session;
+    uint32_t index = 0;
+    uintptr_t oracle_pc = 0;
+    atomic_fetch_add_explicit(&s->verify_captures, 1, memory_order_relaxed);
+    if (!gm_unwind_verify(context, capture, &index, &oracle_pc))
+        atomic_fetch_add_explicit(&s->verify_differences, 1, memory_order_relaxed);
+}
+
+static struct name stack_name(struct gm_scope *scope, const struct gm_context *context)
+{
+    struct gm_thread *t = scope->thread;
+    struct gm_capture *c = &t->capture[scope->level];
+    uint64_t *hash = t->hash[scope->level], h = GM_STACK_ROOT;
+    if (scope->level == 0)
+        gm_unwind_capture(&t->unwind, context, c);
+    else
+        gm_walk_cfi(&t->unwind, context, c); /* the other ways are not re-entrant */
+    if (c->cut)
+        atomic_fetch_add_explicit(&gm_process.session->cut_stacks, 1, memory_order_relaxed);
+    if ((gm_process.flags & GM_SESSION_VERIFY) && scope->level == 0)
+        capture_verify(context, c);
+    for (uint32_t i = c->count; i-- > 0;)
+        hash[i] = h = gm_stack_hash(h, c->pc[i]);
+    struct name name = {.hash = h, .fresh = 0};
+    if (scope->level > 0)
+        name.fresh = c->count; /* what the thread has sent may be half-written */
+    else
+        while (name.fresh < c->count && t->seen[SEEN_SLOT(hash[name.fresh])] != hash[name.fresh])
+            name.fresh++;
+    return name;
+}
+
+static bool modules_announce(struct gm_scope *scope, const struct name *name)
+{
+    struct gm_capture *c = &scope->thread->capture[scope->level];
+    for (uint32_t i = name->fresh; i-- > 0;)
+        if ((c->pc[i] & GM_PC_MASK) && !gm_module_announce(scope, (c->pc[i] & GM_PC_MASK) - 1))
+            return false;
+    return true;
+}
+
+static void names_put(struct gm_scope *scope, const struct name *name)
+{
+    struct gm_thread *t = scope->thread;
+    struct gm_capture *c = &t->capture[scope->level];
+    const uint64_t *hash = t->hash[scope->level];
+    for (uint32_t i = name->fresh; i-- > 0;) {
+        gm_producer_put(scope->producer, gm_rec_word0(GM_EV_STACK, 4, 0));
+        gm_producer_put(scope->producer, hash[i]);
+        gm_producer_put(scope->producer, i + 1 < c->count ? hash[i + 1] : GM_STACK_ROOT);
+        gm_producer_put(scope->producer, c->pc[i]);
+        if (scope->level == 0)
+            t->seen[SEEN_SLOT(hash[i])] = hash[i];
+    }
+}
+
+/* Captures, names, and reserves room for the new names and `words` more. */
+static bool stack_prepare(struct gm_scope *scope, const struct gm_context *context, uint32_t words, struct name *name)
+{
+    *name = stack_name(scope, context);
+    if (name->fresh && !modules_announce(scope, name))
+        return false;
+    return gm_scope_reserve(scope, name->fresh * 4 + words);
+}
+
+/* ---- events --------------------------------------------------------------------------------------------- */
+
+void gm_event_alloc(const struct gm_context *context, const void *block, uint64_t packed)
+{
+    struct gm_scope scope;
+    struct name name;
+    if (!gm_scope_enter(&scope))
+        return;
+    if (stack_prepare(&scope, context, 4, &name)) {
+        struct gm_producer *p = scope.producer;
+        gm_scope_busy(&scope);
+        names_put(&scope, &name);
+        gm_producer_put(p, gm_rec_word0(GM_EV_ALLOC, 4, gm_clock_after(gm_process.clock)));
+        gm_producer_put(p, (uint64_t)block);
+        gm_producer_put(p, packed);
+        gm_producer_put(p, name.hash);
+        gm_scope_publish(&scope);
+        gm_scope_idle(&scope);
+    }
+    gm_scope_leave(&scope);
+}
+
+void gm_event_free(const void *block)
+{
+    struct gm_scope scope;
+    if (!gm_scope_enter(&scope))
+        return;
+    if (gm_scope_reserve(&scope, 2)) {
+        struct gm_producer *p = scope.producer;
+        gm_scope_busy(&scope);
+        gm_producer_put(p, gm_rec_word0(GM_EV_FREE, 2, gm_clock_before(gm_process.clock)));
+        gm_producer_put(p, (uint64_t)block);
+        gm_scope_publish(&scope);
+        gm_scope_idle(&scope);
+    }
+    gm_scope_leave(&scope);
+}
+
+void gm_event_realloc_begin(struct gm_event_realloc *r)
+{
+    r->open = gm_scope_enter(&r->scope);
+    if (!r->open)
+        return;
+    if (!gm_scope_lock(&r->scope)) {
+        gm_scope_leave(&r->scope);
+        r->open = false;
+        return;
+    }
+    gm_scope_busy(&r->scope);
+    r->stamp = gm_clock_before(gm_process.clock);
+}
+
+/* What a reallocation amounts to: see the records in wire.h. */
+static uint32_t realloc_words(uint64_t old_address, const void *block, uint64_t packed)
+{
+    if (block)
+        return old_address ? 6 : 4;
+    return old_address && gm_size_bytes(packed) == 0 ? 2 : 0;
+}
+
+void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context, uint64_t old_address,
+    const void *block, uint64_t packed)
+{
+    struct name name = {0};
+    if (!r->open)
+        return;
+    uint64_t after = gm_clock_after(gm_process.clock);
+    uint32_t words = realloc_words(old_address, block, packed);
+    struct gm_producer *p = r->scope.producer;
+    bool room = words == 2 ? gm_scope_reserve(&r->scope, 2) : words && stack_prepare(&r->scope, context, words, &name);
+    if (room) {
+        names_put(&r->scope, &name);
+        if (words == 6) {
+            gm_producer_put(p, gm_rec_word0(GM_EV_REALLOC, 6, r->stamp));
+            gm_producer_put(p, old_address);
+            gm_producer_put(p, (uint64_t)block);
+        } else {
+            gm_producer_put(p, gm_rec_word0(words == 4 ? GM_EV_ALLOC : GM_EV_FREE, words, words == 4 ? after : r->stamp));
+            gm_producer_put(p, words == 4 ? (uint64_t)block : old_address);
+        }
+        if (words >= 4) {
+            gm_producer_put(p, packed);
+            gm_producer_put(p, name.hash);
+        }
+        if (words == 6)
+            gm_producer_put(p, after);
+        gm_scope_publish(&r->scope);
+    }
+    gm_scope_idle(&r->scope);
+    gm_scope_leave(&r->scope);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------------------- */
+
+void gm_event_unload(void)
+{
+    struct gm_scope scope;
+    /* release: pairs with the acquire in caches_refresh */
+    uint32_t epoch = 1 + atomic_fetch_add_explicit(&gm_image.epoch, 1, memory_order_release);
+    if (!gm_process_on())
+        return;
+    atomic_store_explicit(&gm_process.session->module_epoch, epoch, memory_order_relaxed);
+    if (!gm_scope_enter(&scope))
+        return;
+    if (gm_scope_reserve(&scope, 2)) {
+        gm_scope_busy(&scope);
+        gm_producer_put(scope.producer, gm_rec_word0(GM_EV_MODULE_EPOCH, 2, gm_clock_before(gm_process.clock)));
+        gm_producer_put(scope.producer, epoch);
+        gm_scope_publish(&scope);
+        gm_scope_idle(&scope);
+    }
+    gm_scope_leave(&scope);
+}
+
+/* A second step: what was cached while the object went away is forgotten too. */
+void gm_event_unloaded(void)
+{
+    atomic_fetch_add_explicit(&gm_image.epoch, 1, memory_order_release);
+}
+
+int gm_event_mark(const char *text)
+{
+    struct gm_scope scope;
+    size_t bytes = strnlen(text, 1000);
+    uint32_t words = 2 + (uint32_t)(bytes + 7) / 8;
+    if (!gm_process_on() || !gm_scope_enter(&scope))
+        return -ENOTCONN;
+    bool room = gm_scope_reserve(&scope, words);
+    if (room) {
+        gm_scope_busy(&scope);
+        gm_producer_put(scope.producer, gm_rec_word0(GM_EV_MARK, words, gm_clock_before(gm_process.clock)));
+        gm_producer_put(scope.producer, bytes);
+        for (size_t at = 0; at < bytes; at += 8) {
+            uint64_t v = 0;
+            memcpy(&v, text + at, bytes - at < 8 ? bytes - at : 8);
+            gm_producer_put(scope.producer, v);
+        }
+        gm_scope_publish(&scope);
+        gm_scope_idle(&scope);
+    }
+    gm_scope_leave(&scope);
+    return room ? 0 : -ENOTCONN;
+}

@@ -1,0 +1,44 @@
+/* event.h - from "the program allocated" to records in a ring.
+ *
+ *   hook -> capture the stack -> name it by prefix hash -> [MODULE] [STACK ...] ALLOC | REALLOC -> ring
+ *
+ * A stack's name is the rolling hash of its frames from the root (gm_stack_hash). A thread remembers the
+ * names it has sent; a new one sends one STACK record per new frame, parents first. A forgotten name only
+ * costs sending it again.
+ *
+ * All functions preserve errno and are async-signal-safe, except where the chosen way of unwinding is not.
+ */
+#ifndef GM_EVENT_EVENT_H
+#define GM_EVENT_EVENT_H
+
+#include <stdint.h>
+
+#include "libgeomem/event/thread.h"
+#include "libgeomem/unwind/unwind.h"
+
+/* A block came out of the allocator. `packed`: gm_size_pack. Call before the block is given to the program. */
+void gm_event_alloc(const struct gm_context *context, const void *block, uint64_t packed);
+
+/* A block is about to go back. Call before the allocator gets it. */
+void gm_event_free(const void *block);
+
+/* A reallocation spans the allocator's call: begin before, end after. `block` is what realloc returned.
+ * No other event of this scope may come between. */
+struct gm_event_realloc {
+    struct gm_scope scope;
+    bool open;
+    uint64_t stamp;
+};
+void gm_event_realloc_begin(struct gm_event_realloc *r);
+void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context, uint64_t old_address,
+    const void *block, uint64_t packed);
+
+/* An object is about to be unloaded. */
+void gm_event_unload(void);
+/* It has been. */
+void gm_event_unloaded(void);
+
+/* A named moment. Text longer than 1,000 bytes is cut. Returns 0, or -ENOTCONN when nothing is recorded. */
+int gm_event_mark(const char *text);
+
+#endif

@@ -1,0 +1,359 @@
+/* thread.c - see thread.h. */
+#include "libgeomem/event/thread.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "libgeomem/base/clock.h"
+#include "libgeomem/base/sys.h"
+#include "libgeomem/event/process.h"
+
+static __thread struct {
+    struct gm_thread *state;
+    uint32_t depth; /* hooks entered and not left */
+    uint8_t ending; /* rounds of key destructors seen */
+    bool ended;     /* state given back: the thread is in its last instructions */
+} tls __attribute__((tls_model("initial-exec")));
+
+static pthread_key_t end_key;
+static bool end_key_made;
+
+bool gm_thread_outside_hooks(void)
+{
+    return tls.depth == 0;
+}
+
+static void lost_count(uint64_t n)
+{
+    atomic_fetch_add_explicit(&gm_process.session->lost_unringed, n, memory_order_relaxed);
+}
+
+/* ---- pool of states --------------------------------------------------------------------------------- */
+
+#define POOL 64
+static _Atomic(struct gm_thread *) pool[POOL];
+
+static struct gm_thread *pool_take(void)
+{
+    for (unsigned i = 0; i < POOL; i++) {
+        if (!atomic_load_explicit(&pool[i], memory_order_relaxed))
+            continue;
+        /* acquire: pairs with the release in pool_give; the last owner's writes are over */
+        struct gm_thread *t = atomic_exchange_explicit(&pool[i], NULL, memory_order_acquire);
+        if (t)
+            return t;
+    }
+    struct gm_thread *t = gm_sys_map(sizeof *t);
+    if (t)
+        t->ring = GM_NO_RING;
+    return t;
+}
+
+static void pool_give(struct gm_thread *t)
+{
+    for (unsigned i = 0; i < POOL; i++) {
+        struct gm_thread *expected = NULL;
+        if (atomic_compare_exchange_strong_explicit(&pool[i], &expected, t, memory_order_release, memory_order_relaxed))
+            return;
+    }
+    gm_sys2(SYS_munmap, t, sizeof *t);
+}
+
+/* ---- own rings ---------------------------------------------------------------------------------------- */
+
+static struct gm_ring *ring_at(uint32_t index)
+{
+    return (struct gm_ring *)(void *)((char *)gm_process.session + GM_SESSION_HEADER_BYTES) + index;
+}
+
+static void ring_announce(struct gm_thread *t, enum gm_event_kind kind)
+{
+    struct gm_producer *p = &t->producer;
+    uint64_t name[2] = {0};
+    unsigned words = kind == GM_EV_THREAD_START ? 4 : 2;
+    if (!gm_producer_has_room(p, words))
+        return;
+    gm_producer_busy(p);
+    gm_producer_put(p, gm_rec_word0(kind, words, gm_clock_after(gm_process.clock)));
+    gm_producer_put(p, (uint64_t)(uint32_t)t->tid);
+    if (kind == GM_EV_THREAD_START) {
+        gm_sys2(SYS_prctl, PR_GET_NAME, name);
+        gm_producer_put(p, name[0]);
+        gm_producer_put(p, name[1]);
+    }
+    gm_producer_publish(p);
+    gm_producer_idle(p);
+}
+
+/* Finds a free ring. The search starts at the thread id, so that threads seldom meet. */
+static void ring_claim(struct gm_thread *t)
+{
+    uint32_t own = gm_process.ring_count - GM_SHARED_RINGS;
+    for (uint32_t i = 0; i < own; i++) {
+        uint32_t index = ((uint32_t)t->tid + i) % own, expected = 0;
+        if (atomic_load_explicit(&ring_at(index)->owner, memory_order_relaxed) != 0)
+            continue;
+        /* acquire: pairs with the release in ring_release; the last owner's head is visible */
+        if (atomic_compare_exchange_strong_explicit(
+                &ring_at(index)->owner, &expected, (uint32_t)t->tid, memory_order_acquire, memory_order_relaxed)) {
+            t->ring = index;
+            gm_producer_init(&t->producer, gm_process.session, index, gm_process.ring_words);
+            ring_announce(t, GM_EV_THREAD_START);
+            return;
+        }
+    }
+    t->ring = GM_NO_RING;
+}
+
+static void ring_release(struct gm_thread *t)
+{
+    if (t->ring == GM_NO_RING || t->session_id != gm_process.session_id)
+        return;
+    ring_announce(t, GM_EV_THREAD_END);
+    atomic_store_explicit(&t->producer.ring->owner, 0, memory_order_release);
+    t->ring = GM_NO_RING;
+}
+
+/* ---- thread states -------------------------------------------------------------------------------------- */
+
+/* glibc runs key destructors in rounds as long as there are values; staying until the last round keeps the
+ * state for destructors of others that still free. */
+static void thread_end(void *state)
+{
+    if (++tls.ending < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        pthread_setspecific(end_key, state);
+        return;
+    }
+    tls.depth++;
+    struct gm_thread *t = tls.state;
+    tls.state = NULL;
+    tls.ended = true;
+    if (t && atomic_load_explicit(&gm_process.state, memory_order_acquire) == GM_PROCESS_ON)
+        ring_release(t);
+    if (t)
+        pool_give(t);
+    tls.depth--;
+}
+
+void gm_thread_watch_ends(void)
+{
+    end_key_made = pthread_key_create(&end_key, thread_end) == 0;
+}
+
+/* Ties a state to the current session: at a thread's first event, and in a forked child. */
+static void thread_bind(struct gm_thread *t)
+{
+    bool other_session = t->session_id != gm_process.session_id;
+    t->tid = (int32_t)gm_sys0(SYS_gettid);
+    if (other_session) {
+        memset(t->seen, 0, sizeof t->seen);
+        memset(t->announced, 0, sizeof t->announced);
+        t->session_id = gm_process.session_id;
+    }
+    t->overrun = false;
+    for (unsigned i = 0; i < 2; i++) {
+        t->capture[i].leaf = gm_process.depth_leaf;
+        t->capture[i].root = gm_process.depth_root;
+    }
+    ring_claim(t);
+}
+
+static struct gm_thread *thread_new(void)
+{
+    struct gm_thread *t = pool_take();
+    if (!t)
+        return NULL;
+    thread_bind(t);
+    tls.state = t;
+    if (end_key_made && !tls.ended)
+        pthread_setspecific(end_key, t); /* allocates nothing for the first 32 keys; ours is among them */
+    return t;
+}
+
+/* ---- scopes ------------------------------------------------------------------------------------------------ */
+
+static bool recorder_stalled(void)
+{
+    uint64_t stalled = atomic_load_explicit(&gm_process.stalled_heartbeat, memory_order_relaxed);
+    if (stalled == 0)
+        return false;
+    if (stalled == atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed))
+        return true;
+    atomic_store_explicit(&gm_process.stalled_heartbeat, 0, memory_order_relaxed);
+    return false;
+}
+
+static void caches_refresh(struct gm_thread *t)
+{
+    /* acquire: pairs with the release in gm_event_unload; what was mapped before is gone */
+    uint32_t epoch = atomic_load_explicit(&gm_image.epoch, memory_order_acquire);
+    if (__builtin_expect(epoch == t->epoch, 1))
+        return;
+    memset(t->seen, 0, sizeof t->seen);
+    memset(t->announced, 0, sizeof t->announced);
+    gm_unwind_flush(&t->unwind);
+    t->epoch = epoch;
+}
+
+bool gm_scope_enter(struct gm_scope *scope)
+{
+    struct gm_session *session = gm_process.session;
+    if (atomic_load_explicit(&session->stop, memory_order_relaxed)) {
+        gm_process_stop();
+        return false;
+    }
+    scope->level = tls.depth++;
+    atomic_signal_fence(memory_order_seq_cst); /* a handler from here on is nested */
+    struct gm_thread *t = tls.state;
+    if (scope->level > 1 || recorder_stalled())
+        goto lost;
+    if (scope->level == 0) {
+        if (!t)
+            t = thread_new();
+        else if (t->session_id != gm_process.session_id)
+            thread_bind(t);
+    }
+    if (!t)
+        goto lost;
+    scope->thread = t;
+    scope->shared = false;
+    if (scope->level == 0)
+        caches_refresh(t);
+    scope->producer = scope->level == 0 && t->ring != GM_NO_RING ? &t->producer : &scope->shared_producer;
+    if (scope->producer == &scope->shared_producer) {
+        if (scope->level == 0 && (++t->overflow_uses & 255) == 0)
+            ring_claim(t);
+        scope->shared_producer.ring =
+            ring_at(scope->level == 0 ? GM_RING_OVERFLOW(&gm_process) : GM_RING_NESTED(&gm_process));
+        if (t->ring != GM_NO_RING && scope->level == 0)
+            scope->producer = &t->producer;
+    }
+    return true;
+lost:
+    lost_count(1);
+    tls.depth--;
+    return false;
+}
+
+void gm_scope_leave(struct gm_scope *scope)
+{
+    if (scope->shared)
+        atomic_store_explicit(&scope->producer->ring->owner, 0, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    tls.depth--;
+}
+
+static bool scope_is_shared(const struct gm_scope *scope)
+{
+    return scope->producer == &scope->shared_producer;
+}
+
+void gm_scope_busy(struct gm_scope *scope)
+{
+    if (!scope_is_shared(scope)) {
+        gm_producer_busy(scope->producer);
+        return;
+    }
+    atomic_fetch_add_explicit(&scope->producer->ring->busy, 1, memory_order_seq_cst);
+}
+
+void gm_scope_idle(struct gm_scope *scope)
+{
+    if (!scope_is_shared(scope))
+        gm_producer_idle(scope->producer);
+    else
+        atomic_fetch_sub_explicit(&scope->producer->ring->busy, 1, memory_order_release);
+}
+
+/* Shared rings: whoever holds the lock word is recording one event, or waiting for room within its bound. */
+bool gm_scope_lock(struct gm_scope *scope)
+{
+    if (!scope_is_shared(scope) || scope->shared)
+        return true;
+    _Atomic uint32_t *owner = &scope->producer->ring->owner;
+    uint64_t limit_ns = 0;
+    for (unsigned i = 0;; i++) {
+        uint32_t expected = 0;
+        /* acquire: pairs with the release in gm_scope_leave of the owner before */
+        if (atomic_compare_exchange_weak_explicit(
+                owner, &expected, (uint32_t)scope->thread->tid, memory_order_acquire, memory_order_relaxed))
+            break;
+        if (i < 100) {
+            __builtin_ia32_pause();
+            continue;
+        }
+        uint64_t now = gm_sys_monotonic_ns();
+        if (limit_ns == 0)
+            limit_ns = now + (gm_process.full_wait_ms + 100ull) * 1000000u;
+        /* our own thread holds it below this handler: waiting would be for ever */
+        if (now > limit_ns || expected == (uint32_t)scope->thread->tid || recorder_stalled()) {
+            lost_count(1);
+            return false;
+        }
+        gm_sys_sleep_ns(50000);
+    }
+    uint32_t index = (uint32_t)(scope->producer->ring - ring_at(0));
+    gm_producer_init(scope->producer, gm_process.session, index, gm_process.ring_words);
+    scope->shared = true;
+    return true;
+}
+
+#define STALL_NS 1000000000ull /* a recorder whose heart has not beaten for this long is taken for gone */
+
+/* The ring is full: waits while the recorder lives, at most full_wait_ms. */
+static bool room_wait(struct gm_scope *scope, uint32_t words)
+{
+    struct gm_producer *p = scope->producer;
+    struct gm_thread *t = scope->thread;
+    if ((gm_process.flags & GM_SESSION_DROP_ON_FULL) || recorder_stalled())
+        return false;
+    if (t->overrun && !gm_producer_has_room(p, p->words / 2))
+        return false;
+    t->overrun = false;
+    uint64_t start = gm_sys_monotonic_ns(), now = start, beat_at = start, sleep_ns = 50000;
+    uint64_t beat = atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
+    bool room = false;
+    while (!room) {
+        gm_sys_sleep_ns((long)sleep_ns);
+        sleep_ns = sleep_ns < 1000000 ? sleep_ns * 2 : sleep_ns;
+        now = gm_sys_monotonic_ns();
+        room = gm_producer_has_room(p, words);
+        uint64_t beat_now = atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
+        if (beat_now != beat) {
+            beat = beat_now;
+            beat_at = now;
+        }
+        if (room || atomic_load_explicit(&gm_process.session->stop, memory_order_relaxed))
+            break;
+        if (now - beat_at > STALL_NS) {
+            atomic_store_explicit(&gm_process.stalled_heartbeat, beat, memory_order_relaxed);
+            break;
+        }
+        if (now - start > gm_process.full_wait_ms * 1000000ull) {
+            t->overrun = true;
+            break;
+        }
+    }
+    atomic_fetch_add_explicit(&p->ring->waited_ns, now - start, memory_order_relaxed);
+    return room;
+}
+
+bool gm_scope_reserve(struct gm_scope *scope, uint32_t words)
+{
+    if (!gm_scope_lock(scope))
+        return false;
+    if (__builtin_expect(gm_producer_has_room(scope->producer, words), 1) || room_wait(scope, words))
+        return true;
+    atomic_fetch_add_explicit(&scope->producer->ring->dropped, 1, memory_order_relaxed);
+    return false;
+}
+
+void gm_scope_publish(struct gm_scope *scope)
+{
+    /* A child forked in a signal handler inside this very hook must not publish into its parent's ring. */
+    if (scope->level == 0 && scope->thread->session_id != gm_process.session_id)
+        return;
+    gm_producer_publish(scope->producer);
+}

@@ -1,0 +1,71 @@
+/* thread.h - what a thread of the target keeps for recording, and how it gets at a ring.
+ *
+ * A thread's state (caches of the walk, names already sent, capture buffers) is private memory taken from a
+ * pool at its first event and given back when it ends; with it goes a ring of the session, as long as there
+ * are free ones. Threads without a ring of their own take turns on the session's overflow ring.
+ *
+ * A hook that interrupts a hook of the same thread (a signal handler that allocates) is "nested": it uses
+ * its own capture buffer and the session's nested ring, and touches nothing half-written.
+ */
+#ifndef GM_EVENT_THREAD_H
+#define GM_EVENT_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libgeomem/ring/ring.h"
+#include "libgeomem/unwind/unwind.h"
+
+#define GM_SEEN 8192      /* names of stacks known to be sent; 64 KiB */
+#define GM_ANNOUNCED 256  /* modules known to be sent, by start address */
+#define GM_NO_RING UINT32_MAX
+
+struct gm_thread {
+    struct gm_producer producer; /* of the own ring */
+    uint32_t ring;               /* index of the own ring, or GM_NO_RING */
+    int32_t tid;
+    uint64_t session_id; /* which the above belong to */
+    uint32_t epoch;      /* gm_image.epoch at which the caches were last emptied */
+    uint32_t overflow_uses;
+    bool overrun; /* waited in vain: no waiting until the ring is half empty */
+    uint64_t seen[GM_SEEN];
+    uint64_t announced[GM_ANNOUNCED];
+    struct gm_unwind unwind;
+    struct gm_capture capture[2]; /* [1]: for a nested hook */
+    uint64_t hash[2][GM_CAPTURE_MAX + 1];
+    uint64_t scratch[2][256]; /* for building a MODULE record */
+};
+
+/* One hook's access to recording, from gm_scope_enter to gm_scope_leave. */
+struct gm_scope {
+    struct gm_thread *thread;
+    unsigned level;          /* 0, or 1 for a nested hook */
+    bool shared;             /* producer is one of the shared rings, and its lock word is held by us */
+    struct gm_producer *producer;
+    struct gm_producer shared_producer;
+};
+
+/* False when this event cannot be recorded (counted as lost). On true, gm_scope_leave must follow. */
+bool gm_scope_enter(struct gm_scope *scope);
+void gm_scope_leave(struct gm_scope *scope);
+
+/* Marks the scope's ring as busy (see "Order" in wire.h), and back. Calls may span the real allocator. */
+void gm_scope_busy(struct gm_scope *scope);
+void gm_scope_idle(struct gm_scope *scope);
+
+/* Takes the lock of a shared ring, kept until gm_scope_leave: stamps taken from here on are in the order of the
+ * ring. Waits within a bound. False: the event is lost (counted here). Own rings need none. */
+bool gm_scope_lock(struct gm_scope *scope);
+
+/* Makes room for `words` words on the scope's ring, locked first if need be; waits for the recorder within a
+ * bound. False: the event is lost (counted here). After true, gm_scope_publish must follow. */
+bool gm_scope_reserve(struct gm_scope *scope, uint32_t words);
+void gm_scope_publish(struct gm_scope *scope);
+
+/* True when the calling thread is inside no hook. */
+bool gm_thread_outside_hooks(void);
+
+/* Called once, from the constructor: ends a thread's state when the thread ends. */
+void gm_thread_watch_ends(void);
+
+#endif

@@ -1,0 +1,161 @@
+/* exec.c - the ways to execute a program: all of them pass our variables on to what is executed.
+ *
+ * These run in children of vfork too, in their parent's memory: they keep everything on the stack. The
+ * variadic forms collect their arguments there as well, as glibc does.
+ */
+#include <alloca.h>
+#include <errno.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "libgeomem/event/process.h"
+#include "libgeomem/preload/environment.h"
+#include "libgeomem/preload/real.h"
+
+#define REAL(name) \
+    static __typeof__(name) *real; \
+    if (!real) \
+    *(void **)&real = gm_real_symbol(#name)
+
+/* On the caller's stack: it must live until the program is executed. */
+#define CHILD_ENVIRONMENT(envp) \
+    gm_environment_for_child((envp), alloca(gm_environment_words(envp) * sizeof(char *)))
+
+/* Records that this image ends here, calls, and takes it back when the call returns. */
+#define EXECUTE(call) \
+    do { \
+        bool noted = gm_process_note_end(GM_END_EXEC, 0); \
+        int result = (call); \
+        int saved_errno = errno; \
+        if (noted) \
+            gm_process_note_end(GM_END_NONE, 0); \
+        errno = saved_errno; \
+        return result; \
+    } while (0)
+
+GM_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+    REAL(execve);
+    EXECUTE(real(path, argv, CHILD_ENVIRONMENT(envp)));
+}
+
+GM_EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+{
+    REAL(execveat);
+    EXECUTE(real(dir, path, argv, CHILD_ENVIRONMENT(envp), flags));
+}
+
+GM_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+    REAL(fexecve);
+    EXECUTE(real(fd, argv, CHILD_ENVIRONMENT(envp)));
+}
+
+GM_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+    REAL(execvpe);
+    EXECUTE(real(file, argv, CHILD_ENVIRONMENT(envp)));
+}
+
+GM_EXPORT int execv(const char *path, char *const argv[])
+{
+    return execve(path, argv, environ);
+}
+
+GM_EXPORT int execvp(const char *file, char *const argv[])
+{
+    return execvpe(file, argv, environ);
+}
+
+/* Collects the variadic arguments up to NULL into `argv` on this frame. */
+#define COLLECT_ARGUMENTS(first) \
+    va_list ap; \
+    size_t argc = 1; \
+    va_start(ap, first); \
+    while (va_arg(ap, char *)) \
+        argc++; \
+    va_end(ap); \
+    char **argv = alloca((argc + 1) * sizeof *argv); \
+    va_start(ap, first); \
+    argv[0] = (char *)(uintptr_t)(first); \
+    for (size_t i = 1; i <= argc; i++) \
+        argv[i] = va_arg(ap, char *)
+
+GM_EXPORT int execl(const char *path, const char *arg, ...)
+{
+    COLLECT_ARGUMENTS(arg);
+    va_end(ap);
+    return execve(path, argv, environ);
+}
+
+GM_EXPORT int execlp(const char *file, const char *arg, ...)
+{
+    COLLECT_ARGUMENTS(arg);
+    va_end(ap);
+    return execvpe(file, argv, environ);
+}
+
+GM_EXPORT int execle(const char *path, const char *arg, ...)
+{
+    COLLECT_ARGUMENTS(arg);
+    char *const *envp = va_arg(ap, char *const *);
+    va_end(ap);
+    return execve(path, argv, envp);
+}
+
+GM_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+    const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    REAL(posix_spawn);
+    return real(pid, path, actions, attributes, argv, CHILD_ENVIRONMENT(envp));
+}
+
+GM_EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+    const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    REAL(posix_spawnp);
+    return real(pid, file, actions, attributes, argv, CHILD_ENVIRONMENT(envp));
+}
+
+/* system and popen take the environment from `environ`, and call posix_spawn inside libc where we do not see
+ * it: for their duration `environ` is ours. Entries that the program replaces meanwhile are kept, and so is a
+ * new `environ`. */
+struct swap {
+    char **theirs, **ours;
+    size_t words;
+};
+
+static void swap_back(const struct swap *s)
+{
+    if (s->ours == s->theirs || environ != s->ours)
+        return;
+    environ = s->theirs;
+}
+
+GM_EXPORT int system(const char *command)
+{
+    REAL(system);
+    struct swap s = {.theirs = environ};
+    s.ours = environ = CHILD_ENVIRONMENT(environ);
+    int r = real(command);
+    int saved_errno = errno;
+    swap_back(&s);
+    errno = saved_errno;
+    return r;
+}
+
+GM_EXPORT FILE *popen(const char *command, const char *type)
+{
+    REAL(popen);
+    struct swap s = {.theirs = environ};
+    s.ours = environ = CHILD_ENVIRONMENT(environ);
+    FILE *f = real(command, type);
+    int saved_errno = errno;
+    swap_back(&s);
+    errno = saved_errno;
+    return f;
+}

@@ -1,0 +1,160 @@
+/* malloc.c - the interposed malloc family: calls the program's allocator and records what it did.
+ *
+ * Order (see wire.h): a free is recorded before the allocator gets the block, an allocation after it came out.
+ * realloc counts as both. errno stays what the allocator left. Nothing here locks or allocates.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libgeomem/event/event.h"
+#include "libgeomem/event/process.h"
+#include "libgeomem/preload/real.h"
+#include "schemas/wire.h"
+
+/* Declared here and not through the system's headers: their attributes would have us optimised away. */
+void *malloc(size_t bytes);
+void *calloc(size_t n, size_t bytes);
+void *realloc(void *p, size_t bytes);
+void *reallocarray(void *p, size_t n, size_t bytes);
+void free(void *p);
+void free_sized(void *p, size_t bytes);
+void free_aligned_sized(void *p, size_t alignment, size_t bytes);
+void *memalign(size_t alignment, size_t bytes);
+void *aligned_alloc(size_t alignment, size_t bytes);
+int posix_memalign(void **p, size_t alignment, size_t bytes);
+void *valloc(size_t bytes);
+void *pvalloc(size_t bytes);
+size_t malloc_usable_size(void *p);
+
+#define PAGE_LOG2 12
+
+#define RECORD_ALLOC(block, bytes, function, align_log2) \
+    do { \
+        if ((block) && gm_process_on()) { \
+            struct gm_context context = GM_CALLER_CONTEXT(); \
+            gm_event_alloc(&context, (block), gm_size_pack((bytes), GM_FN_##function, (align_log2))); \
+        } \
+    } while (0)
+
+static unsigned log2_of(size_t alignment)
+{
+    return alignment ? 63u - (unsigned)__builtin_clzl(alignment) : 0;
+}
+
+GM_EXPORT void *malloc(size_t bytes)
+{
+    void *p = gm_real.malloc(bytes);
+    RECORD_ALLOC(p, bytes, malloc, 0);
+    return p;
+}
+
+GM_EXPORT void *calloc(size_t n, size_t bytes)
+{
+    void *p = gm_real.calloc(n, bytes);
+    RECORD_ALLOC(p, n * bytes, calloc, 0);
+    return p;
+}
+
+/* The one body of realloc and reallocarray; in the callers' frames stands the context. */
+static inline __attribute__((always_inline)) void *reallocate(
+    const struct gm_context *context, void *p, size_t bytes, enum gm_alloc_function function)
+{
+    struct gm_event_realloc event;
+    uint64_t old_address = (uintptr_t)p;
+    gm_event_realloc_begin(&event);
+    void *q = gm_real.realloc(p, bytes);
+    int saved_errno = errno;
+    gm_event_realloc_end(&event, context, old_address, q, gm_size_pack(bytes, function, 0));
+    errno = saved_errno;
+    return q;
+}
+
+GM_EXPORT void *realloc(void *p, size_t bytes)
+{
+    struct gm_context context = GM_CALLER_CONTEXT();
+    if (!gm_process_on())
+        return gm_real.realloc(p, bytes);
+    return reallocate(&context, p, bytes, GM_FN_realloc);
+}
+
+GM_EXPORT void *reallocarray(void *p, size_t n, size_t bytes)
+{
+    struct gm_context context = GM_CALLER_CONTEXT();
+    size_t all;
+    if (__builtin_mul_overflow(n, bytes, &all)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (!gm_process_on())
+        return gm_real.realloc(p, all);
+    return reallocate(&context, p, all, GM_FN_reallocarray);
+}
+
+GM_EXPORT void free(void *p)
+{
+    if (p && gm_process_on())
+        gm_event_free(p);
+    gm_real.free(p);
+}
+
+GM_EXPORT void free_sized(void *p, size_t bytes)
+{
+    if (p && gm_process_on())
+        gm_event_free(p);
+    if (gm_real.free_sized)
+        gm_real.free_sized(p, bytes);
+    else
+        gm_real.free(p);
+}
+
+GM_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
+{
+    if (p && gm_process_on())
+        gm_event_free(p);
+    if (gm_real.free_aligned_sized)
+        gm_real.free_aligned_sized(p, alignment, bytes);
+    else
+        gm_real.free(p);
+}
+
+GM_EXPORT void *memalign(size_t alignment, size_t bytes)
+{
+    void *p = gm_real.memalign(alignment, bytes);
+    RECORD_ALLOC(p, bytes, memalign, log2_of(alignment));
+    return p;
+}
+
+GM_EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    void *p = gm_real.aligned_alloc(alignment, bytes);
+    RECORD_ALLOC(p, bytes, aligned_alloc, log2_of(alignment));
+    return p;
+}
+
+GM_EXPORT int posix_memalign(void **p, size_t alignment, size_t bytes)
+{
+    int r = gm_real.posix_memalign(p, alignment, bytes);
+    if (r == 0)
+        RECORD_ALLOC(*p, bytes, posix_memalign, log2_of(alignment));
+    return r;
+}
+
+GM_EXPORT void *valloc(size_t bytes)
+{
+    void *p = gm_real.valloc(bytes);
+    RECORD_ALLOC(p, bytes, valloc, PAGE_LOG2);
+    return p;
+}
+
+GM_EXPORT void *pvalloc(size_t bytes)
+{
+    void *p = gm_real.pvalloc(bytes);
+    RECORD_ALLOC(p, bytes, pvalloc, PAGE_LOG2);
+    return p;
+}
+
+GM_EXPORT size_t malloc_usable_size(void *p)
+{
+    return gm_real.malloc_usable_size(p);
+}

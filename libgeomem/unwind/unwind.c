@@ -1,0 +1,112 @@
+/* unwind.c - the seam, and what all ways of walking share. See unwind.h. */
+#include "libgeomem/unwind/unwind.h"
+
+#include <string.h>
+
+#include "libgeomem/base/sys.h"
+#include "schemas/wire.h"
+
+static uint32_t chosen = GM_UNWIND_CFI; /* written before the first event, constant afterwards */
+
+int gm_unwind_choose(uint32_t unwinder)
+{
+    if (unwinder == GM_UNWIND_LIBUNWIND) {
+        int r = gm_libunwind_load();
+        if (r != 0)
+            return r;
+    }
+    chosen = unwinder;
+    return 0;
+}
+
+int gm_unwind_load_oracle(void)
+{
+    return gm_libunwind_load();
+}
+
+void gm_unwind_flush(struct gm_unwind *u)
+{
+    memset(u, 0, sizeof *u);
+}
+
+void gm_unwind_capture(struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture)
+{
+    if (chosen == GM_UNWIND_LIBUNWIND)
+        gm_walk_libunwind(context, capture);
+    else if (chosen == GM_UNWIND_FP)
+        gm_walk_fp(u, context, capture);
+    else
+        gm_walk_cfi(u, context, capture);
+}
+
+void gm_walk_begin(struct gm_walk *w, struct gm_capture *capture)
+{
+    w->capture = capture;
+    w->total = 0;
+}
+
+static void words_reverse(uint64_t *v, uint32_t n)
+{
+    for (uint32_t i = 0, j = n; i + 1 < j--; i++) {
+        uint64_t t = v[i];
+        v[i] = v[j];
+        v[j] = t;
+    }
+}
+
+/* The root end was written as a circle: turns it so that its oldest frame comes first, behind a word
+ * that stands for what was left out. */
+void gm_walk_end(struct gm_walk *w, bool lost_root)
+{
+    struct gm_capture *c = w->capture;
+    c->cut = w->total > c->leaf + c->root;
+    c->count = w->total;
+    if (c->cut) {
+        uint64_t *end = c->pc + c->leaf;
+        uint32_t oldest = (w->total - c->leaf) % c->root;
+        words_reverse(end, oldest);
+        words_reverse(end + oldest, c->root - oldest);
+        words_reverse(end, c->root);
+        memmove(end + 1, end, c->root * sizeof *end);
+        end[0] = (uint64_t)GM_PC_CUT << 48;
+        c->count = c->leaf + 1 + c->root;
+    }
+    if (lost_root)
+        c->pc[c->count - (c->count == GM_CAPTURE_MAX + 1)] = (uint64_t)GM_PC_LOST_ROOT << 48;
+    c->count += lost_root && c->count <= GM_CAPTURE_MAX;
+}
+
+/* rt_sigprocmask copies the set in before it looks at `how`: EFAULT tells unreadable memory from EINVAL. */
+bool gm_unwind_readable(struct gm_unwind *u, uintptr_t address)
+{
+    for (uintptr_t end = address + 8; address <= end; address += 8) {
+        uintptr_t page = address >> 12;
+        if (page == u->readable_page)
+            continue;
+        if (gm_sys4(SYS_rt_sigprocmask, -1, address, 0, 8) == -14 /* EFAULT */)
+            return false;
+        u->readable_page = page;
+    }
+    return true;
+}
+
+/* Frame pointers: [rbp] is the caller's rbp, [rbp + 8] the return address. */
+void gm_walk_fp(struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture)
+{
+    struct gm_walk w;
+    uintptr_t sp = context->sp, rbp = context->rbp, pc = context->pc;
+    gm_walk_begin(&w, capture);
+    gm_walk_push(&w, pc, 0);
+    while (w.total < GM_WALK_MAX) {
+        if (rbp < sp || rbp - sp > (1u << 20) || rbp % 8 != 0 || !gm_unwind_readable(u, rbp))
+            break;
+        const uintptr_t *frame = (const uintptr_t *)rbp; /* NOLINT */
+        pc = frame[1];
+        sp = rbp + 16;
+        rbp = frame[0];
+        if (pc < 4096)
+            break;
+        gm_walk_push(&w, pc, 0);
+    }
+    gm_walk_end(&w, false);
+}
