@@ -216,7 +216,7 @@ int gm_db_temp_name(char *name, size_t room)
     return 0;
 }
 
-void gm_db_unlink(const char *name)
+void gm_db_remove(const char *name)
 {
     static const char *const tails[] = {"", "-wal", "-shm", "-journal"};
     char path[PATH_MAX + 16];
@@ -253,7 +253,7 @@ static int copy_pair(const char *real, const char *name)
 int gm_db_open_unlinked(const char *name, sqlite3 **ret_db)
 {
     int rc = db_try(name, SQLITE_OPEN_READONLY, ret_db);
-    gm_db_unlink(name);
+    gm_db_remove(name);
     return rc;
 }
 
@@ -268,7 +268,7 @@ static int open_private_copy(const char *real, sqlite3 **ret_db)
         rc = sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
     sqlite3_close(db);
     if (rc != SQLITE_OK) {
-        gm_db_unlink(name);
+        gm_db_remove(name);
         return rc;
     }
     return gm_db_open_unlinked(name, ret_db);
@@ -409,7 +409,7 @@ enum gm_db_error gm_db_migrate_copy(
         close(fd);
         e = gm_db_migrate_into(&c, db, version, to);
         if (e != GM_DB_OK)
-            gm_db_unlink(to);
+            gm_db_remove(to);
     }
     sqlite3_close(db);
     return e;
@@ -480,7 +480,7 @@ enum gm_db_error gm_db_create(
     if (rc != SQLITE_OK) {
         enum gm_db_error e = gm_db_say_sqlite(&c, rc, db);
         sqlite3_close(db);
-        gm_db_unlink(real);
+        gm_db_remove(real);
         return e;
     }
     *ret_db = db;
@@ -521,17 +521,21 @@ enum gm_db_error gm_db_open_writer(
 /* ---- the recorder, closing
  * ------------------------------------------------------------------------------ */
 
-static bool boot_is(const char *boot_id)
+const char *gm_db_boot_id(char *ret_text, size_t room)
 {
-    char now[64] = "";
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, now, sizeof now - 1);
+    ssize_t n = fd < 0 ? -1 : read(fd, ret_text, room - 1);
     if (fd >= 0)
         close(fd);
-    if (n <= 0)
-        return false;
-    now[strcspn(now, "\n")] = 0;
-    return boot_id && strcmp(boot_id, now) == 0;
+    ret_text[n > 0 ? n : 0] = 0;
+    ret_text[strcspn(ret_text, "\n")] = 0;
+    return ret_text;
+}
+
+static bool boot_is(const char *boot_id)
+{
+    char now[64];
+    return boot_id && strcmp(boot_id, gm_db_boot_id(now, sizeof now)) == 0;
 }
 
 int64_t gm_db_start_ticks(int64_t pid)

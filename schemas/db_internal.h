@@ -29,8 +29,6 @@ enum gm_db_error gm_db_read_version(const struct gm_db_context *c, sqlite3 *db, 
 
 /* A new empty file in $TMPDIR or /tmp, 0600. */
 int gm_db_temp_name(char *name, size_t room);
-/* Removes a database file with its journals. */
-void gm_db_unlink(const char *name);
 /* Opens read-only, then removes the name. */
 int gm_db_open_unlinked(const char *name, sqlite3 **ret_db);
 

@@ -262,7 +262,7 @@ enum gm_db_error gm_db_migrate_private(const struct gm_db_context *c, sqlite3 **
             version);
     enum gm_db_error e = gm_db_migrate_into(c, *db, version, name);
     if (e != GM_DB_OK) {
-        gm_db_unlink(name);
+        gm_db_remove(name);
         return e;
     }
     int rc = gm_db_open_unlinked(name, &copy);

@@ -49,7 +49,7 @@ struct gm_symbols_handler {
      * count 0: no name. */
     void (*frame)(
         void *context, uint32_t frame_id, const struct gm_symbols_line *lines, size_t count);
-    /* After the first frames of a module, and again should its source change (it killed its
+    /* Before the first frame of a module, and again should its source change (it killed its
      * worker). */
     void (*module)(void *context, uint32_t module_id, enum gm_symbols_source source);
     void *context;

@@ -1,0 +1,443 @@
+/* store_rows.c - see store_rows.h.
+ *
+ * Slices of time. The open slice grows batch by batch until it is as wide as its age asks for; its
+ * rows are added to at each commit, so a reader always sees whole slices up to the last commit.
+ */
+#include "collector/store_rows.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "collector/life.h"
+#include "collector/store_names.h"
+#include "schemas/db.h"
+#include "schemas/event_kinds.h"
+#include "schemas/text.h"
+
+enum statement {
+    S_RUN,
+    S_RUN_STATE,
+    S_RUN_COMPLETE,
+    S_MODULE,
+    S_MAPPING,
+    S_FRAME,
+    S_STACK,
+    S_SITE,
+    S_SITE_DELTA,
+    S_PROCESS,
+    S_THREAD,
+    S_INTERVAL,
+    S_PROCESS_INTERVAL,
+    S_GENERATION_INTERVAL,
+    S_SITE_INTERVAL,
+    S_SAMPLE,
+    S_LOSS,
+    S_MARK,
+    S_COUNT,
+};
+
+static const char *const statements[S_COUNT] = {
+    [S_RUN] = "INSERT INTO run (run_id, geomem_version, program, command, cwd, host, kernel, cpus, "
+              "page_bytes,"
+              " boot_id, recorder_pid, recorder_start_ticks, start_utc_ns, options, g1_age_bytes, "
+              "g2_age_bytes,"
+              " g3_age_bytes, state, duration_ns)"
+              " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'recording', 0)",
+    [S_RUN_STATE] =
+        "UPDATE run SET duration_ns = ?, root_process_id = ?, exit_status = ?, exit_signal = ?,"
+        " events = ?, lost_events = ?, corrupt_records = ?, late_events = ?, hash_collisions = ?,"
+        " cut_stacks = ?, peak_epoch = ?, peak_bytes = ?, peak_blocks = ?, peak_ns = ?",
+    [S_RUN_COMPLETE] = "UPDATE run SET state = 'complete', stop_reason = ?, recorder_cpu_ns = ?,"
+                       " recorder_rss_bytes = ?",
+    [S_MODULE] = "INSERT INTO module (module_id, path, build_id) VALUES (?, ?, ?)",
+    [S_MAPPING] = "INSERT OR REPLACE INTO mapping (mapping_id, process_id, module_id, "
+                  "start_address, end_address,"
+                  " bias, first_ns, last_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [S_FRAME] = "INSERT INTO frame (frame_id, module_id, address, flags, symbolized) VALUES (?, ?, "
+                "?, ?, ?)",
+    [S_STACK] = "INSERT INTO stack (stack_id, parent_id, frame_id, depth) VALUES (?, ?, ?, ?)",
+    [S_SITE] = "INSERT INTO site (site_id, process_id, stack_id, function) VALUES (?, ?, ?, ?)",
+    [S_SITE_DELTA] =
+        "UPDATE site SET function = ?2, allocs = allocs + ?3, alloc_bytes = alloc_bytes + ?4,"
+        " reallocs = reallocs + ?5, live_blocks = ?6, live_bytes = ?7,"
+        " died_g0 = died_g0 + ?8, died_g1 = died_g1 + ?9, died_g2 = died_g2 + ?10, died_g3 = "
+        "died_g3 + ?11,"
+        " promoted_g1 = promoted_g1 + ?12, promoted_g2 = promoted_g2 + ?13, promoted_g3 = "
+        "promoted_g3 + ?14,"
+        " birth_sum_us = ?15,"
+        " first_ns = CASE WHEN ?16 IS NULL THEN first_ns WHEN allocs = 0 THEN ?16 ELSE "
+        "min(first_ns, ?16) END,"
+        " last_ns = coalesce(?17, last_ns), last_free_ns = coalesce(?18, last_free_ns),"
+        " min_bytes = CASE WHEN ?3 = 0 THEN min_bytes WHEN allocs = 0 THEN ?19 ELSE min(min_bytes, "
+        "?19) END,"
+        " max_bytes = CASE WHEN ?3 = 0 THEN max_bytes ELSE max(max_bytes, ?20) END,"
+        " peak_seen = ?21, peak_bytes = ?22, peak_blocks = ?23,"
+        " run_peak_seen = ?24, run_peak_bytes = ?25, run_peak_blocks = ?26,"
+        " life_bytes = gm_life_merge(life_bytes, ?27), life_ns = gm_life_merge(life_ns, ?28)"
+        " WHERE site_id = ?1",
+    [S_PROCESS] = "INSERT OR REPLACE INTO process (process_id, pid, parent_process_id, origin, "
+                  "exe, command, start_ns,"
+                  " end_ns, end_kind, end_value, threads, allocs, alloc_bytes, frees, free_bytes, "
+                  "reallocs, unmatched_frees,"
+                  " implicit_frees, live_blocks, live_bytes, age_bytes, peak_epoch, peak_bytes, "
+                  "peak_blocks, peak_ns,"
+                  " rss_bytes, lost_events, corrupt_records, ring_fill)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                  "?, ?, ?, ?, ?, ?)",
+    [S_THREAD] =
+        "INSERT OR REPLACE INTO thread (thread_id, process_id, tid, name, start_ns, end_ns, allocs,"
+        " alloc_bytes, frees) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [S_INTERVAL] =
+        "INSERT OR REPLACE INTO interval (interval_id, start_ns, end_ns) VALUES (?, ?, ?)",
+    [S_PROCESS_INTERVAL] =
+        "INSERT INTO process_interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO "
+        "UPDATE SET"
+        " allocs = allocs + excluded.allocs, alloc_bytes = alloc_bytes + excluded.alloc_bytes,"
+        " frees = frees + excluded.frees, free_bytes = free_bytes + excluded.free_bytes,"
+        " live_blocks = excluded.live_blocks, live_bytes = excluded.live_bytes,"
+        " peak_bytes = max(peak_bytes, excluded.peak_bytes), rss_bytes = excluded.rss_bytes,"
+        " lost_events = lost_events + excluded.lost_events",
+    [S_GENERATION_INTERVAL] =
+        "INSERT INTO generation_interval VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " born = born + excluded.born, died = died + excluded.died,"
+        " died_bytes = died_bytes + excluded.died_bytes, promoted = promoted + excluded.promoted",
+    [S_SITE_INTERVAL] =
+        "INSERT INTO site_interval VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " allocs = allocs + excluded.allocs, alloc_bytes = alloc_bytes + excluded.alloc_bytes,"
+        " frees = frees + excluded.frees, free_bytes = free_bytes + excluded.free_bytes",
+    [S_SAMPLE] = "INSERT OR REPLACE INTO sample (process_id, ns, live_bytes, live_blocks) VALUES "
+                 "(?, ?, ?, ?)",
+    [S_LOSS] = "INSERT INTO loss (interval_id, process_id, reason, events) VALUES (?, ?, ?, ?)",
+    [S_MARK] = "INSERT INTO mark (process_id, ns, text) VALUES (?, ?, ?)",
+};
+
+struct slice {
+    int64_t id, start_ns, end_ns; /* id 0: none yet */
+};
+
+struct gm_store_rows {
+    sqlite3 *db;
+    sqlite3_stmt *s[S_COUNT];
+    struct slice open, before; /* before: as it was before the current batch */
+};
+
+/* ---- binding
+ * -------------------------------------------------------------------------------------------- */
+
+static int bind_clean(sqlite3_stmt *s, int i, const char *text)
+{
+    char small[1024];
+    size_t room = GM_TEXT_CLEAN_ROOM(text ? strlen(text) : 0);
+    char *buffer = room <= sizeof small ? small : malloc(room);
+    if (!buffer)
+        return SQLITE_NOMEM;
+    gm_text_clean(text, buffer, room);
+    int rc = sqlite3_bind_text(s, i, buffer, -1, SQLITE_TRANSIENT);
+    if (buffer != small)
+        free(buffer);
+    return rc;
+}
+
+/* A JSON array of strings. What cleaning would change becomes an array of one cleaned string, as a
+ * change inside could break the JSON. */
+static int bind_json(sqlite3_stmt *s, int i, const char *json)
+{
+    size_t bytes = json ? strlen(json) : 0, room = 2 * GM_TEXT_CLEAN_ROOM(bytes) + 8;
+    char *clean = malloc(room);
+    if (!clean)
+        return SQLITE_NOMEM;
+    if (gm_text_clean_bytes(json ? json : "", bytes, clean, room) != bytes) {
+        clean[0] = '[';
+        gm_text_json(json, clean + 1, room - 2);
+        strcat(clean, "]");
+    }
+    return sqlite3_bind_text(s, i, bytes ? clean : strcpy(clean, "[]"), -1, free);
+}
+
+/* Binds from the first parameter on, by letter, and runs the statement:
+ *   i int64_t   z int64_t, 0 is NULL   n int64_t, negative is NULL   d double
+ *   s const char * of ours, NULL is NULL   t text to be cleaned   j JSON array to be cleaned
+ *   p const struct gm_life_delta *, NULL is NULL */
+static int row_write(struct gm_store_rows *rows, enum statement statement, const char *letters, ...)
+{
+    sqlite3_stmt *s = rows->s[statement];
+    int rc = SQLITE_OK;
+    va_list args;
+    va_start(args, letters);
+    for (int i = 1; letters[i - 1] && rc == SQLITE_OK; i++) {
+        char letter = letters[i - 1];
+        if (letter == 'd') {
+            rc = sqlite3_bind_double(s, i, va_arg(args, double));
+        } else if (letter == 's') {
+            rc = sqlite3_bind_text(s, i, va_arg(args, const char *), -1, SQLITE_STATIC);
+        } else if (letter == 't') {
+            rc = bind_clean(s, i, va_arg(args, const char *));
+        } else if (letter == 'j') {
+            rc = bind_json(s, i, va_arg(args, const char *));
+        } else if (letter == 'p') {
+            rc = sqlite3_bind_pointer(
+                s, i, va_arg(args, struct gm_life_delta *), GM_LIFE_POINTER, NULL);
+        } else {
+            int64_t value = va_arg(args, int64_t);
+            bool null = (letter == 'z' && value == 0) || (letter == 'n' && value < 0);
+            rc = null ? sqlite3_bind_null(s, i) : sqlite3_bind_int64(s, i, value);
+        }
+    }
+    va_end(args);
+    if (rc == SQLITE_OK)
+        sqlite3_step(s);
+    int end = sqlite3_reset(s);
+    return rc == SQLITE_OK ? end : rc;
+}
+/* Figures are unsigned in the batch and signed in SQL. */
+#define I(value) ((int64_t)(value))
+
+int gm_store_rows_create(sqlite3 *db, struct gm_store_rows **ret_rows)
+{
+    struct gm_store_rows *rows = calloc(1, sizeof *rows);
+    if (!rows)
+        return SQLITE_NOMEM;
+    rows->db = db;
+    int rc = gm_life_register(db);
+    for (int i = 0; i < S_COUNT && rc == SQLITE_OK; i++)
+        rc =
+            sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &rows->s[i], NULL);
+    if (rc != SQLITE_OK) {
+        gm_store_rows_free(rows);
+        return rc;
+    }
+    *ret_rows = rows;
+    return SQLITE_OK;
+}
+
+void gm_store_rows_free(struct gm_store_rows *rows)
+{
+    if (!rows)
+        return;
+    for (int i = 0; i < S_COUNT; i++)
+        sqlite3_finalize(rows->s[i]);
+    free(rows);
+}
+
+/* ---- the run
+ * -------------------------------------------------------------------------------------------- */
+
+int gm_store_rows_run(struct gm_store_rows *rows, const struct gm_store_run *run)
+{
+    struct utsname u;
+    char kernel[sizeof u.release + sizeof u.machine + 1], boot_id[64];
+    memset(&u, 0, sizeof u);
+    uname(&u);
+    snprintf(kernel, sizeof kernel, "%s %s", u.release, u.machine);
+    gm_db_boot_id(boot_id, sizeof boot_id);
+    return row_write(rows, S_RUN, "stjtttiisiiisiii", GEOMEM_VERSION, run->program,
+        run->command_json, run->cwd, u.nodename, kernel, I(sysconf(_SC_NPROCESSORS_ONLN)),
+        I(sysconf(_SC_PAGESIZE)), boot_id, I(getpid()), gm_db_start_ticks(getpid()),
+        run->start_utc_ns, run->options_json, I(run->g_age_bytes[0]), I(run->g_age_bytes[1]),
+        I(run->g_age_bytes[2]));
+}
+
+static int write_run_state(struct gm_store_rows *rows, const struct gm_run_state *r)
+{
+    return row_write(rows, S_RUN_STATE, "iznziiiiiiiiii", r->duration_ns, I(r->root_process_id),
+        I(r->has_exit ? r->exit_status : -1), I(r->exit_signal), I(r->events), I(r->lost_events),
+        I(r->corrupt_records), I(r->late_events), I(r->hash_collisions), I(r->cut_stacks),
+        I(r->peak_epoch), I(r->peak_bytes), I(r->peak_blocks), r->peak_ns);
+}
+
+int gm_store_rows_complete(struct gm_store_rows *rows, const char *stop_reason,
+    uint64_t recorder_cpu_ns, uint64_t recorder_rss_bytes)
+{
+    return row_write(
+        rows, S_RUN_COMPLETE, "tii", stop_reason, I(recorder_cpu_ns), I(recorder_rss_bytes));
+}
+
+/* ---- dictionaries
+ * --------------------------------------------------------------------------------------- */
+
+static int write_dictionaries(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < b->modules.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_module *m = &b->modules.v[i];
+        rc = row_write(rows, S_MODULE, "itt", I(m->module_id), m->path, m->build_id);
+    }
+    for (size_t i = 0; i < b->mappings.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_mapping *m = &b->mappings.v[i];
+        rc = row_write(rows, S_MAPPING, "iiiiiiin", I(m->mapping_id), I(m->process_id),
+            I(m->module_id), I(m->start), I(m->end), I(m->bias), m->first_ns, m->last_ns);
+    }
+    for (size_t i = 0; i < b->frames.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_frame *f = &b->frames.v[i];
+        rc = row_write(rows, S_FRAME, "iziii", I(f->frame_id), I(f->module_id), I(f->address),
+            I(f->flags), I(!gm_store_frame_has_name(f->module_id, f->flags)));
+    }
+    for (size_t i = 0; i < b->stacks.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_stack *k = &b->stacks.v[i];
+        rc = row_write(
+            rows, S_STACK, "izii", I(k->stack_id), I(k->parent_id), I(k->frame_id), I(k->depth));
+    }
+    return rc;
+}
+
+/* ---- processes and threads
+ * ------------------------------------------------------------------------------ */
+
+static int write_process(struct gm_store_rows *rows, const struct gm_row_process *p)
+{
+    bool ended = p->end_ns >= 0;
+    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiiiiid", I(p->process_id), I(p->pid),
+        I(p->parent_process_id), p->origin, p->exe, p->command, p->start_ns, p->end_ns,
+        ended ? p->end_kind : NULL, I(ended ? p->end_value : -1), I(p->threads), I(p->allocs),
+        I(p->alloc_bytes), I(p->frees), I(p->free_bytes), I(p->reallocs), I(p->unmatched_frees),
+        I(p->implicit_frees), I(p->live_blocks), I(p->live_bytes), I(p->age_bytes),
+        I(p->peak_epoch), I(p->peak_bytes), I(p->peak_blocks), p->peak_ns, I(p->rss_bytes),
+        I(p->lost_events), I(p->corrupt_records), p->ring_fill);
+}
+
+static int write_process_slice(struct gm_store_rows *rows, const struct gm_row_process *p)
+{
+    int rc = row_write(rows, S_PROCESS_INTERVAL, "iiiiiiiiiii", rows->open.id, I(p->process_id),
+        I(p->d_allocs), I(p->d_alloc_bytes), I(p->d_frees), I(p->d_free_bytes), I(p->live_blocks),
+        I(p->live_bytes), I(p->interval_peak_bytes), I(p->rss_bytes), I(p->d_lost_events));
+    for (int g = 0; g < GM_GENERATIONS && rc == SQLITE_OK; g++) {
+        if (p->d_born[g] || p->d_died[g] || p->d_promoted[g])
+            rc = row_write(rows, S_GENERATION_INTERVAL, "iiiiiii", rows->open.id, I(p->process_id),
+                I(g), I(p->d_born[g]), I(p->d_died[g]), I(p->d_died_bytes[g]), I(p->d_promoted[g]));
+    }
+    return rc;
+}
+
+static int write_processes(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < b->processes.n && rc == SQLITE_OK; i++) {
+        rc = write_process(rows, &b->processes.v[i]);
+        if (rc == SQLITE_OK)
+            rc = write_process_slice(rows, &b->processes.v[i]);
+    }
+    for (size_t i = 0; i < b->threads.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_thread *t = &b->threads.v[i];
+        rc = row_write(rows, S_THREAD, "iiitiniii", I(t->thread_id), I(t->process_id), I(t->tid),
+            t->name, t->start_ns, t->end_ns, I(t->allocs), I(t->alloc_bytes), I(t->frees));
+    }
+    return rc;
+}
+
+/* ---- sites
+ * ---------------------------------------------------------------------------------------------- */
+
+static const char *function_name(unsigned function)
+{
+    static const char *const names[] = {
+#define GM_X(code, name) [code] = #name,
+        GM_ALLOC_FUNCTIONS(GM_X)
+#undef GM_X
+    };
+    const char *name = function < sizeof names / sizeof *names ? names[function] : NULL;
+    return name ? name : names[GM_FN_unknown];
+}
+
+static int write_site_delta(
+    struct gm_store_rows *rows, const struct gm_batch *b, const struct gm_row_site_delta *d)
+{
+    const struct gm_life *life = b->life.v ? b->life.v + d->life_first : NULL;
+    struct gm_life_delta bytes = {life, d->life_count, 0}, ns = {life, d->life_count, 1};
+    bool freed = d->life_count > 0;
+    return row_write(rows, S_SITE_DELTA, "isiiiiiiiiiiiiinnniiiiiiiipp", I(d->site_id),
+        function_name(d->function), I(d->d_allocs), I(d->d_alloc_bytes), I(d->d_reallocs),
+        I(d->live_blocks), I(d->live_bytes), I(d->d_died[0]), I(d->d_died[1]), I(d->d_died[2]),
+        I(d->d_died[3]), I(d->d_promoted[0]), I(d->d_promoted[1]), I(d->d_promoted[2]),
+        I(d->birth_sum_us), d->d_allocs ? d->first_ns : I(-1), d->d_allocs ? d->last_ns : I(-1),
+        d->last_free_ns, I(d->min_bytes), I(d->max_bytes), I(d->peak_seen), I(d->peak_bytes),
+        I(d->peak_blocks), I(d->run_peak_seen), I(d->run_peak_bytes), I(d->run_peak_blocks),
+        freed ? &bytes : NULL, freed ? &ns : NULL);
+}
+
+static int write_sites(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < b->sites.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_site *s = &b->sites.v[i];
+        rc = row_write(rows, S_SITE, "iizs", I(s->site_id), I(s->process_id), I(s->stack_id),
+            function_name(s->function));
+    }
+    for (size_t i = 0; i < b->site_deltas.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_site_delta *d = &b->site_deltas.v[i];
+        rc = write_site_delta(rows, b, d);
+        if (rc == SQLITE_OK && (d->d_allocs || d->d_frees))
+            rc = row_write(rows, S_SITE_INTERVAL, "iiiiii", rows->open.id, I(d->site_id),
+                I(d->d_allocs), I(d->d_alloc_bytes), I(d->d_frees), I(d->d_free_bytes));
+    }
+    return rc;
+}
+
+/* ---- slices of time
+ * ------------------------------------------------------------------------------------- */
+
+/* As documented at table interval. */
+static int64_t slice_width_ns(int64_t age_ns)
+{
+    const int64_t s = 1000000000;
+    return age_ns < 600 * s ? s / 2 : age_ns < 7200 * s ? s : 10 * s;
+}
+
+/* The batch joins the open slice unless that brings it further from its width than leaving it out.
+ */
+static int write_slice(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    struct slice *open = &rows->open;
+    int64_t width = slice_width_ns(open->start_ns), half_batch = (b->end_ns - b->start_ns) / 2;
+    rows->before = *open;
+    if (open->id == 0 || b->start_ns - open->start_ns + half_batch >= width) {
+        open->id++;
+        open->start_ns = b->start_ns;
+    }
+    open->end_ns = b->end_ns;
+    return row_write(rows, S_INTERVAL, "iii", open->id, open->start_ns, open->end_ns);
+}
+
+void gm_store_rows_undo(struct gm_store_rows *rows)
+{
+    rows->open = rows->before;
+}
+
+static int write_moments(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < b->samples.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_sample *m = &b->samples.v[i];
+        rc = row_write(
+            rows, S_SAMPLE, "iiii", I(m->process_id), m->ns, I(m->live_bytes), I(m->live_blocks));
+    }
+    for (size_t i = 0; i < b->losses.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_loss *l = &b->losses.v[i];
+        rc = row_write(
+            rows, S_LOSS, "iisi", rows->open.id, I(l->process_id), l->reason, I(l->events));
+    }
+    for (size_t i = 0; i < b->marks.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_mark *m = &b->marks.v[i];
+        rc = row_write(rows, S_MARK, "zit", I(m->process_id), m->ns, m->text);
+    }
+    return rc;
+}
+
+int gm_store_rows_batch(struct gm_store_rows *rows, const struct gm_batch *batch)
+{
+    int rc = write_slice(rows, batch);
+    if (rc == SQLITE_OK)
+        rc = write_dictionaries(rows, batch);
+    if (rc == SQLITE_OK)
+        rc = write_processes(rows, batch);
+    if (rc == SQLITE_OK)
+        rc = write_sites(rows, batch);
+    if (rc == SQLITE_OK)
+        rc = write_moments(rows, batch);
+    if (rc == SQLITE_OK)
+        rc = write_run_state(rows, &batch->run);
+    return rc;
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Installs a build into an empty prefix, moves the prefix, and uses it from another folder as a user would.
+
+  test_install.py BUILD_DIR
+"""
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(sys.argv.pop(1)).resolve()
+COMMANDS = ["geomem-record", "geomem-report", "geomem-top"]
+
+
+def run(*words, **more):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, stdin=subprocess.DEVNULL, **more)
+    if done.returncode != 0:
+        raise AssertionError(f"{words} gave {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Installed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.room = Path(tempfile.mkdtemp(prefix="geomem-install-"))
+        first = cls.room / "first prefix"
+        run("cmake", "--install", BUILD, "--prefix", first)
+        cls.prefix = cls.room / "moved prefix"
+        first.rename(cls.prefix)
+        cls.work = cls.room / "elsewhere"
+        cls.work.mkdir()
+        # Nothing of the build tree or of the caller's shell may be needed.
+        cls.env = {"PATH": f"{cls.prefix}/bin:/usr/bin:/bin", "HOME": str(cls.work), "LANG": "C.UTF-8"}
+        run("gcc", "-g", "-O1", "-o", cls.work / "leaky", ROOT / "examples" / "leaky.c")
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.room)
+
+    def use(self, *words):
+        return run(*words, cwd=self.work, env=self.env)
+
+    def test_commands_are_on_the_path_and_know_their_version(self):
+        for command in COMMANDS:
+            if command == "geomem-top" and not (BUILD / "bin" / command).exists():
+                continue  # built with GEOMEM_BUILD_TOP=OFF
+            self.assertIn("0.", self.use(command, "--version"), command)
+
+    def test_preload_library_is_in_a_private_folder_only(self):
+        found = [p.parent.name for p in self.prefix.rglob("libgeomem_preload.so")]
+        self.assertEqual(found, ["geomem"])
+
+    def test_a_program_is_recorded_and_its_leak_has_names_and_lines(self):
+        said = self.use("geomem-record", "-o", "leaky.geomem", "--", "./leaky")
+        lost = int(said.split()[-1])  # leaky prints how many carts it lost
+        leaks = json.loads(self.use("geomem-report", "leaks", "--json", "leaky.geomem"))
+        carts = [s for s in leaks["sites"] if any(f["function"] == "cart_new" for f in s["stack"])]
+        self.assertEqual(sum(s["live_blocks"] for s in carts), lost)
+        frame = next(f for f in carts[0]["stack"] if f["function"] == "cart_new")
+        self.assertTrue(frame["file"].endswith("leaky.c"), frame)
+        self.assertGreater(frame["line"], 0)
+
+    def test_recorder_leaves_one_file_and_nothing_else(self):
+        self.use("geomem-record", "-o", "one.geomem", "--", "./leaky", "1000")
+        self.assertEqual([p.name for p in self.work.glob("one.geomem*")], ["one.geomem"])
+
+    def test_man_pages_are_there_and_formatted(self):
+        if not (BUILD / "man").exists():
+            self.skipTest("built without man pages (no scdoc)")
+        pages = sorted(p.name for p in (self.prefix / "share" / "man").rglob("*.gz"))
+        for page in ["geomem-record.1.gz", "geomem-report.1.gz", "geomem-top.1.gz", "geomem.7.gz", "geomem-file.5.gz"]:
+            self.assertIn(page, pages)
+        for path in (self.prefix / "share" / "man").rglob("*.gz"):
+            self.assertIn(".TH", gzip.decompress(path.read_bytes()).decode(), path.name)
+
+    def test_file_knows_a_recording(self):
+        if not shutil.which("file"):
+            self.skipTest("no file(1)")
+        self.use("geomem-record", "-o", "magic.geomem", "--", "./leaky", "10")
+        magic = next(self.prefix.rglob("geomem.magic"))
+        self.assertIn("geomem recording", self.use("file", "-m", magic, "magic.geomem"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
