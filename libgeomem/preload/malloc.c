@@ -4,6 +4,7 @@
  * realloc counts as both. errno stays what the allocator left. Nothing here locks or allocates.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -98,22 +99,33 @@ GM_EXPORT void free(void *p)
     gm_real.free(p);
 }
 
+/* C23's forms, which Debian 12's libc does not have yet: looked up when first used. */
 GM_EXPORT void free_sized(void *p, size_t bytes)
 {
+    static void (*real)(void *, size_t);
+    static bool looked;
+    if (!looked)
+        *(void **)&real = gm_real_symbol("free_sized");
+    looked = true;
     if (p && gm_process_on())
         gm_event_free(p);
-    if (gm_real.free_sized)
-        gm_real.free_sized(p, bytes);
+    if (real)
+        real(p, bytes);
     else
         gm_real.free(p);
 }
 
 GM_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 {
+    static void (*real)(void *, size_t, size_t);
+    static bool looked;
+    if (!looked)
+        *(void **)&real = gm_real_symbol("free_aligned_sized");
+    looked = true;
     if (p && gm_process_on())
         gm_event_free(p);
-    if (gm_real.free_aligned_sized)
-        gm_real.free_aligned_sized(p, alignment, bytes);
+    if (real)
+        real(p, alignment, bytes);
     else
         gm_real.free(p);
 }

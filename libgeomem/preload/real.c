@@ -127,21 +127,18 @@ struct gm_real gm_real = {
 };
 
 /* free and realloc stay behind a check for the static area if anything was served from it. */
+static void (*next_free)(void *);
+static void *(*next_realloc)(void *, size_t);
+
 static void guarded_free(void *p)
 {
-    static void (*real_free)(void *);
-    if (!real_free)
-        *(void **)&real_free = gm_real_symbol("free");
     if (!area_holds(p))
-        real_free(p);
+        next_free(p);
 }
 
 static void *guarded_realloc(void *p, size_t bytes)
 {
-    static void *(*real_realloc)(void *, size_t);
-    if (!real_realloc)
-        *(void **)&real_realloc = gm_real_symbol("realloc");
-    return area_holds(p) ? first_realloc(p, bytes) : real_realloc(p, bytes);
+    return area_holds(p) ? first_realloc(p, bytes) : next_realloc(p, bytes);
 }
 
 void gm_real_find(void)
@@ -159,10 +156,10 @@ void gm_real_find(void)
     FIND(valloc);
     FIND(pvalloc);
     FIND(malloc_usable_size);
-    FIND(free_sized);
-    FIND(free_aligned_sized);
 #undef FIND
     if (atomic_load_explicit(&area_used, memory_order_relaxed)) {
+        next_free = found.free;
+        next_realloc = found.realloc;
         found.free = guarded_free;
         found.realloc = guarded_realloc;
     }

@@ -19,8 +19,6 @@ struct gm_real {
     void *(*valloc)(size_t);
     void *(*pvalloc)(size_t);
     size_t (*malloc_usable_size)(void *);
-    void (*free_sized)(void *, size_t);                 /* NULL before C23's allocators */
-    void (*free_aligned_sized)(void *, size_t, size_t); /* likewise */
 };
 extern struct gm_real gm_real;
 
