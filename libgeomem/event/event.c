@@ -32,6 +32,11 @@ static struct name stack_name(struct gm_scope *scope, const struct gm_context *c
     struct gm_thread *t = scope->thread;
     struct gm_capture *c = &t->capture[scope->level];
     uint64_t *hash = t->hash[scope->level], h = GM_STACK_ROOT;
+    if (__builtin_expect(gm_unwind_load_due(), 0) && scope->level == 0) {
+        gm_thread_own_work(true);
+        gm_unwind_load();
+        gm_thread_own_work(false);
+    }
     if (scope->level == 0)
         gm_unwind_capture(&t->unwind, context, c);
     else

@@ -175,7 +175,7 @@ static void session_adopt(struct gm_session *s)
     gm_image.session_bytes = s->session_bytes;
     gm_image.session_id = s->session_id;
     gm_image.follow = (s->flags & GM_SESSION_FOLLOW) != 0;
-    gm_image.unwinder = s->unwinder;
+    gm_unwind_choose(s->unwinder, (s->flags & GM_SESSION_VERIFY) != 0);
     gm_image.pid = (int32_t)gm_sys0(SYS_getpid);
 }
 

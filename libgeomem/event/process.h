@@ -45,7 +45,6 @@ struct gm_image {
     uint64_t session_id;   /* of the last session, 0 before the first */
     struct gm_session *session;
     uint64_t session_bytes;
-    uint32_t unwinder; /* of the last session */
     _Atomic uint32_t epoch; /* objects unloaded so far; even while one is being unloaded it has counted */
 };
 extern struct gm_image gm_image;

@@ -15,6 +15,7 @@ static __thread struct {
     uint32_t depth; /* hooks entered and not left */
     uint8_t ending; /* rounds of key destructors seen */
     bool ended;     /* state given back: the thread is in its last instructions */
+    bool own_work;  /* what is allocated now is ours, not the program's */
 } tls __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t end_key;
@@ -197,9 +198,16 @@ static void caches_refresh(struct gm_thread *t)
     t->epoch = epoch;
 }
 
+void gm_thread_own_work(bool on)
+{
+    tls.own_work = on;
+}
+
 bool gm_scope_enter(struct gm_scope *scope)
 {
     struct gm_session *session = gm_process.session;
+    if (tls.own_work)
+        return false;
     if (atomic_load_explicit(&session->stop, memory_order_relaxed)) {
         gm_process_stop();
         return false;

@@ -65,6 +65,9 @@ void gm_scope_publish(struct gm_scope *scope);
 /* True when the calling thread is inside no hook. */
 bool gm_thread_outside_hooks(void);
 
+/* While on, the calling thread's allocations are taken for ours and not recorded. */
+void gm_thread_own_work(bool on);
+
 /* Called once, from the constructor: ends a thread's state when the thread ends. */
 void gm_thread_watch_ends(void);
 

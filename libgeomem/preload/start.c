@@ -39,11 +39,7 @@ __attribute__((constructor)) static void preload_start(int argc, char **argv, ch
     gm_environment_start(envp);
     gm_thread_watch_ends();
     on_exit(image_at_exit, NULL);
-    if (!gm_process_on())
-        return;
-    gm_unwind_choose(gm_image.unwinder);
-    if (gm_process.flags & GM_SESSION_VERIFY)
-        gm_unwind_load_oracle();
+    gm_process_on();
 }
 
 /* ---- the ways to end that pass by exit handlers ------------------------------------------------------------ */

@@ -1,27 +1,38 @@
 /* unwind.c - the seam, and what all ways of walking share. See unwind.h. */
 #include "libgeomem/unwind/unwind.h"
 
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libgeomem/base/sys.h"
 #include "schemas/wire.h"
 
-static uint32_t chosen = GM_UNWIND_CFI; /* written before the first event, constant afterwards */
+/* Written before the first event and by gm_unwind_load. */
+static uint32_t chosen = GM_UNWIND_CFI;
+static uint32_t wanted = GM_UNWIND_CFI;
+static _Atomic bool load_wanted;
 
-int gm_unwind_choose(uint32_t unwinder)
+void gm_unwind_choose(uint32_t unwinder, bool verify)
 {
-    if (unwinder == GM_UNWIND_LIBUNWIND) {
-        int r = gm_libunwind_load();
-        if (r != 0)
-            return r;
-    }
-    chosen = unwinder;
-    return 0;
+    wanted = unwinder;
+    chosen = unwinder == GM_UNWIND_FP ? GM_UNWIND_FP : GM_UNWIND_CFI;
+    atomic_store_explicit(&load_wanted, verify || unwinder == GM_UNWIND_LIBUNWIND, memory_order_relaxed);
 }
 
-int gm_unwind_load_oracle(void)
+/* `environ` is set when libc's own constructor has run. Before that, dlopen would run it with the wrong
+ * arguments, and the program would lose its environment. */
+bool gm_unwind_load_due(void)
 {
-    return gm_libunwind_load();
+    return atomic_load_explicit(&load_wanted, memory_order_relaxed) && environ;
+}
+
+void gm_unwind_load(void)
+{
+    if (!atomic_exchange_explicit(&load_wanted, false, memory_order_relaxed))
+        return;
+    if (gm_libunwind_load() == 0)
+        chosen = wanted;
 }
 
 void gm_unwind_flush(struct gm_unwind *u)

@@ -46,13 +46,16 @@ struct gm_unwind {
 /* Forgets everything that depends on what is loaded where. Call when an object has been unloaded. */
 void gm_unwind_flush(struct gm_unwind *u);
 
-/* Chooses the way for this process: an enum gm_unwinder. For libunwind this loads the library (not
- * async-signal-safe, allocates; call it from a constructor). Returns 0, or -ENOENT when libunwind cannot be
- * loaded (the default way stays in force). */
-int gm_unwind_choose(uint32_t unwinder);
+/* Chooses the way for this process (an enum gm_unwinder), and whether the oracle is wanted. libunwind is not
+ * loaded yet: that waits for gm_unwind_load. Call before the first capture. */
+void gm_unwind_choose(uint32_t unwinder, bool verify);
 
-/* Loads libunwind for gm_unwind_verify. Same conditions and results as gm_unwind_choose. */
-int gm_unwind_load_oracle(void);
+/* True when libunwind is wanted, libc is up, and nobody has tried to load it yet. */
+bool gm_unwind_load_due(void);
+
+/* Loads libunwind; where it is missing, our own walk stays in force. Allocates, takes the loader's lock: not
+ * from a signal handler. */
+void gm_unwind_load(void);
 
 /* Fills `capture` with the stack above `context`; count is at least 1. */
 void gm_unwind_capture(struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture);
