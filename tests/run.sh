@@ -11,7 +11,7 @@ log=$(mktemp) || exit 2
 trap 'rm -f "$log"' EXIT
 failed=
 for preset in "$@"; do
-    if ! { cmake --preset "$preset" -DGEOMEM_WERROR="${GEOMEM_WERROR:-OFF}" && cmake --build --preset "$preset" -j "$jobs"; } >"$log" 2>&1; then
+    if ! { cmake --preset "$preset" ${GEOMEM_WERROR:+"-DGEOMEM_WERROR=$GEOMEM_WERROR"} && cmake --build --preset "$preset" -j "$jobs"; } >"$log" 2>&1; then
         tail -40 "$log"
         echo "tests/run.sh: $preset: the build failed"
         failed="$failed $preset"
