@@ -1,6 +1,6 @@
 #!/bin/sh
 # install-packages.sh SECTION… - installs the Debian packages of the named sections of debian-packages.txt
-# (build, test) that are missing. Asks for root through sudo, and only when something is missing.
+# (build, test, bench) that are missing. Asks for root through sudo, and only when something is missing.
 set -eu
 
 list=$(dirname "$0")/debian-packages.txt
@@ -35,6 +35,12 @@ if [ "$(id -u)" != 0 ]; then
     }
 fi
 echo "install-packages: installing$missing" >&2
-# What apt prints goes to stderr: standard output belongs to whoever called.
-$root apt-get update -qq >&2
-$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >&2
+# Pages of progress help nobody; they are shown when something fails.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { $root apt-get update && $root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    echo "install-packages: apt-get failed; what it said stands above" >&2
+    exit 1
+fi
