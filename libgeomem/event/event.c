@@ -48,11 +48,9 @@ static struct name stack_name(struct gm_scope *scope, const struct gm_context *c
     for (uint32_t i = c->count; i-- > 0;)
         hash[i] = h = gm_stack_hash(h, c->pc[i]);
     struct name name = {.hash = h, .fresh = 0};
-    if (scope->level > 0)
-        name.fresh = c->count; /* what the thread has sent may be half-written */
-    else
-        while (name.fresh < c->count && t->seen[SEEN_SLOT(hash[name.fresh])] != hash[name.fresh])
-            name.fresh++;
+    const uint64_t *seen = t->seen[scope->level];
+    while (name.fresh < c->count && seen[SEEN_SLOT(hash[name.fresh])] != hash[name.fresh])
+        name.fresh++;
     return name;
 }
 
@@ -75,8 +73,7 @@ static void names_put(struct gm_scope *scope, const struct name *name)
         gm_producer_put(scope->producer, hash[i]);
         gm_producer_put(scope->producer, i + 1 < c->count ? hash[i + 1] : GM_STACK_ROOT);
         gm_producer_put(scope->producer, c->pc[i]);
-        if (scope->level == 0)
-            t->seen[SEEN_SLOT(hash[i])] = hash[i];
+        t->seen[scope->level][SEEN_SLOT(hash[i])] = hash[i];
     }
 }
 

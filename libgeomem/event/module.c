@@ -128,8 +128,8 @@ bool gm_module_announce(struct gm_scope *scope, uintptr_t pc)
     if (_dl_find_object((void *)pc, &object) != 0) /* NOLINT */
         return true;
     uint64_t start = (uint64_t)object.dlfo_map_start;
-    uint64_t *known = &scope->thread->announced[(start * 0x9e3779b97f4a7c15ull) >> 56];
-    if (*known == start && scope->level == 0)
+    uint64_t *known = &scope->thread->announced[scope->level][(start * 0x9e3779b97f4a7c15ull) >> 56];
+    if (*known == start)
         return true;
     struct module *m = (struct module *)(void *)scope->thread->scratch[scope->level];
     static_assert(sizeof *m <= sizeof scope->thread->scratch[0], "the scratch memory holds a module");
@@ -137,7 +137,6 @@ bool gm_module_announce(struct gm_scope *scope, uintptr_t pc)
     m->object = object;
     if (!module_send(scope, m))
         return false;
-    if (scope->level == 0)
-        *known = start;
+    *known = start;
     return true;
 }

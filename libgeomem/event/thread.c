@@ -69,14 +69,14 @@ static struct gm_ring *ring_at(uint32_t index)
     return (struct gm_ring *)(void *)((char *)gm_process.session + GM_SESSION_HEADER_BYTES) + index;
 }
 
-static void ring_announce(struct gm_thread *t, enum gm_event_kind kind)
+/* On an own ring what follows is this thread's; on the overflow ring it only says that there is one more. */
+static void thread_announce(struct gm_thread *t, struct gm_producer *p, enum gm_event_kind kind)
 {
-    struct gm_producer *p = &t->producer;
     uint64_t name[2] = {0};
     unsigned words = kind == GM_EV_THREAD_START ? 4 : 2;
     if (!gm_producer_has_room(p, words))
         return;
-    gm_producer_busy(p);
+    t->started = kind == GM_EV_THREAD_START;
     gm_producer_put(p, gm_rec_word0(kind, words, gm_clock_after(gm_process.clock)));
     gm_producer_put(p, (uint64_t)(uint32_t)t->tid);
     if (kind == GM_EV_THREAD_START) {
@@ -85,7 +85,13 @@ static void ring_announce(struct gm_thread *t, enum gm_event_kind kind)
         gm_producer_put(p, name[1]);
     }
     gm_producer_publish(p);
-    gm_producer_idle(p);
+}
+
+static void ring_announce(struct gm_thread *t, enum gm_event_kind kind)
+{
+    gm_producer_busy(&t->producer);
+    thread_announce(t, &t->producer, kind);
+    gm_producer_idle(&t->producer);
 }
 
 /* Finds a free ring. The search starts at the thread id, so that threads seldom meet. */
@@ -154,6 +160,7 @@ static void thread_bind(struct gm_thread *t)
         t->session_id = gm_process.session_id;
     }
     t->overrun = false;
+    t->started = false;
     for (unsigned i = 0; i < 2; i++) {
         t->capture[i].leaf = gm_process.depth_leaf;
         t->capture[i].root = gm_process.depth_root;
@@ -186,16 +193,16 @@ static bool recorder_stalled(void)
     return false;
 }
 
-static void caches_refresh(struct gm_thread *t)
+static void caches_refresh(struct gm_thread *t, unsigned level)
 {
     /* acquire: pairs with the release in gm_event_unload; what was mapped before is gone */
     uint32_t epoch = atomic_load_explicit(&gm_image.epoch, memory_order_acquire);
-    if (__builtin_expect(epoch == t->epoch, 1))
+    if (__builtin_expect(epoch == t->epoch[level], 1))
         return;
-    memset(t->seen, 0, sizeof t->seen);
-    memset(t->announced, 0, sizeof t->announced);
-    gm_unwind_flush(&t->unwind);
-    t->epoch = epoch;
+    memset(t->seen[level], 0, sizeof t->seen[level]);
+    memset(t->announced[level], 0, sizeof t->announced[level]);
+    gm_unwind_flush(&t->unwind); /* word by word: the walk that this one interrupted finds old rules or none */
+    t->epoch[level] = epoch;
 }
 
 void gm_thread_own_work(bool on)
@@ -227,8 +234,7 @@ bool gm_scope_enter(struct gm_scope *scope)
         goto lost;
     scope->thread = t;
     scope->shared = false;
-    if (scope->level == 0)
-        caches_refresh(t);
+    caches_refresh(t, scope->level);
     scope->producer = scope->level == 0 && t->ring != GM_NO_RING ? &t->producer : &scope->shared_producer;
     if (scope->producer == &scope->shared_producer) {
         if (scope->level == 0 && (++t->overflow_uses & 255) == 0)
@@ -305,6 +311,11 @@ bool gm_scope_lock(struct gm_scope *scope)
     uint32_t index = (uint32_t)(scope->producer->ring - ring_at(0));
     gm_producer_init(scope->producer, gm_process.session, index, gm_process.ring_words);
     scope->shared = true;
+    if (scope->level == 0 && !scope->thread->started) {
+        gm_scope_busy(scope);
+        thread_announce(scope->thread, scope->producer, GM_EV_THREAD_START);
+        gm_scope_idle(scope);
+    }
     return true;
 }
 

@@ -25,11 +25,13 @@ struct gm_thread {
     uint32_t ring;               /* index of the own ring, or GM_NO_RING */
     int32_t tid;
     uint64_t session_id; /* which the above belong to */
-    uint32_t epoch;      /* gm_image.epoch at which the caches were last emptied */
+    uint32_t epoch[2];   /* gm_image.epoch at which the caches were last emptied, by level */
     uint32_t overflow_uses;
     bool overrun; /* waited in vain: no waiting until the ring is half empty */
-    uint64_t seen[GM_SEEN];
-    uint64_t announced[GM_ANNOUNCED];
+    bool started; /* a THREAD_START was sent */
+    /* What was sent, by level: a nested hook cannot tell what the one it interrupted has published. */
+    uint64_t seen[2][GM_SEEN];
+    uint64_t announced[2][GM_ANNOUNCED];
     struct gm_unwind unwind;
     struct gm_capture capture[2]; /* [1]: for a nested hook */
     uint64_t hash[2][GM_CAPTURE_MAX + 1];
