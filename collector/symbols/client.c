@@ -49,6 +49,7 @@ struct slot {
     struct gm_symworker process;
     bool greeted;
     uint32_t module_id; /* 0: has no work */
+    bool begun;         /* with it */
     struct request batch[GM_SYMMSG_MAX_BATCH];
     bool answered[GM_SYMMSG_MAX_BATCH];
     size_t batch_count, batch_left;
@@ -64,6 +65,7 @@ struct gm_symbols {
     uint32_t *ready; /* ids of modules with a queue */
     size_t ready_count, ready_room;
     size_t pending, answered; /* answered: within this poll */
+    bool buried;              /* a worker died: its work is to be given anew before we wait */
     unsigned idle_deaths;
     int failed; /* negative errno: no worker works */
     char message[PATH_MAX + 128];
@@ -316,6 +318,7 @@ static void slot_release(struct gm_symbols *s, struct slot *slot)
     if (slot->module_id)
         s->modules[slot->module_id]->busy = false;
     slot->module_id = 0;
+    slot->begun = false;
     slot->batch_count = slot->batch_left = 0;
 }
 
@@ -323,7 +326,7 @@ static int message_source(struct gm_symbols *s, struct slot *slot,
     const struct gm_symbols_handler *handler, struct gm_symmsg_reader *reader)
 {
     uint32_t source = gm_symmsg_get_u32(reader);
-    if (!gm_symmsg_complete(reader) || source > GM_SYMBOLS_DEBUG || !slot->module_id)
+    if (!gm_symmsg_complete(reader) || source > GM_SYMBOLS_DEBUG)
         return -EBADMSG;
     source_tell(s, handler, slot->module_id, (enum gm_symbols_source)source);
     return 0;
@@ -362,6 +365,12 @@ static int message_take(struct gm_symbols *s, struct slot *slot,
         slot->greeted = hello && gm_symmsg_complete(reader);
         return slot->greeted ? 0 : -EBADMSG;
     }
+    if (kind == GM_SYMMSG_BEGIN && slot->module_id && gm_symmsg_complete(reader)) {
+        slot->begun = true;
+        return 0;
+    }
+    if (!slot->begun)
+        return -EBADMSG;
     if (kind == GM_SYMMSG_SOURCE)
         return message_source(s, slot, handler, reader);
     if (kind == GM_SYMMSG_FRAME)
@@ -392,26 +401,29 @@ static void failure_set(struct gm_symbols *s, int error, const char *what)
     snprintf(s->message, sizeof s->message, "no symbols: %s %s", s->worker_path, what);
 }
 
-/* What a dead worker leaves behind. */
-static void slot_bury(
-    struct gm_symbols *s, struct slot *slot, const struct gm_symbols_handler *handler)
+/* Takes unanswered work back from a worker that did nothing wrong. */
+static void slot_recall(struct gm_symbols *s, struct slot *slot)
+{
+    for (size_t i = 0; i < slot->batch_count; i++) {
+        const struct request *q = &slot->batch[i];
+        s->pending -= !slot->answered[i];
+        if (!slot->answered[i] &&
+            gm_symbols_request(s, q->frame_id, slot->module_id, q->address, q->exact_pc) < 0)
+            failure_set(s, -ENOMEM, "lost work: out of memory");
+    }
+    slot_release(s, slot);
+}
+
+/* The module a worker was reading when it died is not tried again. */
+static void slot_blame(
+    struct gm_symbols *s, struct slot *slot, int status, const struct gm_symbols_handler *handler)
 {
     uint32_t module_id = slot->module_id;
-    int status = gm_symworker_stop(&slot->process);
-    if (!slot->greeted) {
-        char what[64];
-        snprintf(what, sizeof what, "ended at its start (wait status 0x%x)", (unsigned)status);
-        failure_set(s, -EIO, what);
-    }
-    if (!module_id) {
-        if (++s->idle_deaths > MAX_IDLE_DEATHS)
-            failure_set(s, -EIO, "keeps ending without work");
-        return;
-    }
+    bool killed = WIFSIGNALED(status);
     s->modules[module_id]->dead = true;
     snprintf(s->message, sizeof s->message, "no symbols for %s: reading it ended with %s %d",
-        s->modules[module_id]->path, WIFSIGNALED(status) ? "signal" : "status",
-        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        s->modules[module_id]->path, killed ? "signal" : "status",
+        killed ? WTERMSIG(status) : WEXITSTATUS(status));
     for (size_t i = 0; i < slot->batch_count; i++)
         if (!slot->answered[i])
             frame_answer(s, handler, slot->batch[i].frame_id, NULL, 0);
@@ -419,28 +431,34 @@ static void slot_bury(
     module_give_up(s, handler, module_id);
 }
 
-/* Takes unanswered work back from a worker that did nothing wrong. Never fails: the queue had this
- * room before. */
-static void slot_recall(struct gm_symbols *s, struct slot *slot)
+static void slot_bury(
+    struct gm_symbols *s, struct slot *slot, const struct gm_symbols_handler *handler)
 {
-    uint32_t module_id = slot->module_id;
-    for (size_t i = 0; i < slot->batch_count; i++) {
-        const struct request *q = &slot->batch[i];
-        s->pending -= !slot->answered[i];
-        if (!slot->answered[i] &&
-            gm_symbols_request(s, q->frame_id, module_id, q->address, q->exact_pc) < 0)
-            failure_set(s, -ENOMEM, "lost work: out of memory");
+    int status = gm_symworker_stop(&slot->process);
+    s->buried = true;
+    if (slot->begun) {
+        slot_blame(s, slot, status, handler);
+        return;
     }
-    slot_release(s, slot);
-    gm_symworker_stop(&slot->process);
+    /* It died before it took up its work, if it had any. */
+    slot_recall(s, slot);
+    if (!slot->greeted) {
+        char what[64];
+        snprintf(what, sizeof what, "ended at its start (wait status 0x%x)", (unsigned)status);
+        failure_set(s, -EIO, what);
+    } else if (++s->idle_deaths > MAX_IDLE_DEATHS) {
+        failure_set(s, -EIO, "keeps ending without work");
+    }
 }
 
 void gm_symbols_hurry(struct gm_symbols *s)
 {
     s->hurried = true;
     for (unsigned i = 0; i < s->slot_count; i++)
-        if (s->slots[i].process.pid && gm_symworker_raise(&s->slots[i].process) < 0)
+        if (s->slots[i].process.pid && gm_symworker_raise(&s->slots[i].process) < 0) {
             slot_recall(s, &s->slots[i]);
+            gm_symworker_stop(&s->slots[i].process);
+        }
 }
 
 /* The module a worker should take next: one whose file it has open, else one no other has, else
@@ -574,11 +592,12 @@ int gm_symbols_poll(struct gm_symbols *s, int timeout_ms, const struct gm_symbol
     for (;;) {
         if (s->failed || work_dispatch(s, handler) < 0)
             return s->failed;
+        s->buried = false;
         workers_serve(s, handler);
         int64_t left = deadline - clock_ms();
         if (s->answered || !s->pending || timeout_ms == 0 || (timeout_ms > 0 && left <= 0))
             break;
-        if (!s->failed)
+        if (!s->failed && !s->buried)
             workers_wait(s, timeout_ms < 0 ? -1 : (int)left);
     }
     /* Work for the time until the next call. */

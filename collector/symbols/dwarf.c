@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/symbols/intervals.h"
+#include "collector/symbols/qualify.h"
 
 /* Deepest nesting of entries that is followed. Compilers stay far below; a hostile file must not
  * take the stack. */
@@ -32,6 +33,7 @@ struct unit {
     size_t function_count, function_room;
     struct gm_intervals intervals; /* value: index in functions */
     bool walked, walked_deep;
+    struct gm_qualified qualified;
 };
 struct gm_dwarf {
     struct gm_names *names;
@@ -157,6 +159,7 @@ static void unit_done(struct unit *unit)
         free(unit->functions[i].scopes);
     free(unit->functions);
     gm_intervals_done(&unit->intervals);
+    gm_qualified_done(&unit->qualified);
 }
 
 void gm_dwarf_free(struct gm_dwarf *t)
@@ -310,26 +313,56 @@ static size_t function_chain(
 /* ---- names and lines ---------------------------------------------------------------------------
  */
 
-static const char *die_function(struct gm_dwarf *t, Dwarf_Die *die)
+/* Follows a function to its first entry: the abstract one, then the declaration in its class. */
+static Dwarf_Die die_first(const Dwarf_Die *function)
 {
-    static const unsigned attributes[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name};
+    static const unsigned links[] = {DW_AT_abstract_origin, DW_AT_specification};
+    Dwarf_Die die = *function, next;
     Dwarf_Attribute attribute;
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
-        const char *symbol = dwarf_formstring(dwarf_attr_integrate(die, attributes[i], &attribute));
-        if (symbol && symbol[0] == '_' && (symbol[1] == 'Z' || symbol[1] == 'R'))
-            return gm_names_get(t->names, symbol);
-    }
-    const char *name = dwarf_diename(die);
-    return name ? gm_names_get(t->names, name) : NULL;
+    for (unsigned hops = 0, i = 0; i < 2 && hops < 16; i++)
+        while (hops++ < 16 && dwarf_formref_die(dwarf_attr(&die, links[i], &attribute), &next))
+            die = next;
+    return die;
 }
 
-static const char *unit_file(struct unit *unit, Dwarf_Word index)
+static const char *die_qualified(struct gm_dwarf *t, struct unit *unit, const Dwarf_Die *function)
+{
+    Dwarf_Die first = die_first(function), top;
+    if (!dwarf_diecu(&first, &top, NULL, NULL) || !gm_qualified_applies(&top))
+        return NULL;
+    if (top.addr != unit->die.addr)
+        unit =
+            unit_of_offset(t, dwarf_dieoffset(&top)); /* of another unit: link-time optimisation */
+    if (!unit || top.addr != unit->die.addr)
+        return NULL;
+    return gm_qualified_find(&unit->qualified, &unit->die, &first, t->names);
+}
+
+static const char *die_function(struct gm_dwarf *t, struct unit *unit, Dwarf_Die *die)
+{
+    const char *symbol = gm_die_symbol(die);
+    if (symbol)
+        return gm_names_get(t->names, symbol);
+    const char *name = die_qualified(t, unit, die);
+    return name ? name : dwarf_diename(die);
+}
+
+static const char *unit_path(struct gm_dwarf *t, struct unit *unit, const char *file)
+{
+    Dwarf_Attribute attribute;
+    if (!file || !*file)
+        return NULL;
+    return gm_names_path(
+        t->names, dwarf_formstring(dwarf_attr(&unit->skeleton, DW_AT_comp_dir, &attribute)), file);
+}
+
+static const char *unit_file(struct gm_dwarf *t, struct unit *unit, Dwarf_Word index)
 {
     Dwarf_Files *files;
     size_t count;
     if (dwarf_getsrcfiles(&unit->skeleton, &files, &count) != 0 || index >= count)
         return NULL;
-    return dwarf_filesrc(files, index, NULL, NULL);
+    return unit_path(t, unit, dwarf_filesrc(files, index, NULL, NULL));
 }
 
 static Dwarf_Word die_number(Dwarf_Die *die, unsigned name)
@@ -340,23 +373,25 @@ static Dwarf_Word die_number(Dwarf_Die *die, unsigned name)
 }
 
 /* Where the address itself stands. */
-static void line_locate(struct unit *unit, Dwarf_Addr address, struct gm_symbols_line *line)
+static void line_locate(
+    struct gm_dwarf *t, struct unit *unit, Dwarf_Addr address, struct gm_symbols_line *line)
 {
     int number;
     Dwarf_Line *found = dwarf_getsrc_die(&unit->skeleton, address);
     if (!found)
         return;
-    line->file = dwarf_linesrc(found, NULL, NULL);
+    line->file = unit_path(t, unit, dwarf_linesrc(found, NULL, NULL));
     if (dwarf_lineno(found, &number) == 0 && number > 0)
         line->line = (uint32_t)number;
 }
 
 /* Where an inlined call stands in its caller. */
-static void line_of_call(struct unit *unit, Dwarf_Die *call, struct gm_symbols_line *line)
+static void line_of_call(
+    struct gm_dwarf *t, struct unit *unit, Dwarf_Die *call, struct gm_symbols_line *line)
 {
     Dwarf_Word number = die_number(call, DW_AT_call_line);
     if (dwarf_hasattr(call, DW_AT_call_file))
-        line->file = unit_file(unit, die_number(call, DW_AT_call_file));
+        line->file = unit_file(t, unit, die_number(call, DW_AT_call_file));
     line->line = number <= INT32_MAX ? (uint32_t)number : 0;
 }
 
@@ -366,17 +401,19 @@ size_t gm_dwarf_find(
     struct scope *chain[GM_SYMBOLS_MAX_LINES - 1];
     const struct gm_interval *found = gm_intervals_find(&t->intervals, address);
     struct unit *unit = found ? &t->units[found->value] : NULL;
-    struct function *function = unit ? function_find(unit, address) : NULL;
-    if (!function)
+    if (!unit)
         return 0;
-    size_t inlined = function_chain(function, address, chain, GM_SYMBOLS_MAX_LINES - 1), n = 0;
     lines[0] = (struct gm_symbols_line){0};
-    line_locate(unit, address, &lines[0]);
+    line_locate(t, unit, address, &lines[0]);
+    struct function *function = function_find(unit, address);
+    if (!function)
+        return lines[0].file ? 1 : 0;
+    size_t inlined = function_chain(function, address, chain, GM_SYMBOLS_MAX_LINES - 1), n = 0;
     while (inlined-- > 0) {
-        lines[n++].function = die_function(t, &chain[inlined]->die);
+        lines[n++].function = die_function(t, unit, &chain[inlined]->die);
         lines[n] = (struct gm_symbols_line){0};
-        line_of_call(unit, &chain[inlined]->die, &lines[n]);
+        line_of_call(t, unit, &chain[inlined]->die, &lines[n]);
     }
-    lines[n++].function = die_function(t, &function->die);
+    lines[n++].function = die_function(t, unit, &function->die);
     return n;
 }

@@ -22,9 +22,9 @@ struct gm_dwarf;
 int gm_dwarf_create(Dwarf *dwarf, struct gm_names *names, struct gm_dwarf **ret_table);
 void gm_dwarf_free(struct gm_dwarf *table);
 
-/* Fills lines as struct gm_symbols_handler wants them; returns how many, 0 when no function holds
- * the address. The last line's function may be NULL: the entry has no name. Texts are valid until
- * gm_dwarf_free. */
+/* Fills lines as struct gm_symbols_handler wants them; returns how many, 0 when nothing is known of the
+ * address. The last line's function may be NULL: its entry has no name, or there is only a line
+ * (assembly). Texts are valid until gm_dwarf_free and gm_names_done. */
 size_t gm_dwarf_find(
     struct gm_dwarf *table, Dwarf_Addr address, struct gm_symbols_line lines[GM_SYMBOLS_MAX_LINES]);
 

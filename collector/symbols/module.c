@@ -283,10 +283,10 @@ size_t gm_symmodule_find(
     if (count && lines[count - 1].function)
         return count;
     const char *symbol = gm_symtab_find(&m->symtab, address);
-    if (!symbol && !count)
-        return 0;
+    if (!symbol)
+        return count;
     if (!count)
         lines[count++] = (struct gm_symbols_line){0};
-    lines[count - 1].function = symbol ? gm_names_get(&m->names, symbol) : NULL;
+    lines[count - 1].function = gm_names_get(&m->names, symbol);
     return count;
 }

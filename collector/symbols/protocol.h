@@ -3,6 +3,7 @@
  *   client                                  worker
  *     |  <------------------------- HELLO  |   once, when it is ready
  *     |  LOOKUP ------------------------>  |   one module, some addresses; one at a time
+ *     |  <------------------------- BEGIN  |   before it opens a file: from here on the module is to blame
  *     |  <------------------------ SOURCE  |
  *     |  <--------------- FRAME, FRAME, …  |   one for each address, in any order
  *
@@ -27,8 +28,9 @@ enum gm_symmsg_kind {
     GM_SYMMSG_HELLO = 1, /* u32 version */
     GM_SYMMSG_LOOKUP =
         2, /* text path, text build_id, u32 count, count x {u64 address, u32 exact_pc} */
-    GM_SYMMSG_SOURCE = 3, /* u32 enum gm_symbols_source */
-    GM_SYMMSG_FRAME = 4,  /* u32 index in the LOOKUP, u32 count, count x {u32 line, text function,
+    GM_SYMMSG_BEGIN = 3,  /* empty */
+    GM_SYMMSG_SOURCE = 4, /* u32 enum gm_symbols_source */
+    GM_SYMMSG_FRAME = 5,  /* u32 index in the LOOKUP, u32 count, count x {u32 line, text function,
                            * text file};  an empty text is an unknown one */
 };
 

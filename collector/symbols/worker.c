@@ -239,6 +239,9 @@ static void lookup_do(struct worker *w, struct gm_symmsg_reader *reader)
     }
     if (!gm_symmsg_complete(reader))
         worker_quit();
+    gm_symmsg_begin(&w->out, GM_SYMMSG_BEGIN);
+    gm_symmsg_end(&w->out);
+    out_flush(w);
     watchdog_feed();
     struct gm_symmodule *module = module_get(w, path, build_id);
     if (!module)
