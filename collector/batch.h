@@ -142,9 +142,8 @@ void *gm_rows_grow(void **v, size_t *n, size_t *room, size_t row_bytes);
 
 /* Frees texts, sets all counts to 0 and keeps the memory for the next round. */
 void gm_batch_clear(struct gm_batch *batch);
-/* Takes a cleared or filled batch or NULL; frees all it owns and zeroes it, but not the struct itself. The
- * structs that go to and fro between recorder and store come from calloc: whoever has one at the end calls
- * this and free(). */
+/* Takes a cleared or filled batch or NULL; frees all it owns and zeroes it. The struct itself stays its
+ * owner's. */
 void gm_batch_done(struct gm_batch *batch);
 
 #endif

@@ -1,0 +1,285 @@
+/* decode.c - see decode.h. */
+#include "collector/decode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "schemas/wire.h"
+
+#define WORDS_FIRST 1024u
+/* Unstamped records pile up before a stamped one only as far as one deep stack and a few modules
+ * go; a target that writes nothing else is told on without waiting. */
+#define UNSTAMPED_WORDS_MAX 65536u
+/* Stamps may lie this far ahead of the reading taken before the drain. */
+#define STAMP_AHEAD (1ull << 32)
+#define BUILD_ID_MAX 64u
+
+static const uint8_t record_least_words[256] = {
+#define GM_X(code, NAME, words, text) [code] = (words),
+    GM_EVENT_KINDS(GM_X)
+#undef GM_X
+};
+
+void gm_reader_done(struct gm_reader *reader)
+{
+    free(reader->words);
+    reader->words = NULL;
+    reader->room = reader->n = reader->next = reader->stamped = reader->scanned = 0;
+    reader->ready = reader->second_half = false;
+}
+
+uint64_t *gm_reader_reserve(struct gm_reader *reader, size_t count)
+{
+    if (reader->next == reader->n) /* the usual case: start over, in memory that is in the cache */
+        reader->n = reader->next = reader->stamped = reader->scanned = 0;
+    if (reader->next > 0 && reader->room - reader->n < count) {
+        size_t gone = reader->next;
+        memmove(reader->words, reader->words + gone, (reader->n - gone) * 8);
+        reader->n -= gone;
+        reader->next = 0;
+        reader->stamped -= reader->stamped < gone ? reader->stamped : gone;
+        reader->scanned -= reader->scanned < gone ? reader->scanned : gone;
+    }
+    if (reader->room - reader->n < count) {
+        size_t room = reader->room ? reader->room : WORDS_FIRST;
+        while (room - reader->n < count)
+            room *= 2;
+        uint64_t *words = reallocarray(reader->words, room, 8);
+        if (!words)
+            return NULL;
+        reader->words = words;
+        reader->room = room;
+    }
+    return reader->words + reader->n;
+}
+
+void gm_reader_commit(struct gm_reader *reader, size_t count, uint64_t now)
+{
+    reader->n += count;
+    reader->now = now;
+}
+
+static bool kind_is_unstamped(unsigned kind)
+{
+    return kind == GM_EV_STACK || kind == GM_EV_MODULE;
+}
+
+/* The clock value nearest below now + STAMP_AHEAD whose low bits are `stamp`. */
+static uint64_t stamp_widen(const struct gm_reader *reader, uint64_t stamp)
+{
+    uint64_t limit = reader->now + STAMP_AHEAD;
+    return limit - ((limit - stamp) & GM_STAMP_MASK);
+}
+
+static uint64_t reader_next_stamp(struct gm_reader *reader, uint64_t stamp)
+{
+    uint64_t wide = stamp_widen(reader, stamp);
+    if (wide < reader->last_stamp) {
+        reader->backward++;
+        return reader->last_stamp;
+    }
+    return reader->last_stamp = wide;
+}
+
+bool gm_reader_find(struct gm_reader *reader, bool last)
+{
+    size_t i = reader->scanned > reader->next ? reader->scanned : reader->next;
+    while (i < reader->n) {
+        uint64_t word0 = reader->words[i];
+        unsigned words = gm_rec_words(word0), kind = gm_rec_kind(word0);
+        if (words == 0 || words > reader->n - i) {
+            reader->corrupt++;
+            reader->n = i;
+            break;
+        }
+        if (record_least_words[kind] && !kind_is_unstamped(kind)) {
+            reader->stamped = reader->scanned = i;
+            reader->stamp = reader_next_stamp(reader, gm_rec_stamp(word0));
+            return reader->ready = true;
+        }
+        i += words;
+    }
+    reader->scanned = i;
+    if (reader->next == reader->n || !(last || reader->n - reader->next > UNSTAMPED_WORDS_MAX))
+        return false;
+    reader->stamped = reader->n;
+    reader->stamp = reader->last_stamp;
+    return reader->ready = true;
+}
+
+static bool decode_size(uint64_t packed, struct gm_event *event)
+{
+    event->size_bytes = gm_size_bytes(packed);
+    event->function = (uint8_t)gm_size_function(packed);
+    return gm_size_function(packed) < GM_FN_COUNT;
+}
+
+static bool decode_module(const uint64_t *w, unsigned words, struct gm_event *event)
+{
+    event->start = w[1];
+    event->end = w[2];
+    event->bias = w[3];
+    event->build_id_bytes = (uint32_t)(w[4] & 0xff);
+    event->path_bytes = (uint32_t)(w[4] >> 8 & 0xffff);
+    event->build_id = (const uint8_t *)&w[5];
+    event->path = (const char *)&w[5] + event->build_id_bytes;
+    return event->start < event->end && event->end <= 1ull << 63 &&
+           event->build_id_bytes <= BUILD_ID_MAX &&
+           event->build_id_bytes + event->path_bytes <= (words - 5) * 8;
+}
+
+static bool decode_thread(const uint64_t *w, bool start, struct gm_event *event)
+{
+    event->tid = (int32_t)w[1];
+    event->name[0] = '\0';
+    if (start) {
+        memcpy(event->name, &w[2], 16);
+        event->name[16] = '\0';
+    }
+    return w[1] > 0 && w[1] <= INT32_MAX;
+}
+
+/* Fills what one record says; false where it cannot be true. */
+static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *event)
+{
+    switch (event->kind) {
+    case GM_EV_ALLOC:
+        event->address = w[1];
+        event->hash = w[3];
+        return decode_size(w[2], event) && w[1] != 0;
+    case GM_EV_FREE:
+        event->address = w[1];
+        return w[1] != 0;
+    case GM_EV_REALLOC:
+        event->address = w[1];
+        return decode_size(w[3], event) && w[1] != 0 && w[2] != 0;
+    case GM_EV_STACK:
+        event->hash = w[1];
+        event->parent_hash = w[2];
+        event->pc_word = w[3];
+        return gm_stack_hash(w[2], w[3]) == w[1];
+    case GM_EV_MODULE:
+        return decode_module(w, words, event);
+    case GM_EV_THREAD_START:
+        return decode_thread(w, true, event);
+    case GM_EV_THREAD_END:
+        return decode_thread(w, false, event);
+    case GM_EV_PROCESS_END:
+        event->end_kind = (uint32_t)w[1];
+        event->end_value = (int32_t)w[2];
+        return w[1] <= GM_END_ABORT;
+    case GM_EV_MARK:
+        event->text = (const char *)&w[2];
+        event->text_bytes = (uint32_t)w[1];
+        return w[1] <= (words - 2) * 8;
+    case GM_EV_MODULE_EPOCH:
+    case GM_EV_PROMOTION:
+    case GM_EV_GC_CYCLE:
+    case GM_EV_CACHE:
+        return true;
+    }
+    return false;
+}
+
+/* The allocation half of the REALLOC at `next`. */
+static bool reader_take_second_half(struct gm_reader *reader, struct gm_event *event)
+{
+    const uint64_t *w = reader->words + reader->next;
+    *event = (struct gm_event){.kind = GM_EV_ALLOC,
+        .realloc = true,
+        .stamp = reader->stamp,
+        .address = w[2],
+        .hash = w[4]};
+    decode_size(w[3], event);
+    reader->next += gm_rec_words(w[0]);
+    reader->second_half = reader->ready = false;
+    return true;
+}
+
+bool gm_reader_take(struct gm_reader *reader, struct gm_event *ret_event)
+{
+    if (reader->second_half)
+        return reader_take_second_half(reader, ret_event);
+    const uint64_t *w = reader->words + reader->next;
+    unsigned words = gm_rec_words(w[0]), kind = gm_rec_kind(w[0]);
+    bool known = record_least_words[kind] != 0;
+    ret_event->kind = (enum gm_event_kind)kind;
+    ret_event->realloc = false;
+    ret_event->stamp = reader->stamp;
+    bool good = known && words >= record_least_words[kind] && decode_record(w, words, ret_event);
+    if (known && !good)
+        reader->corrupt++;
+    if (good && kind == GM_EV_REALLOC) {
+        ret_event->kind = GM_EV_FREE;
+        ret_event->realloc = true;
+        reader->second_half = true;
+        reader->stamp = reader_next_stamp(reader, w[5]);
+        return true;
+    }
+    size_t stamped = reader->stamped;
+    reader->next += words;
+    if (reader->next > stamped || reader->next == reader->n)
+        reader->ready = false;
+    return good;
+}
+
+/* What the record at w does with the address: 'a' allocates it, 'f' frees it, 0 neither. A REALLOC
+ * frees first, so in place it counts as a free. */
+static char record_touches(const uint64_t *w, unsigned words, uint64_t address, uint64_t *ret_stamp)
+{
+    unsigned kind = gm_rec_kind(w[0]);
+    *ret_stamp = gm_rec_stamp(w[0]);
+    if (words < record_least_words[kind])
+        return 0;
+    if (kind == GM_EV_ALLOC && w[1] == address)
+        return 'a';
+    if ((kind == GM_EV_FREE || kind == GM_EV_REALLOC) && w[1] == address)
+        return 'f';
+    if (kind != GM_EV_REALLOC || w[2] != address)
+        return 0;
+    *ret_stamp = w[5] & GM_STAMP_MASK;
+    return 'a';
+}
+
+bool gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
+    uint64_t until, size_t records)
+{
+    size_t i = reader->next;
+    if (reader->second_half) {
+        const uint64_t *w = reader->words + i;
+        if (w[2] == address)
+            return want_alloc && reader->stamp <= until;
+        i += gm_rec_words(w[0]);
+    }
+    for (; i < reader->n && records > 0; records--) {
+        const uint64_t *w = reader->words + i;
+        unsigned words = gm_rec_words(w[0]), kind = gm_rec_kind(w[0]);
+        if (words == 0 || words > reader->n - i)
+            return false;
+        uint64_t stamp = 0;
+        char touch = record_touches(w, words, address, &stamp);
+        if (!kind_is_unstamped(kind) && stamp_widen(reader, gm_rec_stamp(w[0])) > until)
+            return false;
+        if (touch)
+            return touch == (want_alloc ? 'a' : 'f') && stamp_widen(reader, stamp) <= until;
+        i += words;
+    }
+    return false;
+}
+
+bool gm_reader_next_module(const struct gm_reader *reader, size_t *at, struct gm_event *ret_module)
+{
+    while (*at < reader->n) {
+        const uint64_t *w = reader->words + *at;
+        unsigned words = gm_rec_words(w[0]);
+        if (words == 0 || words > reader->n - *at)
+            return false;
+        *at += words;
+        if (gm_rec_kind(w[0]) != GM_EV_MODULE || words < record_least_words[GM_EV_MODULE])
+            continue;
+        ret_module->kind = GM_EV_MODULE;
+        if (decode_module(w, words, ret_module))
+            return true;
+    }
+    return false;
+}

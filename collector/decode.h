@@ -1,0 +1,117 @@
+/* decode.h - one ring's words, copied out of shared memory, read as records.
+ *
+ *   shared ring --[drain: copy]--> gm_reader.words[next .. n) --[decode]--> struct gm_event
+ *
+ * A reader owns a private copy of what was drained and not yet told on, so nothing the target does
+ * can change a word between the check and the use. Words are still whatever the target wrote: every
+ * record is checked, what is wrong is counted in `corrupt` and skipped; after a wrong length
+ * nothing that follows can be trusted, and what is left of the copy goes.
+ *
+ * Stamps become 64 bits wide here, and never decrease within a reader. Records without a stamp
+ * (STACK, MODULE) carry that of the next stamped record. A REALLOC is told as two events, the free
+ * of the old address at its first stamp and the allocation at its second.
+ */
+#ifndef GM_COLLECTOR_DECODE_H
+#define GM_COLLECTOR_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schemas/event_kinds.h"
+
+struct gm_event {
+    enum gm_event_kind kind; /* a REALLOC is told as FREE and ALLOC with `realloc` set */
+    bool realloc;
+    uint8_t function;    /* enum gm_alloc_function */
+    uint64_t stamp;      /* full width */
+    uint64_t address;    /* ALLOC, FREE */
+    uint64_t size_bytes; /* ALLOC */
+    uint64_t hash;       /* ALLOC, STACK */
+    /* STACK: parent_hash, pc_word. MODULE: start, end, bias. Others: as the names say. */
+    union {
+        struct {
+            uint64_t parent_hash, pc_word;
+        };
+        struct {
+            uint64_t start, end, bias;
+            const uint8_t *build_id;
+            const char *path; /* not terminated */
+            uint32_t build_id_bytes, path_bytes;
+        };
+        struct {
+            int32_t tid;
+            char name[17];
+        };
+        struct {
+            uint32_t end_kind;
+            int32_t end_value;
+        };
+        struct {
+            const char *text; /* not terminated */
+            uint32_t text_bytes;
+        };
+    };
+};
+
+struct gm_reader_group;
+
+struct gm_reader {
+    uint64_t *words;
+    size_t room, n;
+    size_t next;      /* first word not yet told on */
+    size_t stamped;   /* where the first stamped record at or after `next` lies; valid if ready */
+    size_t scanned;   /* unstamped records up to here have been passed over in search of it */
+    bool ready;       /* `stamp` is that of the next event */
+    bool second_half; /* the free of the REALLOC at `next` has been told on */
+    uint64_t stamp;
+    uint64_t last_stamp;
+    uint64_t now;                  /* clock at the last fill: what 48-bit stamps are near to */
+    uint64_t corrupt;              /* records that were wrong */
+    uint64_t backward;             /* stamps that were smaller than the one before */
+    bool held;                     /* order.c: an event of it waits for another ring */
+    struct gm_reader_group *group; /* the readers of one process */
+    uint32_t index;                /* within the group */
+};
+
+/* All rings of one process image. */
+struct gm_reader_group {
+    struct gm_reader *readers;
+    uint32_t count;
+    void *owner;
+};
+
+void gm_reader_done(struct gm_reader *reader);
+
+/* Makes room for `count` more words and returns where to write them, or NULL without memory. */
+uint64_t *gm_reader_reserve(struct gm_reader *reader, size_t count);
+/* The words reserved are there; `now` is a reading of the clock taken before they were. */
+void gm_reader_commit(struct gm_reader *reader, size_t count, uint64_t now);
+
+/* Words not yet told on. */
+static inline size_t gm_reader_left(const struct gm_reader *reader)
+{
+    return reader->n - reader->next;
+}
+
+bool gm_reader_find(struct gm_reader *reader, bool last);
+/* Whether there is an event; its stamp is then in reader->stamp. `last`: nothing will follow, so
+ * records that wait for a stamped one are told with the last stamp. */
+static inline bool gm_reader_ready(struct gm_reader *reader, bool last)
+{
+    return reader->ready || gm_reader_find(reader, last);
+}
+
+/* Tells the next event and moves past it. False where a record was skipped instead: ask ready
+ * again. Pointers in the event are valid until the next reserve. Only after gm_reader_ready. */
+bool gm_reader_take(struct gm_reader *reader, struct gm_event *ret_event);
+
+/* Whether the next event of `address` in what is left is an ALLOC (want_alloc) or a FREE, no later
+ * than the stamp `until` and within `records` records. Changes nothing. */
+bool gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
+    uint64_t until, size_t records);
+
+/* The next MODULE record at or after *at among what is left; moves *at past it. False: no more. */
+bool gm_reader_next_module(const struct gm_reader *reader, size_t *at, struct gm_event *ret_module);
+
+#endif

@@ -1,0 +1,400 @@
+/* rollup.c - see rollup.h. Filling batches, and the life of processes: rollup_rows.c. */
+#include "collector/rollup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/rollup_internal.h"
+#include "schemas/wire.h"
+
+#define OTHER_ROWS_MAX 200000u /* stacks, samples, threads: far more than a commit's worth */
+
+/* ---- sites ---- */
+
+static uint64_t site_stack_hash(const void *sites, uint32_t site_id)
+{
+    return gm_index_mix(gm_site(sites, site_id)->stack_id, 0);
+}
+static bool site_stack_equal(const void *sites, uint32_t site_id, const void *stack_id)
+{
+    return gm_site(sites, site_id)->stack_id == *(const uint32_t *)stack_id;
+}
+
+/* The process's site for a stack, made where it is new. 0 without memory. */
+static uint32_t process_stack_site(struct gm_process *p, uint32_t stack_id, uint8_t function)
+{
+    struct gm_sites *sites = &p->rollup->sites;
+    uint64_t hash = gm_index_mix(stack_id, 0);
+    uint32_t site_id = gm_index_find(&p->site_index, hash, sites, &stack_id, site_stack_equal);
+    if (site_id)
+        return site_id;
+    if (gm_index_reserve(&p->site_index, sites, site_stack_hash) < 0)
+        return 0;
+    site_id = gm_sites_add(sites, p->row.process_id, stack_id, function);
+    if (site_id)
+        gm_index_put(&p->site_index, hash, site_id);
+    return site_id;
+}
+
+static uint32_t process_site(struct gm_process *p, const struct gm_event *alloc)
+{
+    struct gm_stack_name *name =
+        alloc->hash != GM_STACK_NONE ? gm_stack_names_find(&p->names, alloc->hash) : NULL;
+    if (name) {
+        if (!name->site)
+            name->site = process_stack_site(p, name->node, alloc->function);
+        return name->site;
+    }
+    if (!p->no_stack_site)
+        p->no_stack_site = process_stack_site(p, 0, alloc->function);
+    return p->no_stack_site;
+}
+
+/* To be called before live figures of a site change: see site.h. */
+static inline void site_save_peaks(struct gm_process *p, struct gm_site *site, uint32_t site_id)
+{
+    struct gm_rollup *rollup = p->rollup;
+    if (site->peak_seen < p->row.peak_epoch) {
+        site->peak_seen = p->row.peak_epoch;
+        site->peak_bytes = site->live_bytes;
+        site->peak_blocks = site->live_blocks;
+    }
+    if (!rollup->sites.run_chunks)
+        return;
+    struct gm_site_run_peak *run = gm_site_run_peak(&rollup->sites, site_id);
+    if (run->seen < rollup->run.peak_epoch)
+        *run = (struct gm_site_run_peak){
+            .seen = rollup->run.peak_epoch, .bytes = site->live_bytes, .blocks = site->live_blocks};
+}
+
+static struct gm_row_site_delta *rollup_delta(struct gm_rollup *rollup, uint32_t site_id)
+{
+    struct gm_row_site_delta *delta = gm_sites_delta(&rollup->sites, site_id);
+    if (!delta)
+        rollup->out_of_memory = true;
+    return delta;
+}
+
+/* ---- live figures ---- */
+
+static void process_note_peaks(struct gm_process *p, int64_t ns)
+{
+    struct gm_rollup *rollup = p->rollup;
+    struct gm_row_process *row = &p->row;
+    if (row->live_bytes > row->interval_peak_bytes)
+        row->interval_peak_bytes = row->live_bytes;
+    if (row->live_bytes > row->peak_bytes) {
+        row->peak_bytes = row->live_bytes;
+        row->peak_blocks = row->live_blocks;
+        row->peak_ns = ns;
+        row->peak_epoch++;
+    }
+    if (rollup->live_bytes > rollup->run.peak_bytes) {
+        rollup->run.peak_bytes = rollup->live_bytes;
+        rollup->run.peak_blocks = rollup->live_blocks;
+        rollup->run.peak_ns = ns;
+        rollup->run.peak_epoch++;
+    }
+}
+
+static void process_live_grows(struct gm_process *p, uint64_t bytes)
+{
+    p->row.live_blocks++;
+    p->row.live_bytes += bytes;
+    p->rollup->live_blocks++;
+    p->rollup->live_bytes += bytes;
+    p->rollup->allocs++;
+    p->rollup->alloc_bytes += bytes;
+}
+
+static void process_live_shrinks(struct gm_process *p, uint64_t bytes)
+{
+    p->row.live_blocks--;
+    p->row.live_bytes -= bytes;
+    p->rollup->live_blocks--;
+    p->rollup->live_bytes -= bytes;
+    p->rollup->frees++;
+}
+
+/* ---- allocation ---- */
+
+static void process_promoted(void *arg, uint32_t site_id, unsigned from)
+{
+    struct gm_process *p = arg;
+    struct gm_row_site_delta *delta = rollup_delta(p->rollup, site_id);
+    if (delta)
+        delta->d_promoted[from]++;
+    p->row.d_promoted[from]++;
+    p->row.d_born[from + 1]++;
+}
+
+static void delta_count_alloc(
+    struct gm_row_site_delta *delta, const struct gm_event *alloc, int64_t ns)
+{
+    uint64_t bytes = alloc->size_bytes;
+    if (delta->d_allocs++ == 0)
+        delta->min_bytes = delta->max_bytes = bytes;
+    if (bytes < delta->min_bytes)
+        delta->min_bytes = bytes;
+    if (bytes > delta->max_bytes)
+        delta->max_bytes = bytes;
+    delta->d_alloc_bytes += bytes;
+    delta->d_reallocs += alloc->realloc;
+    if (delta->first_ns < 0)
+        delta->first_ns = ns;
+    delta->last_ns = ns;
+}
+
+static void process_count_alloc(
+    struct gm_process *p, struct gm_process_thread *thread, const struct gm_event *alloc)
+{
+    struct gm_row_process *row = &p->row;
+    row->allocs++;
+    row->alloc_bytes += alloc->size_bytes;
+    row->reallocs += alloc->realloc;
+    row->d_allocs++;
+    row->d_alloc_bytes += alloc->size_bytes;
+    row->d_born[0]++;
+    row->age_bytes = p->generations.clock * GM_GRANULE_BYTES;
+    p->changed = true;
+    if (!thread)
+        return;
+    thread->row.allocs++;
+    thread->row.alloc_bytes += alloc->size_bytes;
+    thread->changed = true;
+}
+
+static void process_free_block(struct gm_process *p, const struct gm_live_block *block, int64_t ns);
+
+/* 1: it does not fit and was not forced; else 0 or -ENOMEM. */
+static int process_enter_block(
+    struct gm_process *p, const struct gm_live_block *block, int64_t ns, bool forced)
+{
+    int r = gm_live_set_insert(&p->live, block);
+    if (r != -EEXIST)
+        return r;
+    if (!forced)
+        return 1;
+    struct gm_live_block gone;
+    gm_live_set_remove(&p->live, block->address, &gone);
+    process_free_block(p, &gone, ns);
+    p->row.implicit_frees++;
+    return gm_live_set_insert(&p->live, block);
+}
+
+static bool process_alloc(struct gm_process *p, struct gm_process_thread *thread,
+    const struct gm_event *alloc, bool forced)
+{
+    struct gm_rollup *rollup = p->rollup;
+    int64_t ns = gm_timebase_ns(rollup->timebase, alloc->stamp);
+    uint32_t site_id = process_site(p, alloc);
+    if (!site_id) {
+        rollup->out_of_memory = true;
+        return true;
+    }
+    struct gm_live_block block = {
+        .address = alloc->address,
+        .size_bytes = alloc->size_bytes,
+        .birth_granule = p->generations.clock + gm_granules(alloc->size_bytes),
+        .site = site_id,
+    };
+    gm_live_block_set_birth_ns(&block, (uint64_t)ns);
+    int r = process_enter_block(p, &block, ns, forced);
+    if (r != 0) {
+        rollup->out_of_memory |= r < 0;
+        return r < 0;
+    }
+    gm_generations_birth(&p->generations, alloc->size_bytes, site_id, process_promoted, p);
+    struct gm_row_site_delta *delta = rollup_delta(rollup, site_id);
+    if (delta)
+        delta_count_alloc(delta, alloc, ns);
+
+    struct gm_site *site = gm_site(&rollup->sites, site_id);
+    site_save_peaks(p, site, site_id);
+    site->live_blocks++;
+    site->live_bytes += alloc->size_bytes;
+    site->birth_sum_us += (uint64_t)ns / 1000;
+    site->function = alloc->function;
+    process_live_grows(p, alloc->size_bytes);
+    process_note_peaks(p, ns);
+    process_count_alloc(p, thread, alloc);
+    gm_sampler_note(p, ns);
+    rollup->run.events++;
+    return true;
+}
+
+/* ---- free ---- */
+
+static void delta_count_free(struct gm_sites *sites, struct gm_row_site_delta *delta,
+    const struct gm_live_block *block, unsigned generation, uint64_t age_bytes, int64_t ns)
+{
+    delta->d_frees++;
+    delta->d_free_bytes += block->size_bytes;
+    delta->d_died[generation]++;
+    delta->last_free_ns = ns;
+    gm_sites_count_life(sites, delta, age_bytes, (uint64_t)ns - gm_live_block_birth_ns(block));
+}
+
+static void process_free_block(struct gm_process *p, const struct gm_live_block *block, int64_t ns)
+{
+    struct gm_rollup *rollup = p->rollup;
+    unsigned generation = gm_generations_death(&p->generations, block->birth_granule);
+    uint64_t age_bytes = (p->generations.clock - block->birth_granule) * GM_GRANULE_BYTES;
+    struct gm_row_site_delta *delta = rollup_delta(rollup, block->site);
+    if (delta)
+        delta_count_free(&rollup->sites, delta, block, generation, age_bytes, ns);
+
+    struct gm_site *site = gm_site(&rollup->sites, block->site);
+    site_save_peaks(p, site, block->site);
+    site->live_blocks--;
+    site->live_bytes -= block->size_bytes;
+    site->birth_sum_us -= gm_live_block_birth_ns(block) / 1000;
+    process_live_shrinks(p, block->size_bytes);
+    p->row.frees++;
+    p->row.free_bytes += block->size_bytes;
+    p->row.d_frees++;
+    p->row.d_free_bytes += block->size_bytes;
+    p->row.d_died[generation]++;
+    p->row.d_died_bytes[generation] += block->size_bytes;
+    p->changed = true;
+}
+
+static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
+    const struct gm_event *event, bool forced)
+{
+    struct gm_live_block block;
+    bool live = gm_live_set_remove(&p->live, event->address, &block);
+    if (!live && !forced)
+        return false;
+    /* A realloc counts once, with its allocation. */
+    p->rollup->run.events += !event->realloc;
+    p->changed = true;
+    if (!live) {
+        p->row.unmatched_frees++;
+        return true;
+    }
+    int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
+    process_free_block(p, &block, ns);
+    gm_sampler_note(p, ns);
+    if (thread) {
+        thread->row.frees++;
+        thread->changed = true;
+    }
+    return true;
+}
+
+/* ---- threads, modules, the rest ---- */
+
+static void process_thread_starts(
+    struct gm_process *p, struct gm_process_thread *thread, const struct gm_event *event)
+{
+    int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
+    gm_process_end_thread(p, thread, ns);
+    thread->row = (struct gm_row_thread){.thread_id = ++p->rollup->threads_seen,
+        .process_id = p->row.process_id,
+        .tid = event->tid,
+        .start_ns = ns,
+        .end_ns = -1};
+    memcpy(thread->row.name, event->name, sizeof thread->row.name);
+    thread->changed = p->changed = true;
+    p->row.threads++;
+}
+
+static void process_note_result(struct gm_process *p, int r)
+{
+    if (r == -ENOMEM)
+        p->rollup->out_of_memory = true;
+    else if (r < 0)
+        gm_process_corrupt(p, 1);
+}
+
+/* A stack's module is announced by whichever thread met it first, and that ring may lie further
+ * back in the order. So before a pc is taken for generated code, what the rings hold is searched
+ * once a round. */
+static void process_look_ahead(struct gm_process *p, uint64_t pc_word, int64_t ns)
+{
+    uint64_t pc = pc_word & GM_PC_MASK;
+    if (!p->group || pc == 0 || p->looked_ahead == p->rollup->round ||
+        gm_stack_names_mapping(&p->names, pc) || gm_stack_names_mapping(&p->names, pc - 1))
+        return;
+    p->looked_ahead = p->rollup->round;
+    struct gm_event module;
+    for (uint32_t i = 0; i < p->group->count; i++) {
+        size_t at = p->group->readers[i].next;
+        while (gm_reader_next_module(&p->group->readers[i], &at, &module))
+            if (!gm_stack_names_mapping(&p->names, module.start))
+                process_note_result(p, gm_stacks_map(&p->rollup->stacks, &p->names, &module, ns));
+    }
+}
+
+static void process_stack(struct gm_process *p, const struct gm_event *event)
+{
+    process_look_ahead(p, event->pc_word, p->rollup->timebase->last_ns);
+    process_note_result(p, gm_stacks_name(&p->rollup->stacks, &p->names, event));
+}
+
+static void process_module(struct gm_process *p, const struct gm_event *event)
+{
+    int64_t ns = p->rollup->timebase->last_ns;
+    process_note_result(p, gm_stacks_map(&p->rollup->stacks, &p->names, event, ns));
+}
+
+static void process_mark(struct gm_process *p, const struct gm_event *event)
+{
+    int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
+    if (gm_rollup_mark(p->rollup, p, ns, event->text, event->text_bytes) < 0)
+        p->rollup->out_of_memory = true;
+}
+
+/* Commits early when the batch has grown as far as it may. Only between events, so that what is
+ * told is a state that the program was in. */
+static void rollup_keep_bounds(struct gm_rollup *rollup)
+{
+    const struct gm_batch *b = rollup->batch;
+    bool full = b->site_deltas.n >= GM_ROLLUP_DELTAS_MAX || b->stacks.n >= OTHER_ROWS_MAX ||
+                b->samples.n >= OTHER_ROWS_MAX || b->threads.n >= OTHER_ROWS_MAX ||
+                b->marks.n >= OTHER_ROWS_MAX;
+    if (full && rollup->flush)
+        rollup->flush(rollup->flush_arg);
+}
+
+bool gm_rollup_event(void *arg, struct gm_reader *reader, const struct gm_event *event, bool forced)
+{
+    struct gm_rollup *rollup = arg;
+    struct gm_process *p = reader->group->owner;
+    struct gm_process_thread *ring = &p->threads[reader->index];
+    struct gm_process_thread *thread = ring->row.thread_id ? ring : NULL;
+    rollup_keep_bounds(rollup);
+    switch (event->kind) {
+    case GM_EV_ALLOC:
+        return process_alloc(p, thread, event, forced);
+    case GM_EV_FREE:
+        return process_free(p, thread, event, forced);
+    case GM_EV_STACK:
+        process_stack(p, event);
+        return true;
+    case GM_EV_MODULE:
+        process_module(p, event);
+        return true;
+    case GM_EV_MODULE_EPOCH:
+        gm_stacks_epoch(&p->names);
+        return true;
+    case GM_EV_THREAD_START:
+        process_thread_starts(p, ring, event);
+        return true;
+    case GM_EV_THREAD_END:
+        gm_process_end_thread(p, ring, gm_timebase_ns(rollup->timebase, event->stamp));
+        return true;
+    case GM_EV_MARK:
+        process_mark(p, event);
+        return true;
+    case GM_EV_REALLOC:     /* told as FREE and ALLOC */
+    case GM_EV_PROCESS_END: /* the session header says the same */
+    case GM_EV_PROMOTION:
+    case GM_EV_GC_CYCLE:
+    case GM_EV_CACHE:
+        return true;
+    }
+    return true;
+}

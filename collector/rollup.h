@@ -1,0 +1,130 @@
+/* rollup.h - turns the one history of events into figures: per site, per process, for the run.
+ *
+ *   order --[event]--> live set of the process -> site -> generations, lifetimes, peaks
+ * --[batch]--> store
+ *
+ * What counts as what (so that totals agree with other tools):
+ *  - realloc is one allocation of the new size and one free of the old block, in place or not
+ *  - a free counts if the block's allocation was seen in this process image; else it is an
+ * unmatched free
+ *  - an allocation at a live address ends the block that was there: an implicit free, counted in
+ * frees too
+ *  - a forked child or a new image starts with an empty live set
+ *  - blocks of a process image that has ended are no longer part of the run's live bytes; its own
+ * figures keep them, as live at the end
+ *
+ * Memory: per live block and per site as live_set.h and site.h say; per commit at most
+ * GM_ROLLUP_DELTAS_MAX site deltas, then `full` asks for a commit. Nothing grows with the number of
+ * events.
+ */
+#ifndef GM_COLLECTOR_ROLLUP_H
+#define GM_COLLECTOR_ROLLUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/batch.h"
+#include "collector/decode.h"
+#include "collector/generations.h"
+#include "collector/live_set.h"
+#include "collector/site.h"
+#include "collector/stacks.h"
+#include "collector/timebase.h"
+
+#define GM_ROLLUP_DELTAS_MAX 32768u /* some 10 MB of rows */
+
+struct gm_rollup;
+
+/* Live bytes over time, about every 10 ms; coarser as the recording grows. */
+struct gm_sampler {
+    int64_t spacing_ns, slice_end_ns; /* of the open slice; < 0: none is open */
+    int64_t peak_ns, last_ns;
+    uint64_t peak_bytes, peak_blocks, last_bytes, last_blocks;
+    uint32_t told; /* at this spacing */
+};
+
+struct gm_process_thread {
+    struct gm_row_thread row; /* thread_id 0: nobody has the ring */
+    bool changed;
+};
+
+struct gm_process {
+    struct gm_rollup *rollup;
+    struct gm_row_process row; /* current values; owns exe and command */
+    bool changed, ended;
+    struct gm_live_set live;
+    struct gm_stack_names names;
+    struct gm_generations generations;
+    struct gm_index site_index; /* by stack; rows: rollup->sites */
+    uint32_t no_stack_site;
+    struct gm_process_thread *threads; /* by ring */
+    uint32_t ring_count;
+    struct gm_sampler sampler;
+    uint64_t lost_ring_full, lost_no_ring, lost_corrupt; /* since the last batch */
+    struct gm_reader_group
+        *group;            /* where MODULE records of other rings may be found; may be NULL */
+    uint64_t looked_ahead; /* see rollup.c */
+};
+
+struct gm_rollup {
+    struct gm_timebase *timebase; /* borrowed */
+    struct gm_batch *batch;       /* borrowed, changes with every commit */
+    struct gm_sites sites;
+    struct gm_stacks stacks;
+    struct gm_run_state run;
+    uint64_t allocs, frees, alloc_bytes;          /* of all processes */
+    uint64_t live_bytes, live_blocks;             /* of the images that have not ended */
+    uint64_t ended_live_bytes, ended_live_blocks; /* of the others, at their end */
+    struct gm_process **processes;                /* those that may still change */
+    size_t process_count, process_room;
+    uint32_t processes_seen, threads_seen;
+    int64_t batch_start_ns;
+    uint64_t round; /* goes up when rings may hold new words */
+    bool out_of_memory;
+    int (*flush)(void *arg); /* asked to commit when the batch is full */
+    void *flush_arg;
+};
+
+int gm_rollup_init(struct gm_rollup *rollup, struct gm_timebase *timebase, struct gm_batch *batch);
+void gm_rollup_done(struct gm_rollup *rollup);
+
+struct gm_process_start {
+    int32_t pid;
+    const char *origin;              /* static */
+    const struct gm_process *parent; /* NULL: none */
+    const char *exe, *command;       /* copied */
+    int64_t start_ns;
+    uint32_t ring_count;
+};
+/* -ENOMEM. Processes belong to the roll-up; gm_rollup_forget gives one up early. */
+int gm_rollup_add_process(struct gm_rollup *rollup, const struct gm_process_start *start,
+    struct gm_process **ret_process);
+
+/* Sink of struct gm_order: reader->group->owner is the struct gm_process. */
+bool gm_rollup_event(
+    void *rollup, struct gm_reader *reader, const struct gm_event *event, bool forced);
+
+/* Events that never came. */
+void gm_process_lost(struct gm_process *process, uint64_t ring_full, uint64_t no_ring);
+void gm_process_corrupt(struct gm_process *process, uint64_t records);
+void gm_process_rss(struct gm_process *process, uint64_t rss_bytes);
+void gm_process_ring_fill(struct gm_process *process, double fill);
+
+/* The image has ended, and all its events were told. kind: 'exit', 'signal', 'exec', 'unknown'. */
+void gm_process_ended(struct gm_process *process, int64_t ns, const char *kind, int32_t value);
+/* Better knowledge of how it ended. */
+void gm_process_fate(struct gm_process *process, const char *kind, int32_t value);
+/* It will not change any more; its last row has been told by gm_rollup_fill. Frees it. */
+void gm_rollup_forget(struct gm_rollup *rollup, struct gm_process *process);
+
+/* process NULL: from outside. */
+int gm_rollup_mark(struct gm_rollup *rollup, const struct gm_process *process, int64_t ns,
+    const char *text, size_t bytes);
+
+/* Completes the batch: everything up to end_ns. It is then to be handed on, and replaced by
+ * gm_rollup_use. -ENOMEM: some rows are missing. */
+int gm_rollup_fill(struct gm_rollup *rollup, int64_t end_ns);
+void gm_rollup_use(struct gm_rollup *rollup, struct gm_batch *empty);
+
+#endif

@@ -1,0 +1,92 @@
+/* stacks.h - the dictionary of stacks.
+ *
+ *   target's words:   hash of a stack --per process--> node        (struct gm_stack_names)
+ *   shared by all:    node = (parent node, frame)                  (struct gm_stacks)
+ *                     frame = (module, address in its file, flags)
+ *                     module = (path, build-id)
+ *
+ * A hash means something only within one process, and only until an object there is unloaded and
+ * another one takes its addresses. What it is bound to does not change: nodes, frames and modules
+ * are the same in all processes, and their ids are the ids of the recording file.
+ *
+ * New rows go to the batch at once.
+ * Stands between order (STACK and MODULE records) and the roll-up's sites.
+ */
+#ifndef GM_COLLECTOR_STACKS_H
+#define GM_COLLECTOR_STACKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/batch.h"
+#include "collector/decode.h"
+#include "collector/index.h"
+
+struct gm_stack_frame {
+    uint64_t address;
+    uint32_t module_id;
+    uint32_t flags;
+};
+struct gm_stack_node {
+    uint32_t parent_id, frame_id;
+};
+
+struct gm_stacks {
+    struct gm_batch *batch;      /* where new rows go; borrowed, changes with every commit */
+    struct gm_stack_node *nodes; /* nodes[id - 1] */
+    struct gm_stack_frame *frames;
+    uint16_t *depths; /* of nodes */
+    struct gm_row_module *modules;
+    uint32_t node_count, frame_count, module_count;
+    size_t node_room, frame_room, module_room;
+    struct gm_index node_index, frame_index;
+    uint32_t mapping_count;
+    uint64_t hash_collisions;
+};
+
+struct gm_stack_mapping {
+    uint64_t start, end, bias;
+    uint32_t mapping_id, module_id;
+    int64_t first_ns;
+};
+
+/* What a hash is bound to. */
+struct gm_stack_name {
+    uint64_t hash;
+    uint32_t node; /* 0: free slot */
+    uint32_t site; /* for the roll-up; 0: not looked up yet */
+};
+
+/* The names and mappings of one process. */
+struct gm_stack_names {
+    uint32_t process_id;
+    uint32_t epochs; /* MODULE_EPOCH records, and mappings that took another's place */
+    struct gm_stack_name *names;
+    uint32_t *
+        checks; /* another hash of parent hash and pc: tells a collision from a record sent again */
+    size_t name_room, name_count;
+    struct gm_stack_mapping *mappings; /* by start, not overlapping */
+    size_t mapping_count, mapping_room;
+};
+
+void gm_stacks_init(struct gm_stacks *stacks);
+void gm_stacks_done(struct gm_stacks *stacks);
+void gm_stack_names_init(struct gm_stack_names *names, uint32_t process_id);
+/* Without memory for a row, the mapping's end is not told. */
+void gm_stack_names_done(struct gm_stack_names *names);
+
+/* A STACK record. -ENOENT: its parent is not known here (to be counted as corrupt). -ENOMEM. */
+int gm_stacks_name(
+    struct gm_stacks *stacks, struct gm_stack_names *names, const struct gm_event *stack);
+/* A MODULE record. A mapping it overlaps and that is of another file has ended. -ENOMEM. */
+int gm_stacks_map(struct gm_stacks *stacks, struct gm_stack_names *names,
+    const struct gm_event *module, int64_t ns);
+void gm_stacks_epoch(struct gm_stack_names *names);
+
+/* NULL: unknown. Good until the next gm_stacks_name. */
+struct gm_stack_name *gm_stack_names_find(const struct gm_stack_names *names, uint64_t hash);
+/* Whether a mapping covers the pc. */
+const struct gm_stack_mapping *gm_stack_names_mapping(
+    const struct gm_stack_names *names, uint64_t pc);
+
+#endif
