@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "libgeomem/event/process.h"
@@ -122,17 +123,23 @@ GM_EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_
 }
 
 /* system and popen take the environment from `environ`, and call posix_spawn inside libc where we do not see
- * it: for their duration `environ` is ours. Entries that the program replaces meanwhile are kept, and so is a
- * new `environ`. */
+ * it: for their duration `environ` is ours. What another thread sets meanwhile is kept: a new `environ` stays,
+ * a replaced entry is carried over. (Setting the environment while others read it is not safe in any program;
+ * this only keeps us from making it worse.) */
 struct swap {
     char **theirs, **ours;
-    size_t words;
 };
 
 static void swap_back(const struct swap *s)
 {
     if (s->ours == s->theirs || environ != s->ours)
         return;
+    for (char **entry = s->ours; *entry; entry++) {
+        size_t name = strcspn(*entry, "=") + 1;
+        for (char **old = s->theirs; old && *old; old++)
+            if (*old != *entry && strncmp(*old, *entry, name) == 0 && strncmp(*entry, "LD_PRELOAD=", name) != 0)
+                *old = *entry;
+    }
     environ = s->theirs;
 }
 
