@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Every relative link and every `path/in/the/tree` that a document names must exist."""
+"""Every relative link and every `path/in/the/tree` that a document names must exist, and every docs/….md that a
+comment in the source names."""
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS, SOURCES = (".md", ".scd"), (".c", ".h", ".py", ".txt", ".cmake", ".sh", ".sql")
 FOLDERS = r"(?:schemas|libgeomem|collector|analyzer|tui|tests|bench|docs|cmake|examples)"
 
 
@@ -13,9 +15,9 @@ def tracked():
     try:
         out = subprocess.run(["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard"],
             capture_output=True, text=True, check=True).stdout
-        return [ROOT / line for line in out.splitlines() if line.endswith((".md", ".scd"))]
+        return [ROOT / line for line in out.splitlines() if line.endswith(DOCUMENTS + SOURCES)]
     except (OSError, subprocess.CalledProcessError):  # an unpacked release has no git
-        return [p for p in ROOT.rglob("*") if p.suffix in (".md", ".scd") and "build" not in p.parts]
+        return [p for p in ROOT.rglob("*") if p.suffix in DOCUMENTS + SOURCES and "build" not in p.parts]
 
 
 def anchor(heading):
@@ -25,6 +27,11 @@ def anchor(heading):
 
 def broken(path):
     text = path.read_text()
+    if path.suffix in SOURCES:
+        for name in re.findall(r"docs/[\w./-]+[.](?:md|scd)", text):
+            if not (ROOT / name).exists():
+                yield f"no such document: {name}"
+        return
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", target):
             continue
