@@ -1,6 +1,6 @@
 #!/bin/sh
 # install-packages.sh SECTION… - installs the Debian packages of the named sections of debian-packages.txt
-# (build, test, bench) that are missing. Asks for root through sudo, and only when something is missing.
+# (build, test, bench, lint) that are missing. Asks for root through sudo, and only when something is missing.
 set -eu
 
 list=$(dirname "$0")/debian-packages.txt

@@ -150,7 +150,8 @@ static void request_read(uint64_t *state, struct request *request)
     static const enum verb verbs[] = {LOGIN, LOGIN, ADD, ADD, ADD, ADD, ADD, LOGOUT};
     request->verb = verbs[random_next(state) >> 61];
     request->item = random_next(state);
-    snprintf(request->user, sizeof request->user, "user%04u", (unsigned)(random_next(state) % USERS));
+    snprintf(
+        request->user, sizeof request->user, "user%04u", (unsigned)(random_next(state) % USERS));
 }
 
 static void server_loop(struct server *server, unsigned long requests, unsigned pause_us)
