@@ -401,7 +401,7 @@ int gm_options_parse(int argc, char **argv, struct gm_record_options *ret_option
  * -----------------------------------------------------------------------------------------------
  */
 
-#define HELP_COLUMN 30
+#define HELP_COLUMN 32
 
 static size_t help_line(char *out, size_t room, const struct gm_option_info *info)
 {

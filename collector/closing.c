@@ -1,0 +1,76 @@
+/* closing.c - see closing.h. */
+#include "collector/closing.h"
+
+#include "collector/say.h"
+#include "schemas/text.h"
+
+/* What is missing from the recording, said also with -q. */
+static void say_losses(const struct gm_closing *c)
+{
+    const struct gm_recorder_figures *f = &c->figures;
+    char n[GM_SAY_FIGURE];
+    if (f->lost_events)
+        gm_say("%s events were lost, as they came faster than they could be stored: try a larger "
+               "--ring-size, or"
+               " --on-full=wait",
+            gm_say_count(f->lost_events, n));
+    if (f->corrupt_records)
+        gm_say(
+            "%s corrupt records were left out: the program wrote into memory that is not its own",
+            gm_say_count(f->corrupt_records, n));
+    if (f->processes_refused)
+        gm_say("%s processes ran unrecorded for want of memory or descriptors: see ulimit -n, or "
+               "use a smaller"
+               " --ring-size",
+            gm_say_count(f->processes_refused, n));
+    if (c->out_of_memory)
+        gm_say(
+            "recording stopped early: the recorder is out of memory; what was committed is kept");
+    if (c->message[0])
+        gm_say("%s%s", c->failed ? "" : "frames without names: ", c->message);
+    if (c->names_left)
+        gm_say("not all frames have names yet; geomem-report symbolize %s goes on", c->file);
+}
+
+static void say_nothing_recorded(const struct gm_closing *c)
+{
+    char program[256];
+    gm_text_clean(c->program, program, sizeof program);
+    if (c->figures.processes_refused)
+        gm_say("nothing was recorded: there was no memory to record %s into; free some, or use a "
+               "smaller --ring-size",
+            program);
+    else
+        gm_say("nothing was recorded: %s did not load geomem's library; it may run another program "
+               "with a cleared"
+               " environment, or end before it starts (LD_DEBUG=libs shows what is loaded)",
+            program);
+}
+
+static void say_result(const struct gm_closing *c)
+{
+    const struct gm_recorder_figures *f = &c->figures;
+    char events[GM_SAY_FIGURE], peak[GM_SAY_FIGURE], live[GM_SAY_FIGURE], blocks[GM_SAY_FIGURE];
+    gm_say("%s events, peak %s, live at the end %s in %s blocks: %s",
+        gm_say_count(f->events, events), gm_say_bytes(f->peak_bytes, peak),
+        gm_say_bytes(f->end_live_bytes, live), gm_say_count(f->end_live_blocks, blocks), c->file);
+    gm_say("next: geomem-report leaks %s", c->file);
+}
+
+void gm_closing_say(const struct gm_closing *closing)
+{
+    char rss[GM_SAY_FIGURE];
+    bool quiet = closing->options->quiet;
+    say_losses(closing);
+    if (closing->figures.processes_seen == 0)
+        say_nothing_recorded(closing);
+    else if (!quiet)
+        say_result(closing);
+    if (closing->program_runs && !quiet)
+        gm_say("recording has ended; the program runs on");
+    if (closing->options->verbose)
+        gm_say("the recorder used %.2f s of CPU and %s of memory; %s processes, %s late events",
+            (double)closing->cpu_ns / 1e9, gm_say_bytes(closing->rss_bytes, rss),
+            gm_say_count(closing->figures.processes_seen, (char[GM_SAY_FIGURE]){0}),
+            gm_say_count(closing->figures.late_events, (char[GM_SAY_FIGURE]){0}));
+}
