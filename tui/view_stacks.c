@@ -1,0 +1,132 @@
+/* view_stacks.c - all that is known of one row: its figures, then every call stack that leads to it. */
+#include "tui/view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyzer/core/where.h"
+#include "tui/figures.h"
+
+/* Lines are numbered from 0; only those inside the visible part are drawn. */
+struct pager {
+    struct gm_grid *grid; /* NULL: only count */
+    int first, y, h;      /* first visible line, and where it goes */
+    int line;             /* the next one */
+};
+
+static bool pager_next(struct pager *p, int *ret_y)
+{
+    int row = p->line++ - p->first;
+    *ret_y = p->y + row;
+    return p->grid && row >= 0 && row < p->h;
+}
+
+static void pager_text(struct pager *p, int x, enum gm_style style, const char *text)
+{
+    int y;
+    if (pager_next(p, &y))
+        gm_grid_text_cut(p->grid, x, y, p->grid->w, style, text);
+}
+
+static void pager_figure(struct pager *p, const char *label, const char *text)
+{
+    int y;
+    if (pager_next(p, &y)) {
+        gm_grid_text(p->grid, 1, y, p->grid->w, GM_STYLE_DIM, label);
+        gm_grid_text_cut(p->grid, 12, y, p->grid->w, GM_STYLE_NORMAL, text);
+    }
+}
+
+static void stacks_figures(struct pager *p, const struct gm_model *model, const struct gm_row *row)
+{
+    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], c[GM_SHORT_BYTES], text[256];
+    const struct gm_live_picture *pic = model->picture;
+    snprintf(text, sizeof text, "%" PRIu64 " blocks, %" PRIu64 " bytes, mean age %s",
+        row->live_blocks, row->live_bytes, gm_short_age(a, row->mean_age_ns));
+    pager_figure(p, "live", text);
+    snprintf(text, sizeof text, "%s B/min over the last %s",
+        gm_short_change(a, row->growth_bytes_per_min), gm_short_age(b, pic->window_ns));
+    pager_figure(p, "growth", text);
+    snprintf(text, sizeof text,
+        "%" PRIu64 " blocks, %" PRIu64 " bytes, %s/s; freed %" PRIu64 " blocks, %s/s", row->allocs,
+        row->alloc_bytes, gm_short_rate(a, row->allocs_per_s),
+        row->allocs > row->live_blocks ? row->allocs - row->live_blocks : 0,
+        gm_short_rate(b, row->frees_per_s));
+    pager_figure(p, "allocated", text);
+    snprintf(text, sizeof text, "%" PRIu64 " to %" PRIu64 " bytes", row->min_bytes, row->max_bytes);
+    pager_figure(p, "sizes", text);
+    snprintf(text, sizeof text, "%s of all blocks outlived generation 0 (%s B allocated meanwhile)",
+        gm_short_percent(a, row->promotion_rate),
+        gm_short_count(b, (double)pic->run->g_age_bytes[0]));
+    pager_figure(p, "promoted", text);
+    snprintf(text, sizeof text, "first %s ago, last %s ago; last free %s%s",
+        gm_short_age(a, pic->at_ns - row->first_ns),
+        gm_short_age(b, pic->at_ns > row->last_ns ? pic->at_ns - row->last_ns : 0),
+        row->last_free_ns < 0
+            ? "never"
+            : gm_short_age(c, pic->at_ns > row->last_free_ns ? pic->at_ns - row->last_free_ns : 0),
+        row->last_free_ns < 0 ? "" : " ago");
+    pager_figure(p, "used", text);
+    if (row->place->module)
+        pager_figure(p, "module", row->place->module);
+}
+
+static void stacks_one(
+    struct pager *p, const struct gm_model *model, const struct gm_detail_stack *d)
+{
+    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], text[512];
+    const struct gm_process *process =
+        gm_process_find(model->picture->processes, d->site.process_id);
+    int n = snprintf(text, sizeof text, "site %u: live %s B in %" PRIu64 " blocks, %s B/min, by %s",
+        d->site.site_id, gm_short_count(a, (double)d->site.live_bytes), d->site.live_blocks,
+        gm_short_change(b, d->growth_bytes_per_min), d->site.allocator);
+    if (model->picture->processes->n > 1 && process && n < (int)sizeof text)
+        snprintf(text + n, sizeof text - (size_t)n, ", process %" PRId64, process->pid);
+    pager_text(p, 1, GM_STYLE_NORMAL, "");
+    pager_text(p, 1, GM_STYLE_BOLD, text);
+    for (size_t i = 0; i < d->stack.n; i++) {
+        const struct gm_frame *f = &d->stack.v[i];
+        gm_frame_text(f, text, sizeof text);
+        pager_text(p, f->inlined ? 5 : 3, f->inlined ? GM_STYLE_DIM : GM_STYLE_NORMAL, text);
+    }
+    if (d->stack.n == 0)
+        pager_text(p, 3, GM_STYLE_DIM, "no stack was captured");
+}
+
+static void stacks_all(struct pager *p, const struct gm_model *model)
+{
+    char text[96];
+    if (!model->detail_row || model->detail_row > model->row_count)
+        return;
+    const struct gm_row *row = &model->rows[model->detail_row - 1];
+    stacks_figures(p, model, row);
+    for (size_t i = 0; i < model->detail_count; i++)
+        stacks_one(p, model, &model->detail[i]);
+    if (row->stacks > model->detail_count) {
+        snprintf(text, sizeof text, "%zu stacks with less are not shown",
+            row->stacks - model->detail_count);
+        pager_text(p, 1, GM_STYLE_NORMAL, "");
+        pager_text(p, 1, GM_STYLE_DIM, text);
+    }
+}
+
+int gm_view_stacks_lines(const struct gm_model *model)
+{
+    struct pager p = {0};
+    stacks_all(&p, model);
+    return p.line;
+}
+
+void gm_view_stacks(
+    struct gm_grid *grid, const struct gm_model *model, const struct gm_ui *ui, int y, int h)
+{
+    char right[64] = "";
+    struct pager p = {.grid = grid, .first = ui->scroll, .y = y + 1, .h = h - 1};
+    if (model->detail_row && model->detail_row <= model->row_count) {
+        const struct gm_row *row = &model->rows[model->detail_row - 1];
+        snprintf(right, sizeof right, "%u stack%s", row->stacks, row->stacks == 1 ? "" : "s");
+        gm_view_bar(grid, y, row->where, right);
+    }
+    stacks_all(&p, model);
+}
