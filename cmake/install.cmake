@@ -6,7 +6,12 @@
 #   ${mandir}                     man pages (docs/CMakeLists.txt)
 #   ${datadir}                    completions, magic for file(1), this project's licence
 # The commands find the two private parts relative to their own file, so an installation can be moved.
-# Programs and libraries are installed where they are built; the rest is here.
+# The private parts are installed where they are built; the rest is here.
+foreach(command geomem-record geomem-report geomem-top)
+  if(TARGET ${command})
+    install(TARGETS ${command} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES docs/geomem.magic DESTINATION ${CMAKE_INSTALL_DATADIR}/geomem)
 

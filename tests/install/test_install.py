@@ -79,6 +79,22 @@ class Installed(unittest.TestCase):
         for path in (self.prefix / "share" / "man").rglob("*.gz"):
             self.assertIn(".TH", gzip.decompress(path.read_bytes()).decode(), path.name)
 
+    def test_bash_completes_options_subcommands_and_recordings(self):
+        folder = self.prefix / "share" / "bash-completion" / "completions"
+        self.use("geomem-record", "-o", "done.geomem", "--", "./leaky", "10")
+        for words, expected in [(["geomem-record", "--no-f"], "--no-follow"), (["geomem-report", "lea"], "leaks"),
+                                (["geomem-report", "leaks", "don"], "done.geomem"), (["geomem-top", "--asc"], "--ascii")]:
+            if words[0] == "geomem-top" and not (BUILD / "bin" / "geomem-top").exists():
+                continue
+            script = (f'source "{folder}/{words[0]}"; COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; '
+                      f'_geomem {words[0]}; printf "%s\\n" "${{COMPREPLY[@]}}"')
+            self.assertEqual(self.use("bash", "-c", script).split(), [expected], words)
+
+    def test_completions_for_other_shells_are_well_formed(self):
+        for shell, name in [("zsh", "_geomem"), ("fish", "geomem-report.fish")]:
+            if shutil.which(shell):
+                self.use(shell, "-n", next(self.prefix.rglob(name)))
+
     def test_file_knows_a_recording(self):
         if not shutil.which("file"):
             self.skipTest("no file(1)")
