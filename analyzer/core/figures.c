@@ -116,3 +116,20 @@ char *gm_figure_percent(char out[static GM_FIGURE_BYTES], double part, double wh
         snprintf(out, GM_FIGURE_BYTES, p >= 99.95 ? "%.0f%%" : "%.1f%%", p);
     return out;
 }
+
+char *gm_figure_binary(char out[static GM_FIGURE_BYTES], uint64_t bytes)
+{
+    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    size_t u = 0;
+    if (bytes == 0 || bytes & (bytes - 1))
+        return gm_figure_bytes(out, bytes);
+    for (; bytes >= 1024; bytes /= 1024)
+        u++;
+    snprintf(out, GM_FIGURE_BYTES, "%u %s", (unsigned)bytes, unit[u]);
+    return out;
+}
+
+const char *gm_figure_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}

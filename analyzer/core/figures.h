@@ -4,13 +4,16 @@
 
 #include <stdint.h>
 
-#define GM_FIGURE_BYTES 32 /* room for any figure below; each function returns its first argument  \
-                            */
+#define GM_FIGURE_BYTES                                                                            \
+    32 /* room for any figure below; each function returns its first argument                      \
+        */
 
 /* "812 B", "4.0 kB", "1.2 GB": decimal units, so that they agree with the exact counts next to
  * them. */
 char *gm_figure_bytes(char out[static GM_FIGURE_BYTES], uint64_t bytes);
-/* The same in at most 5 columns for narrow tables: "812", "4.0k", "46.6M". */
+/* Powers of two as such: "64 KiB", "1 MiB"; other values like gm_figure_bytes. */
+char *gm_figure_binary(char out[static GM_FIGURE_BYTES], uint64_t bytes);
+/* Any count in at most 5 columns for narrow tables: "812", "4.0k", "46.6M". */
 char *gm_figure_short(char out[static GM_FIGURE_BYTES], uint64_t count);
 /* "1,234,567" */
 char *gm_figure_count(char out[static GM_FIGURE_BYTES], uint64_t count);
@@ -20,5 +23,8 @@ char *gm_figure_change(char out[static GM_FIGURE_BYTES], double bytes);
 char *gm_figure_time(char out[static GM_FIGURE_BYTES], int64_t time_ns);
 /* "3.1%", "<0.1%", "-" when `whole` is 0 */
 char *gm_figure_percent(char out[static GM_FIGURE_BYTES], double part, double whole);
+
+/* "s", or "" for one. */
+const char *gm_figure_plural(uint64_t count);
 
 #endif

@@ -26,7 +26,8 @@ struct gm_symbols; /* symbols.c: names read so far */
 
 struct gm_recording {
     sqlite3 *db;
-    char *path;
+    char *path; /* clean, to be shown */
+    char *file; /* as given, to be opened */
     char message[512];
     int64_t version;     /* data_version when last begun */
     uint64_t generation; /* counts the states seen */

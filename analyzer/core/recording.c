@@ -50,7 +50,8 @@ int gm_recording_open(
     if (!rec)
         goto nomem;
     rec->path = gm_name_copy(path, strlen(path));
-    if (!rec->path)
+    rec->file = strdup(path);
+    if (!rec->path || !rec->file)
         goto nomem;
     rec->symbols = gm_symbols_create();
     if (!rec->symbols)
@@ -68,6 +69,18 @@ fail:
     return r;
 }
 
+int gm_recording_reopen(struct gm_recording *recording)
+{
+    gm_symbols_release(recording->symbols);
+    gm_db_close(recording->db);
+    recording->db = NULL;
+    if (gm_db_open_reader(recording->file, &recording->db, recording->message,
+            sizeof recording->message) != GM_DB_OK)
+        return -EBADMSG;
+    recording->version = 0;
+    return 0;
+}
+
 void gm_recording_close(struct gm_recording *recording)
 {
     if (!recording)
@@ -75,6 +88,7 @@ void gm_recording_close(struct gm_recording *recording)
     gm_symbols_free(recording->symbols);
     gm_db_close(recording->db);
     free(recording->path);
+    free(recording->file);
     free(recording);
 }
 

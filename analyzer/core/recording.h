@@ -26,6 +26,11 @@ struct gm_recording;
 int gm_recording_open(
     const char *path, struct gm_recording **ret_recording, char *message, size_t message_bytes);
 
+/* Opens the file anew, for a follower that has seen the recording complete: the recorder can make
+ * one file of it only when no reader holds it. Names stay. Not between begin and end. On failure
+ * the recording can only be closed. */
+int gm_recording_reopen(struct gm_recording *recording);
+
 /* Takes NULL. Frees also what gm_stack_load and gm_frame_name handed out. */
 void gm_recording_close(struct gm_recording *recording);
 

@@ -420,16 +420,20 @@ struct site_order {
     int64_t now_ns;
 };
 
+int gm_site_compare(
+    const struct gm_site *a, const struct gm_site *b, enum gm_site_order order, int64_t now_ns)
+{
+    double x = gm_site_order_value(a, order, now_ns), y = gm_site_order_value(b, order, now_ns);
+    if (x != y)
+        return x > y ? -1 : 1;
+    return a->site_id < b->site_id ? -1 : a->site_id > b->site_id;
+}
+
 static int site_compare(const void *a, const void *b, void *data)
 {
     const struct site_order *by = data;
-    const struct gm_site *x = *(const struct gm_site *const *)a,
-                         *y = *(const struct gm_site *const *)b;
-    double vx = gm_site_order_value(x, by->order, by->now_ns);
-    double vy = gm_site_order_value(y, by->order, by->now_ns);
-    if (vx != vy)
-        return vx > vy ? -1 : 1;
-    return x->site_id < y->site_id ? -1 : x->site_id > y->site_id;
+    return gm_site_compare(*(const struct gm_site *const *)a, *(const struct gm_site *const *)b,
+        by->order, by->now_ns);
 }
 
 void gm_sites_sort(const struct gm_site **list, size_t n, enum gm_site_order order, int64_t now_ns)

@@ -98,8 +98,12 @@ extern const char *const gm_site_order_names[GM_SITE_ORDER_COUNT];
 /* The figure a site is ordered by; larger comes first. */
 double gm_site_order_value(const struct gm_site *site, enum gm_site_order order, int64_t now_ns);
 
-/* Sorts pointers to sites: largest first, equal ones by site_id, so that the order is always the
- * same. */
+/* Below 0 if `a` comes first: the larger figure, and of equal ones the smaller site_id, so that the
+ * order is always the same. */
+int gm_site_compare(
+    const struct gm_site *a, const struct gm_site *b, enum gm_site_order order, int64_t now_ns);
+
+/* Sorts pointers to sites by gm_site_compare. */
 void gm_sites_sort(const struct gm_site **list, size_t n, enum gm_site_order order, int64_t now_ns);
 
 #endif

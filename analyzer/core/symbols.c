@@ -94,14 +94,19 @@ struct gm_symbols *gm_symbols_create(void)
     return calloc(1, sizeof(struct gm_symbols));
 }
 
-void gm_symbols_free(struct gm_symbols *symbols)
+void gm_symbols_release(struct gm_symbols *symbols)
 {
-    if (!symbols)
-        return;
     gm_query_close(&symbols->by_string);
     gm_query_close(&symbols->by_module);
     gm_query_close(&symbols->by_frame);
     gm_query_close(&symbols->by_line);
+}
+
+void gm_symbols_free(struct gm_symbols *symbols)
+{
+    if (!symbols)
+        return;
+    gm_symbols_release(symbols);
     map_done(&symbols->strings, free);
     map_done(&symbols->modules, free);
     map_done(&symbols->frames, frame_names_free);

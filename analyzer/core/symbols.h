@@ -8,4 +8,7 @@ struct gm_symbols *gm_symbols_create(void); /* NULL without memory */
 /* Takes NULL. Before the database is closed, since it holds prepared statements. */
 void gm_symbols_free(struct gm_symbols *symbols);
 
+/* Gives up the prepared statements, keeps the names. */
+void gm_symbols_release(struct gm_symbols *symbols);
+
 #endif

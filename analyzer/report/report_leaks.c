@@ -1,0 +1,208 @@
+/* report_leaks.c - what is still live at the end, by site.
+ *
+ * "Still live" is all that is known: a block that was never freed may be a leak, a cache or a table
+ * that is meant to stay. The report says what, how much, since when, and from where.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "analyzer/core/figures.h"
+#include "analyzer/core/names.h"
+#include "analyzer/core/where.h"
+#include "analyzer/report/show.h"
+
+static bool leaks_fail(const struct report *r, const struct selection *s)
+{
+    switch (r->options->fail_on) {
+    case FAIL_NEVER:
+        return false;
+    case FAIL_LIVE_BYTES:
+        return s->live_bytes > r->options->fail_above;
+    case FAIL_LIVE_BLOCKS:
+        break;
+    }
+    return s->live_blocks > r->options->fail_above;
+}
+
+/* Sorted sites that have live blocks come first: their number. */
+static size_t leaks_sort(struct report *r, struct selection *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->list[i]->sum.live_blocks)
+            s->list[n++] = s->list[i];
+    s->n = n;
+    selection_sort(
+        s, r->options->from.set ? GM_SITE_BY_growth : GM_SITE_BY_live, r->run.duration_ns);
+    return n;
+}
+
+static int leaks_json(struct report *r, const struct selection *s)
+{
+    struct json *j = &r->json;
+    size_t rows = show_rows(r, s->n, s->n);
+    int e = 0;
+    show_json_head(r, "leaks");
+    json_put_count(j, "live_blocks", s->live_blocks);
+    json_put_count(j, "live_bytes", s->live_bytes);
+    json_put_count(j, "allocations", s->allocs);
+    json_put_count(j, "allocated_bytes", s->alloc_bytes);
+    json_put_count(j, "site_count", s->n);
+    json_put_array(j, "sites", false);
+    for (size_t i = 0; e == 0 && i < rows; i++) {
+        json_put_object(j, NULL, false);
+        json_put_count(j, "rank", i + 1);
+        show_json_site(r, s, s->list[i]);
+        json_put_real(j, "percent",
+            s->live_bytes ? 100.0 * (double)s->list[i]->sum.live_bytes / (double)s->live_bytes : 0);
+        e = show_json_stack(r, s->list[i]->sum.stack_id);
+        json_put_close(j);
+    }
+    if (e < 0)
+        return e;
+    json_put_close(j);
+    json_put_close(j);
+    json_end(j);
+    return 0;
+}
+
+static void leaks_total(struct report *r, const struct selection *s)
+{
+    char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], c[GM_FIGURE_BYTES], d[GM_FIGURE_BYTES];
+    char at[32] = "at the end";
+    if (r->to_ns < r->run.duration_ns)
+        show_moment(r->to_ns, at);
+    out_printf(&r->out, "\n");
+    out_styled(&r->out, OUT_BOLD, "STILL LIVE");
+    out_printf(&r->out, "  %s B in %s block%s %s%s", gm_figure_count(a, s->live_bytes),
+        gm_figure_count(b, s->live_blocks), gm_figure_plural(s->live_blocks),
+        r->to_ns < r->run.duration_ns ? "at " : "", at);
+    out_printf(&r->out, ", from %s site%s (%s of %s allocated)\n", gm_figure_count(c, s->n),
+        gm_figure_plural(s->n), gm_figure_percent(a, (double)s->live_bytes, (double)s->alloc_bytes),
+        gm_figure_bytes(d, s->alloc_bytes));
+}
+
+static int leaks_row(struct report *r, const struct selection *s, size_t i)
+{
+    const struct gm_site *site = &s->list[i]->sum;
+    char bytes[GM_FIGURE_BYTES], blocks[GM_FIGURE_BYTES], share[GM_FIGURE_BYTES], age[32],
+        promoted[GM_FIGURE_BYTES];
+    char where[512];
+    int e = show_where(r, site->stack_id, where, sizeof where);
+    if (e < 0)
+        return e;
+    if (r->options->from.set)
+        gm_figure_change(age, (double)gm_site_growth_bytes(site));
+    else
+        show_age(r, site, age);
+    if (r->ranged)
+        snprintf(promoted, sizeof promoted, "-");
+    else
+        gm_figure_percent(promoted, (double)site->promoted[0], (double)site->allocs);
+    out_printf(&r->out, "%4zu %9s %9s %6s %9s %8s  ", i + 1,
+        gm_figure_bytes(bytes, site->live_bytes), gm_figure_count(blocks, site->live_blocks),
+        gm_figure_percent(share, (double)site->live_bytes, (double)s->live_bytes), age, promoted);
+    out_cut(&r->out, where, OUT_COLUMNS - 52);
+    out_printf(&r->out, "\n");
+    return 0;
+}
+
+static int leaks_table(struct report *r, const struct selection *s)
+{
+    size_t rows = show_rows(r, 20, s->n);
+    uint64_t rest = s->live_bytes;
+    int e = 0;
+    out_styled(&r->out, OUT_BOLD, "\n%4s %9s %9s %6s %9s %8s  %s\n", "#", "LIVE", "BLOCKS", "%",
+        r->options->from.set ? "GROWTH" : "MEAN AGE", "PROMOTED", "WHERE");
+    for (size_t i = 0; e == 0 && i < rows; i++) {
+        e = leaks_row(r, s, i);
+        rest -= s->list[i]->sum.live_bytes;
+    }
+    if (e == 0 && rows < s->n) {
+        char n[GM_FIGURE_BYTES], bytes[GM_FIGURE_BYTES];
+        out_printf(&r->out, "     %9s in %s other sites (--all lists them)\n",
+            gm_figure_bytes(bytes, rest), gm_figure_count(n, s->n - rows));
+    }
+    return e;
+}
+
+/* "512 B each", "24 B to 176 B each" */
+static void leaks_sizes(struct report *r, const struct gm_site *site)
+{
+    char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES];
+    if (site->min_bytes == site->max_bytes)
+        out_printf(&r->out, " of %s", gm_figure_bytes(a, site->min_bytes));
+    else
+        out_printf(&r->out, " of %s to %s", gm_figure_bytes(a, site->min_bytes),
+            gm_figure_bytes(b, site->max_bytes));
+}
+
+static int leaks_detail(struct report *r, const struct selection *s, size_t i)
+{
+    const struct gm_site_group *g = s->list[i];
+    struct gm_stack stack;
+    char live[GM_FIGURE_BYTES], blocks[GM_FIGURE_BYTES], allocs[GM_FIGURE_BYTES], first[32],
+        last[32];
+    int e = gm_stack_load(r->recording, g->sum.stack_id, &stack);
+    if (e < 0)
+        return e;
+    out_styled(&r->out, OUT_BOLD, "\n#%zu", i + 1);
+    out_printf(&r->out, "  %s B in %s block%s", gm_figure_count(live, g->sum.live_bytes),
+        gm_figure_count(blocks, g->sum.live_blocks), gm_figure_plural(g->sum.live_blocks));
+    leaks_sizes(r, &g->sum);
+    out_printf(&r->out, ", of %s allocated by %s \u00b7 site %" PRIu32,
+        gm_figure_count(allocs, g->sum.allocs), g->sum.allocator, g->sum.site_id);
+    if (g->n > 1)
+        out_printf(&r->out, " and %" PRIu32 " more", g->n - 1);
+    out_printf(&r->out, "\n");
+    show_stack(r, &stack, 12);
+    out_printf(&r->out, "     first at %s, last at %s, ", show_moment(g->sum.first_ns, first),
+        show_moment(g->sum.last_ns, last));
+    if (g->sum.last_free_ns < 0)
+        out_printf(&r->out, "freed never\n");
+    else
+        out_printf(&r->out, "last freed at %s\n", show_moment(g->sum.last_free_ns, first));
+    gm_stack_done(&stack);
+    return 0;
+}
+
+static int leaks_text(struct report *r, const struct selection *s)
+{
+    int e = show_head(r, "still live");
+    if (e < 0)
+        return e;
+    leaks_total(r, s);
+    if (s->n == 0) {
+        out_printf(&r->out, "\nEverything that was allocated%s was freed.\n",
+            s->filtered ? " by the sites asked for" : "");
+        return 0;
+    }
+    e = leaks_table(r, s);
+    for (size_t i = 0; e == 0 && i < show_rows(r, 20, s->n) && i < 5; i++)
+        e = leaks_detail(r, s, i);
+    if (e == 0) {
+        out_printf(&r->out,
+            "\nStill live is not leaked: tables and caches look the same until they grow.\n");
+        out_styled(&r->out, OUT_BOLD, "NEXT");
+        out_printf(&r->out, "  geomem-report site %" PRIu32 " ", s->list[0]->sum.site_id);
+        show_file(r);
+        out_printf(&r->out, "    when it allocated, how old its blocks get\n"
+                            "      geomem-report sites --sort=growth ");
+        show_file(r);
+        out_printf(&r->out, "    what grew\n");
+    }
+    return e;
+}
+
+int report_leaks(struct report *report)
+{
+    struct selection s;
+    int e = selection_load(report, 0, WEIGHT_LIVE, &s);
+    if (e < 0)
+        return e;
+    leaks_sort(report, &s);
+    e = report->options->json ? leaks_json(report, &s) : leaks_text(report, &s);
+    int exit = e < 0 ? e : leaks_fail(report, &s) ? REPORT_FINDINGS : REPORT_DONE;
+    selection_done(&s);
+    return exit;
+}

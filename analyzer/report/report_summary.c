@@ -1,0 +1,386 @@
+/* report_summary.c - the whole recording on one page. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/core/figures.h"
+#include "analyzer/core/generations.h"
+#include "analyzer/core/names.h"
+#include "analyzer/report/chart.h"
+#include "analyzer/report/show.h"
+
+/* Totals of what was asked for: all or some processes, all or some of the time. */
+struct summary {
+    struct gm_totals totals;
+    uint64_t peak_bytes, peak_blocks, lost_events, sites;
+    int64_t peak_ns;
+    size_t processes, threads;
+    struct gm_generation generations[4];
+    struct selection selection;
+    struct gm_slices slices;
+};
+
+static void totals_add(struct gm_totals *sum, const struct gm_totals *t)
+{
+    sum->allocs += t->allocs;
+    sum->alloc_bytes += t->alloc_bytes;
+    sum->frees += t->frees;
+    sum->free_bytes += t->free_bytes;
+    sum->reallocs += t->reallocs;
+    sum->unmatched_frees += t->unmatched_frees;
+    sum->implicit_frees += t->implicit_frees;
+    sum->live_blocks += t->live_blocks;
+    sum->live_bytes += t->live_bytes;
+    sum->rss_bytes += t->rss_bytes;
+}
+
+/* Figures of the processes asked for, over the whole recording. */
+static void summary_of_processes(const struct report *r, struct summary *s)
+{
+    s->peak_bytes = r->run.peak_bytes;
+    s->peak_blocks = r->run.peak_blocks;
+    s->peak_ns = r->run.peak_ns;
+    for (size_t i = 0; i < r->processes.n; i++) {
+        const struct gm_process *p = &r->processes.v[i];
+        if (!gm_process_set_has(&r->set, p->process_id))
+            continue;
+        s->processes++;
+        s->lost_events += p->lost_events;
+        totals_add(&s->totals, &p->totals);
+        if (r->set.n && (s->processes == 1 || p->peak_bytes > s->peak_bytes)) {
+            s->peak_bytes = p->peak_bytes;
+            s->peak_blocks = p->peak_blocks;
+            s->peak_ns = p->peak_ns;
+        }
+    }
+    if (!r->set.n)
+        s->lost_events = r->run.lost_events;
+}
+
+/* Figures within --from..--to, from the slices. */
+static void summary_of_range(struct summary *s)
+{
+    struct gm_totals t = {0};
+    s->peak_bytes = s->peak_blocks = 0;
+    s->lost_events = 0;
+    for (size_t i = 0; i < s->slices.n; i++) {
+        const struct gm_slice *slice = &s->slices.v[i];
+        t.allocs += slice->allocs;
+        t.alloc_bytes += slice->alloc_bytes;
+        t.frees += slice->frees;
+        t.free_bytes += slice->free_bytes;
+        t.live_blocks = slice->live_blocks;
+        t.live_bytes = slice->live_bytes;
+        t.rss_bytes = slice->rss_bytes;
+        s->lost_events += slice->lost_events;
+        if (slice->peak_bytes > s->peak_bytes) {
+            s->peak_bytes = slice->peak_bytes;
+            s->peak_ns = slice->end_ns;
+        }
+    }
+    s->totals = t;
+}
+
+static int summary_load(struct report *r, struct summary *s)
+{
+    struct gm_threads threads = {0};
+    int e = gm_slices_load(r->recording, &r->set, 0, r->from_ns, r->to_ns, &s->slices);
+    if (e == 0)
+        e = gm_threads_load(r->recording, &threads);
+    if (e == 0)
+        e = gm_generations_load(r->recording, &r->set, r->from_ns, r->to_ns, s->generations);
+    if (e == 0)
+        e = selection_load(r, 0, WEIGHT_LIVE, &s->selection);
+    if (e == 0) {
+        summary_of_processes(r, s);
+        if (r->ranged)
+            summary_of_range(s);
+        for (size_t i = 0; i < threads.n; i++)
+            s->threads += gm_process_set_has(&r->set, threads.v[i].process_id);
+        for (size_t i = 0; i < s->selection.sites.n; i++)
+            s->sites += gm_process_set_has(&r->set, s->selection.sites.v[i].process_id);
+    }
+    gm_threads_done(&threads);
+    return e;
+}
+
+static void summary_done(struct summary *s)
+{
+    gm_slices_done(&s->slices);
+    selection_done(&s->selection);
+}
+
+/* ---- JSON
+ * -------------------------------------------------------------------------------------------- */
+
+static void json_totals(struct json *j, const struct gm_totals *t, bool ranged)
+{
+    json_put_count(j, "allocations", t->allocs);
+    json_put_count(j, "frees", t->frees);
+    json_put_count(j, "allocated_bytes", t->alloc_bytes);
+    json_put_count(j, "freed_bytes", t->free_bytes);
+    if (!ranged) {
+        json_put_count(j, "reallocs", t->reallocs);
+        json_put_count(j, "unmatched_frees", t->unmatched_frees);
+        json_put_count(j, "implicit_frees", t->implicit_frees);
+    }
+    json_put_count(j, "live_blocks", t->live_blocks);
+    json_put_count(j, "live_bytes", t->live_bytes);
+}
+
+static void json_process(struct report *r, const struct gm_process *p)
+{
+    struct json *j = &r->json;
+    json_put_object(j, NULL, false);
+    json_put_count(j, "process_id", p->process_id);
+    json_put_integer(j, "pid", p->pid);
+    if (p->parent_process_id)
+        json_put_count(j, "parent_process_id", p->parent_process_id);
+    else
+        json_put_null(j, "parent_process_id");
+    json_put_text(j, "origin", p->origin);
+    json_put_text(j, "exe", p->exe);
+    json_put_text(j, "command", p->command);
+    json_put_integer(j, "start_ns", p->start_ns);
+    json_put_time(j, "end_ns", p->end_ns);
+    json_put_text(j, "end_kind", p->end_kind);
+    if (p->end_kind)
+        json_put_integer(j, "end_value", p->end_value);
+    else
+        json_put_null(j, "end_value");
+    json_put_count(j, "threads", p->threads);
+    json_totals(j, &p->totals, false);
+    json_put_count(j, "peak_live_bytes", p->peak_bytes);
+    json_put_count(j, "peak_live_blocks", p->peak_blocks);
+    json_put_integer(j, "peak_ns", p->peak_ns);
+    json_put_count(j, "rss_bytes", p->totals.rss_bytes);
+    json_put_count(j, "lost_events", p->lost_events);
+    json_put_count(j, "corrupt_records", p->corrupt_records);
+    json_put_close(j);
+}
+
+static void json_run(struct report *r)
+{
+    struct json *j = &r->json;
+    const struct gm_run *run = &r->run;
+    json_put_text(j, "command", run->command);
+    json_put_text(j, "cwd", run->cwd);
+    json_put_text(j, "host", run->host);
+    json_put_text(j, "kernel", run->kernel);
+    json_put_text(j, "geomem_version", run->geomem_version);
+    json_put_integer(j, "start_utc_ns", run->start_utc_ns);
+    json_put_integer(j, "duration_ns", run->duration_ns);
+    if (run->has_exit)
+        json_put_integer(j, "exit_status", run->exit_status);
+    else
+        json_put_null(j, "exit_status");
+    if (run->exit_signal)
+        json_put_integer(j, "exit_signal", run->exit_signal);
+    else
+        json_put_null(j, "exit_signal");
+    json_put_text(j, "stop_reason", run->stop_reason);
+    json_put_count(j, "events", run->events);
+    json_put_count(j, "corrupt_records", run->corrupt_records);
+    json_put_count(j, "late_events", run->late_events);
+    json_put_count(j, "hash_collisions", run->hash_collisions);
+    json_put_count(j, "cut_stacks", run->cut_stacks);
+    json_put_count(j, "recorder_cpu_ns", run->recorder_cpu_ns);
+    json_put_count(j, "recorder_rss_bytes", run->recorder_rss_bytes);
+}
+
+static void summary_json(struct report *r, const struct summary *s)
+{
+    struct json *j = &r->json;
+    show_json_head(r, "summary");
+    json_run(r);
+    json_totals(j, &s->totals, r->ranged);
+    json_put_count(j, "peak_live_bytes", s->peak_bytes);
+    if (r->ranged)
+        json_put_null(j, "peak_live_blocks");
+    else
+        json_put_count(j, "peak_live_blocks", s->peak_blocks);
+    json_put_integer(j, "peak_ns", s->peak_ns);
+    json_put_count(j, "processes", s->processes);
+    json_put_count(j, "threads", s->threads);
+    json_put_count(j, "sites", s->sites);
+    json_put_array(j, "generations", false);
+    for (int g = 0; g < 4; g++) {
+        json_put_object(j, NULL, true);
+        json_put_integer(j, "generation", g);
+        json_put_count(j, "born", s->generations[g].born);
+        json_put_count(j, "died", s->generations[g].died);
+        json_put_count(j, "promoted", s->generations[g].promoted);
+        json_put_close(j);
+    }
+    json_put_close(j);
+    json_put_array(j, "process_list", false);
+    for (size_t i = 0; i < r->processes.n; i++)
+        if (gm_process_set_has(&r->set, r->processes.v[i].process_id))
+            json_process(r, &r->processes.v[i]);
+    json_put_close(j);
+    json_put_close(j);
+    json_end(j);
+}
+
+/* ---- text
+ * -------------------------------------------------------------------------------------------- */
+
+static void text_memory(struct report *r, const struct summary *s)
+{
+    struct out *o = &r->out;
+    char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], c[GM_FIGURE_BYTES], moment[32];
+    double seconds = (double)(r->to_ns - r->from_ns) / 1e9;
+    show_title(r, "MEMORY               BLOCKS              BYTES");
+    out_printf(o, "  allocated %17s %18s", gm_figure_count(a, s->totals.allocs),
+        gm_figure_count(b, s->totals.alloc_bytes));
+    if (seconds > 0)
+        out_printf(o, "   %s allocations/s, %s/s",
+            gm_figure_short(a, (uint64_t)((double)s->totals.allocs / seconds)),
+            gm_figure_bytes(b, (uint64_t)((double)s->totals.alloc_bytes / seconds)));
+    out_printf(o, "\n  freed     %17s %18s", gm_figure_count(a, s->totals.frees),
+        gm_figure_count(b, s->totals.free_bytes));
+    if (s->totals.unmatched_frees)
+        out_printf(
+            o, "   %s frees of unknown blocks", gm_figure_count(c, s->totals.unmatched_frees));
+    out_printf(o, "\n  peak      %17s %18s   at %s\n",
+        r->ranged ? "-" : gm_figure_count(a, s->peak_blocks), gm_figure_count(b, s->peak_bytes),
+        show_moment(s->peak_ns, moment));
+    out_printf(o, "  still live%17s %18s   %s of allocated\n",
+        gm_figure_count(a, s->totals.live_blocks), gm_figure_count(b, s->totals.live_bytes),
+        gm_figure_percent(c, (double)s->totals.live_bytes, (double)s->totals.alloc_bytes));
+}
+
+static int text_chart(struct report *r)
+{
+    struct gm_samples samples;
+    int e = gm_samples_load(r->recording, &r->set, r->from_ns - 1, r->to_ns, 2000, &samples);
+    if (e < 0)
+        return e;
+    struct chart_point *points = malloc((samples.n + 1) * sizeof *points);
+    for (size_t i = 0; points && i < samples.n; i++)
+        points[i] = (struct chart_point){samples.v[i].ns, samples.v[i].live_bytes};
+    if (points && samples.n > 1) {
+        show_title(r, "LIVE OVER TIME");
+        chart_draw(
+            &r->out, points, samples.n, r->from_ns ? points[0].value : 0, r->from_ns, r->to_ns, 5);
+    }
+    free(points);
+    gm_samples_done(&samples);
+    return 0;
+}
+
+static void text_generations(struct report *r, const struct gm_generation g[static 4])
+{
+    char died[GM_FIGURE_BYTES], age[GM_FIGURE_BYTES], p[3][GM_FIGURE_BYTES];
+    if (!g[0].born)
+        return;
+    out_printf(&r->out, "\n");
+    out_styled(&r->out, OUT_BOLD, "GENERATIONS");
+    for (int i = 0; i < 3; i++)
+        gm_figure_percent(p[i], (double)g[i].promoted, (double)g[0].born);
+    out_printf(&r->out, "  %s of blocks died before %s more were allocated\n",
+        gm_figure_percent(died, (double)g[0].died, (double)g[0].born),
+        gm_figure_binary(age, r->run.g_age_bytes[0]));
+    out_printf(&r->out, "             promoted to g1 %s, to g2 %s, to g3 %s\n", p[0], p[1], p[2]);
+}
+
+static void text_processes(struct report *r)
+{
+    size_t shown = 0, rows = show_rows(r, 10, r->processes.n);
+    show_title(r, "PROCESSES");
+    out_styled(&r->out, OUT_BOLD, "%5s %8s %10s %9s %9s  %-14s %s\n", "#", "PID", "ALLOCS", "PEAK",
+        "LIVE", "END", "COMMAND");
+    for (size_t i = 0; i < r->processes.n && shown < rows; i++) {
+        const struct gm_process *p = &r->processes.v[i];
+        char allocs[GM_FIGURE_BYTES], peak[GM_FIGURE_BYTES], live[GM_FIGURE_BYTES], end[32];
+        if (!gm_process_set_has(&r->set, p->process_id))
+            continue;
+        if (!p->end_kind)
+            snprintf(
+                end, sizeof end, "%s", r->run.state == GM_RUN_RUNNING ? "running" : "not recorded");
+        else if (strcmp(p->end_kind, "exec") == 0 || strcmp(p->end_kind, "unknown") == 0)
+            snprintf(end, sizeof end, "%s", p->end_kind);
+        else
+            snprintf(end, sizeof end, "%s %" PRId64, p->end_kind, p->end_value);
+        out_printf(&r->out, "%5" PRIu32 " %8" PRId64 " %10s %9s %9s  ", p->process_id, p->pid,
+            gm_figure_count(allocs, p->totals.allocs), gm_figure_bytes(peak, p->peak_bytes),
+            gm_figure_bytes(live, p->totals.live_bytes));
+        out_padded(&r->out, end, 14);
+        out_printf(&r->out, " ");
+        out_cut(&r->out, p->command, OUT_COLUMNS - 62);
+        out_printf(&r->out, "\n");
+        shown++;
+    }
+    if (shown < r->processes.n && !r->set.n)
+        out_printf(&r->out, "      %zu more (--all lists them)\n", r->processes.n - shown);
+}
+
+static int text_sites(
+    struct report *r, struct selection *s, const char *title, enum gm_site_order order)
+{
+    size_t rows = show_rows(r, 5, s->n);
+    int e = 0;
+    show_title(r, title);
+    selection_sort(s, order, r->run.duration_ns);
+    for (size_t i = 0; e == 0 && i < rows; i++) {
+        const struct gm_site *site = &s->list[i]->sum;
+        char live[GM_FIGURE_BYTES], blocks[GM_FIGURE_BYTES], allocs[GM_FIGURE_BYTES],
+            bytes[GM_FIGURE_BYTES], where[512];
+        if (gm_site_order_value(site, order, 0) <= 0)
+            break;
+        e = show_where(r, site->stack_id, where, sizeof where);
+        out_printf(&r->out, "%6" PRIu32 " %9s %10s %10s %9s  ", site->site_id,
+            gm_figure_bytes(live, site->live_bytes), gm_figure_count(blocks, site->live_blocks),
+            gm_figure_count(allocs, site->allocs), gm_figure_bytes(bytes, site->alloc_bytes));
+        out_cut(&r->out, e == 0 ? where : "", OUT_COLUMNS - 50);
+        out_printf(&r->out, "\n");
+    }
+    return e;
+}
+
+static void summary_next(struct report *r, const char *command, const char *text)
+{
+    out_printf(&r->out, "%s", command);
+    show_file(r);
+    out_printf(&r->out, "    %s\n", text);
+}
+
+static int summary_text(struct report *r, struct summary *s)
+{
+    int e = show_head(r, "summary");
+    if (e < 0)
+        return e;
+    text_memory(r, s);
+    e = text_chart(r);
+    text_generations(r, s->generations);
+    if (r->processes.n > 1)
+        text_processes(r);
+    static const char live[] = "  SITE      LIVE     BLOCKS     ALLOCS     BYTES  MOST STILL LIVE";
+    static const char allocs[] =
+        "  SITE      LIVE     BLOCKS     ALLOCS     BYTES  MOST ALLOCATIONS";
+    if (e == 0 && s->totals.live_blocks)
+        e = text_sites(r, &s->selection, live, GM_SITE_BY_live);
+    if (e == 0 && s->totals.allocs)
+        e = text_sites(r, &s->selection, allocs, GM_SITE_BY_allocs);
+    if (e == 0 && s->totals.allocs == 0)
+        out_printf(&r->out, "\nNo allocation was recorded%s.\n", r->ranged ? " in this time" : "");
+    out_printf(&r->out, "\n");
+    out_styled(&r->out, OUT_BOLD, "NEXT");
+    summary_next(r, "  geomem-report leaks ", "what is still live, with stacks");
+    summary_next(r, "      geomem-report peak ", "what was live at the peak");
+    summary_next(r, "      geomem-top ", "the same, to walk through");
+    return e;
+}
+
+int report_summary(struct report *report)
+{
+    struct summary s = {0};
+    int e = summary_load(report, &s);
+    if (e == 0 && report->options->json)
+        summary_json(report, &s);
+    else if (e == 0)
+        e = summary_text(report, &s);
+    summary_done(&s);
+    return e;
+}

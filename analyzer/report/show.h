@@ -1,0 +1,60 @@
+/* show.h - what several reports have in common: the head, warnings, site rows, stacks. */
+#ifndef GM_ANALYZER_REPORT_SHOW_H
+#define GM_ANALYZER_REPORT_SHOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzer/core/stacks.h"
+#include "analyzer/report/report.h"
+#include "analyzer/report/selection.h"
+
+/* What keeps a recording from being the whole truth. */
+struct show_gaps {
+    struct gm_losses losses;
+    struct gm_symbol_state symbols;
+};
+int show_gaps_load(struct report *report, struct show_gaps *ret_gaps);
+void show_gaps_done(struct show_gaps *gaps);
+/* Nothing was lost and the recording was closed in order. */
+bool show_is_complete(const struct report *report);
+
+/* Title, program, how it ended; then one line per warning. */
+int show_head(struct report *report, const char *title);
+/* The same as members of the document's outermost object, which it opens. */
+void show_json_head(struct report *report, const char *command);
+
+/* Loads a site's stack, writes its line of interest into text, releases the stack. */
+int show_where(struct report *report, uint32_t stack_id, char *text, size_t text_bytes);
+
+/* The frames of a stack, at most `most` lines (0: all). */
+void show_stack(struct report *report, const struct gm_stack *stack, size_t most);
+
+/* Members "where" and "stack" of the object that is open. */
+int show_json_stack(struct report *report, uint32_t stack_id);
+/* Members that every site has: ids, figures, generations. */
+void show_json_site(
+    struct report *report, const struct selection *selection, const struct gm_site_group *group);
+
+/* Freed blocks by lifetime (core/generations.h), empty buckets left out. */
+void show_json_histogram(struct json *j, const char *key, const uint64_t *buckets);
+
+/* Time at which ages are taken; < 0 where the figures are of an earlier moment and ages are not
+ * known. */
+int64_t show_age_now(const struct report *report);
+char *show_age(const struct report *report, const struct gm_site *site, char text[static 32]);
+
+/* How many rows to show: --top, --all, or `usual`. */
+size_t show_rows(const struct report *report, size_t usual, size_t n);
+
+/* The recording's path as one would type it into a shell. */
+void show_file(struct report *report);
+
+/* A section's title. */
+void show_title(struct report *report, const char *title);
+
+/* A moment of the recording: "12.4 s". */
+char *show_moment(int64_t ns, char text[static 32]);
+
+#endif
