@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "collector/symbols/names.h"
@@ -348,6 +351,35 @@ Test(symbols, requests_come_and_go_in_any_rhythm)
     for (unsigned i = 1; i <= asked; i++)
         cr_assert_eq(answers[i].times, 1, "seed %u: frame %u", seed, i);
     gm_symbols_free(symbols);
+}
+
+/* An ordinary user may not take a process out of the idle class: workers are replaced instead. */
+Test(symbols, a_hurry_without_the_right_to_raise_priorities_loses_nothing)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    struct rlimit none = {0, 0};
+    uint64_t outer = ask_address(KNOWN "c_O2", "mark_outer");
+    cr_assert_eq(setrlimit(RLIMIT_NICE, &none), 0);
+    cr_assert_eq(syscall(SYS_capget, &header, data), 0);
+    data[0].effective &= ~(1u << CAP_SYS_NICE);
+    cr_assert_eq(syscall(SYS_capset, &header, data), 0);
+    for (int wait_first = 0; wait_first < 2; wait_first++) {
+        struct gm_symbols *symbols = ask_create(plain);
+        cr_assert_eq(gm_symbols_module(symbols, 1, KNOWN "c_O2", ""), 0);
+        for (uint32_t i = 1; i <= 5000; i++)
+            gm_symbols_request(symbols, i, 1, outer, true);
+        cr_assert_geq(gm_symbols_poll(symbols, wait_first ? 10000 : 0, &ask_handler), 0);
+        size_t before = gm_symbols_pending(symbols);
+        gm_symbols_hurry(symbols);
+        cr_assert_eq(gm_symbols_pending(symbols), before);
+        ask_wait(symbols);
+        for (uint32_t i = 1; i <= 5000; i++) {
+            cr_assert_eq(answers[i].times, 1);
+            cr_assert_str_eq(answers[i].lines[0].function, "known_outer");
+        }
+        gm_symbols_free(symbols);
+    }
 }
 
 /* ---- damaged files ----------------------------------------------------------------------------- */
