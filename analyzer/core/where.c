@@ -19,13 +19,14 @@ static const char *const runtime_modules[] = {"python2*", "python3*", "libpython
 
 /* Function names, without parameters. Whole-name patterns. */
 static const char *const allocator_functions[] = {
-    /* the malloc family and its best-known wrappers */
-    "malloc", "calloc", "realloc", "reallocarray", "free", "memalign", "aligned_alloc",
-    "posix_memalign", "valloc", "pvalloc", "strdup", "strndup", "asprintf", "vasprintf",
-    "operator new*", "operator delete*", "xmalloc*", "xcalloc*", "xrealloc*", "xstrdup*",
-    "xstrndup*", "xmemdup*", "xzalloc*", "xreallocarray", "do_xmalloc", "do_xmallocz", "zmalloc*",
-    "zcalloc*", "zrealloc*", "ztrymalloc*", "ztrycalloc*", "ztryrealloc*", "safe_malloc",
-    "safe_calloc", "safe_realloc", "Perl_safesys*", "Perl_sv_grow", "sqlite3Malloc*",
+    /* the malloc family and its wrappers: those named after what they wrap, then the best known */
+    "*malloc", "*calloc", "*realloc", "*strdup", "*strndup", "*memdup", "agalloc", "gv_alloc",
+    "gv_recalloc", "malloc", "calloc", "realloc", "reallocarray", "free", "memalign",
+    "aligned_alloc", "posix_memalign", "valloc", "pvalloc", "strdup", "strndup", "asprintf",
+    "vasprintf", "operator new*", "operator delete*", "xmalloc*", "xcalloc*", "xrealloc*",
+    "xstrdup*", "xstrndup*", "xmemdup*", "xzalloc*", "xreallocarray", "do_xmalloc", "do_xmallocz",
+    "zmalloc*", "zcalloc*", "zrealloc*", "ztrymalloc*", "ztrycalloc*", "ztryrealloc*",
+    "safe_malloc", "safe_calloc", "safe_realloc", "Perl_safesys*", "Perl_sv_grow", "sqlite3Malloc*",
     "sqlite3MemMalloc", "sqlite3MemRealloc", "sqlite3Realloc*", "sqlite3DbMalloc*",
     "sqlite3DbRealloc*", "sqlite3DbStr*Dup", "sqlite3_malloc*", "sqlite3_realloc*",
     "mallocWithAlarm", "dbMallocRawFinish", "dbReallocFinish", "pcache1Alloc", "g_malloc*",
