@@ -12,75 +12,113 @@
 
 /* ---- naming a stack ------------------------------------------------------------------------------------ */
 
+/* A named stack. The i-th frame from the leaf stands at pc[-i] and hash[-i], or at pc[i] and hash[i]. */
 struct name {
     uint64_t hash;
+    const uint64_t *frame_pc, *frame_hash;
+    ptrdiff_t step;
+    uint32_t count;
     uint32_t fresh; /* frames, counted from the leaf, whose names must be sent */
 };
 
-static void capture_verify(const struct gm_context *context, const struct gm_capture *capture)
+static uint64_t name_pc(const struct name *name, uint32_t i)
 {
-    struct gm_session *s = gm_process.session;
-    uint32_t index = 0;
-    uintptr_t oracle_pc = 0;
-    atomic_fetch_add_explicit(&s->verify_captures, 1, memory_order_relaxed);
-    if (!gm_unwind_verify(context, capture, &index, &oracle_pc))
-        atomic_fetch_add_explicit(&s->verify_differences, 1, memory_order_relaxed);
+    return name->frame_pc[(ptrdiff_t)i * name->step];
 }
 
-static struct name stack_name(struct gm_scope *scope, const struct gm_context *context)
+static uint64_t name_hash(const struct name *name, uint32_t i)
+{
+    return i < name->count ? name->frame_hash[(ptrdiff_t)i * name->step] : GM_STACK_ROOT;
+}
+
+/* Captures without the memo. */
+static void stack_name_plain(struct gm_scope *scope, const struct gm_context *context, struct name *name)
 {
     struct gm_thread *t = scope->thread;
     struct gm_capture *c = &t->capture[scope->level];
     uint64_t *hash = t->hash[scope->level], h = GM_STACK_ROOT;
-    if (__builtin_expect(gm_unwind_load_due(), 0) && scope->level == 0) {
-        gm_thread_own_work(true);
-        gm_unwind_load();
-        gm_thread_own_work(false);
-    }
     if (scope->level == 0)
         gm_unwind_capture(&t->unwind, context, c);
     else
         gm_walk_cfi(&t->unwind, context, c); /* the other ways are not re-entrant */
     if (c->cut)
         atomic_fetch_add_explicit(&gm_process.session->cut_stacks, 1, memory_order_relaxed);
-    if ((gm_process.flags & GM_SESSION_VERIFY) && scope->level == 0)
-        capture_verify(context, c);
     for (uint32_t i = c->count; i-- > 0;)
         hash[i] = h = gm_stack_hash(h, c->pc[i]);
-    struct name name = {.hash = h, .fresh = 0};
-    const uint64_t *seen = t->seen[scope->level];
-    while (name.fresh < c->count && seen[SEEN_SLOT(hash[name.fresh])] != hash[name.fresh])
-        name.fresh++;
-    return name;
+    *name = (struct name){.hash = h, .frame_pc = c->pc, .frame_hash = hash, .step = 1, .count = c->count};
+}
+
+static bool stack_name_memo(struct gm_scope *scope, const struct gm_context *context, struct name *name)
+{
+    struct gm_memo *m = &scope->thread->memo;
+    if (scope->level > 0 || !gm_unwind_is_cfi())
+        return false;
+    if (!gm_memo_capture(m, &scope->thread->unwind, context, gm_process.depth_leaf + gm_process.depth_root))
+        return false;
+    uint32_t leaf = m->count - 1;
+    *name = (struct name){
+        .hash = m->hash[leaf], .frame_pc = &m->pc[leaf], .frame_hash = &m->hash[leaf], .step = -1, .count = m->count};
+    return true;
+}
+
+/* --verify: the memo against the plain walk, and that against the oracle. */
+static void name_verify(struct gm_scope *scope, const struct gm_context *context, const struct name *name)
+{
+    struct gm_session *s = gm_process.session;
+    struct name plain;
+    uint32_t index = 0;
+    uintptr_t oracle_pc = 0;
+    stack_name_plain(scope, context, &plain);
+    bool same = plain.hash == name->hash && plain.count == name->count &&
+                gm_unwind_verify(context, &scope->thread->capture[0], &index, &oracle_pc);
+    atomic_fetch_add_explicit(&s->verify_captures, 1, memory_order_relaxed);
+    if (!same)
+        atomic_fetch_add_explicit(&s->verify_differences, 1, memory_order_relaxed);
+}
+
+static void stack_name(struct gm_scope *scope, const struct gm_context *context, struct name *name)
+{
+    if (__builtin_expect(gm_unwind_load_due(), 0) && scope->level == 0) {
+        gm_thread_own_work(true);
+        gm_unwind_load();
+        gm_thread_own_work(false);
+    }
+    if (!stack_name_memo(scope, context, name))
+        stack_name_plain(scope, context, name);
+    if (__builtin_expect(gm_process.flags & GM_SESSION_VERIFY, 0) && scope->level == 0)
+        name_verify(scope, context, name);
+    const uint64_t *seen = scope->thread->seen[scope->level];
+    while (name->fresh < name->count && seen[SEEN_SLOT(name_hash(name, name->fresh))] != name_hash(name, name->fresh))
+        name->fresh++;
 }
 
 static bool modules_announce(struct gm_scope *scope, const struct name *name)
 {
-    struct gm_capture *c = &scope->thread->capture[scope->level];
-    for (uint32_t i = name->fresh; i-- > 0;)
-        if ((c->pc[i] & GM_PC_MASK) && !gm_module_announce(scope, (c->pc[i] & GM_PC_MASK) - 1))
+    for (uint32_t i = name->fresh; i-- > 0;) {
+        uintptr_t pc = name_pc(name, i) & GM_PC_MASK;
+        if (pc && !gm_module_announce(scope, pc - 1))
             return false;
+    }
     return true;
 }
 
 static void names_put(struct gm_scope *scope, const struct name *name)
 {
-    struct gm_thread *t = scope->thread;
-    struct gm_capture *c = &t->capture[scope->level];
-    const uint64_t *hash = t->hash[scope->level];
+    uint64_t *seen = scope->thread->seen[scope->level];
     for (uint32_t i = name->fresh; i-- > 0;) {
+        uint64_t hash = name_hash(name, i);
         gm_producer_put(scope->producer, gm_rec_word0(GM_EV_STACK, 4, 0));
-        gm_producer_put(scope->producer, hash[i]);
-        gm_producer_put(scope->producer, i + 1 < c->count ? hash[i + 1] : GM_STACK_ROOT);
-        gm_producer_put(scope->producer, c->pc[i]);
-        t->seen[scope->level][SEEN_SLOT(hash[i])] = hash[i];
+        gm_producer_put(scope->producer, hash);
+        gm_producer_put(scope->producer, name_hash(name, i + 1));
+        gm_producer_put(scope->producer, name_pc(name, i));
+        seen[SEEN_SLOT(hash)] = hash;
     }
 }
 
 /* Captures, names, and reserves room for the new names and `words` more. */
 static bool stack_prepare(struct gm_scope *scope, const struct gm_context *context, uint32_t words, struct name *name)
 {
-    *name = stack_name(scope, context);
+    stack_name(scope, context, name);
     if (name->fresh && !modules_announce(scope, name))
         return false;
     return gm_scope_reserve(scope, name->fresh * 4 + words);

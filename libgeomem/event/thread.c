@@ -202,6 +202,8 @@ static void caches_refresh(struct gm_thread *t, unsigned level)
     memset(t->seen[level], 0, sizeof t->seen[level]);
     memset(t->announced[level], 0, sizeof t->announced[level]);
     gm_unwind_flush(&t->unwind); /* word by word: the walk that this one interrupted finds old rules or none */
+    if (level == 0)
+        t->memo.count = 0;
     t->epoch[level] = epoch;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "libgeomem/ring/ring.h"
+#include "libgeomem/unwind/memo.h"
 #include "libgeomem/unwind/unwind.h"
 
 #define GM_SEEN 8192      /* names of stacks known to be sent; 64 KiB */
@@ -33,6 +34,7 @@ struct gm_thread {
     uint64_t seen[2][GM_SEEN];
     uint64_t announced[2][GM_ANNOUNCED];
     struct gm_unwind unwind;
+    struct gm_memo memo;
     struct gm_capture capture[2]; /* [1]: for a nested hook */
     uint64_t hash[2][GM_CAPTURE_MAX + 1];
     uint64_t scratch[2][256]; /* for building a MODULE record */

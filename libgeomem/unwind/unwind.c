@@ -35,6 +35,11 @@ void gm_unwind_load(void)
         chosen = wanted;
 }
 
+bool gm_unwind_is_cfi(void)
+{
+    return chosen == GM_UNWIND_CFI;
+}
+
 void gm_unwind_flush(struct gm_unwind *u)
 {
     memset(u, 0, sizeof *u);

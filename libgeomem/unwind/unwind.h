@@ -57,6 +57,9 @@ bool gm_unwind_load_due(void);
  * from a signal handler. */
 void gm_unwind_load(void);
 
+/* True when the way in force is our reader of .eh_frame, the only one that memo.h serves. */
+bool gm_unwind_is_cfi(void);
+
 /* Fills `capture` with the stack above `context`; count is at least 1. */
 void gm_unwind_capture(struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture);
 

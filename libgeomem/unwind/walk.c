@@ -1,15 +1,5 @@
 /* walk.c - the plain walk over .eh_frame rules.
  *
- * More than 99 % of all rows say: the caller's stack pointer is rsp or rbp plus a constant, the return
- * address lies below it, rbp is unchanged or saved at a small constant. Such a row fits 16 bits:
- *
- *      15    14 ........ 5   4 ...... 0
- *     base | CFA offset / 8 | rbp slot     base 0: rsp, 1: rbp; slot k: rbp at CFA - 8k, 0: unchanged
- *
- * An offset of 0 cannot occur in a frame and marks the special codes. A per-thread direct-mapped cache
- * maps code addresses to codes; an entry is one 8-byte word, so a signal handler that interrupts an update sees
- * the old entry or the new one.
- *
  * Rows that need other registers (the lazy binder keeps its CFA in rbx) send the walk back to the start with all
  * callee-saved registers, taken from our own frame.
  */
@@ -17,27 +7,11 @@
 #include <ucontext.h>
 
 #include "libgeomem/unwind/cfi.h"
+#include "libgeomem/unwind/rule.h"
 #include "libgeomem/unwind/unwind.h"
 #include "schemas/wire.h"
 
-#define CODE_RBP 0x8000u
-#define CODE_CFA(code) (((code) >> 5 & 0x3ffu) * 8)
-#define CODE_SLOT(code) ((code) & 31u)
-enum special {
-    CODE_NONE = 0, /* not in the cache */
-    CODE_END = 1,  /* outermost frame */
-    CODE_SIGNAL = 2,
-    CODE_SLOW = 3,  /* look at the row itself */
-    CODE_GUESS = 4, /* no table: never cached, code may be mapped there any time */
-};
-
-#define FRAME_TRUST (1u << 20) /* a frame larger than this is checked before it is read; arbitrary */
 #define GUESS_REACH 0x4000u    /* how far above rsp a guessed frame pointer may lie; as libunwind does */
-
-static inline uint64_t load(uintptr_t address)
-{
-    return *(const uint64_t *)address; /* NOLINT */
-}
 
 static bool row_is_simple(const struct gm_cfi_row *row)
 {
@@ -56,31 +30,24 @@ static bool row_is_simple(const struct gm_cfi_row *row)
 static uint16_t row_code(const struct gm_cfi_row *row)
 {
     if (row->signal_frame)
-        return CODE_SIGNAL;
+        return GM_RULE_SIGNAL;
     if (row->reg[GM_CFI_RA].how == GM_CFI_UNDEFINED)
-        return CODE_END;
+        return GM_RULE_END;
     if (!row_is_simple(row))
-        return CODE_SLOW;
+        return GM_RULE_SLOW;
     unsigned slot = row->reg[GM_CFI_RBP].how == GM_CFI_OFFSET ? (unsigned)(-row->reg[GM_CFI_RBP].value) / 8 : 0;
-    unsigned base = row->cfa_register == GM_CFI_RBP ? CODE_RBP : 0;
+    unsigned base = row->cfa_register == GM_CFI_RBP ? GM_RULE_RBP : 0;
     return (uint16_t)(base | (unsigned)row->cfa_value / 8 << 5 | slot);
 }
 
-static uint16_t code_find(uint64_t *entry, uintptr_t pc)
+uint16_t gm_rule_find(uint64_t *entry, uintptr_t pc)
 {
     struct gm_cfi_row row;
     if (gm_cfi_find(pc, &row) != 0)
-        return CODE_GUESS;
+        return GM_RULE_GUESS;
     uint16_t code = row_code(&row);
     *(volatile uint64_t *)entry = pc << 16 | code;
     return code;
-}
-
-static inline uint16_t code_lookup(struct gm_unwind *u, uintptr_t pc)
-{
-    uint64_t *entry = &u->rules[(pc * 0x9e3779b97f4a7c15ull) >> 51 & (GM_UNWIND_RULES - 1)];
-    uint64_t v = *(volatile uint64_t *)entry;
-    return v >> 16 == pc ? (uint16_t)v : code_find(entry, pc);
 }
 
 /* ---- full-register steps -------------------------------------------------------------------------- */
@@ -95,7 +62,7 @@ static bool registers_read(void *context, uintptr_t address, uint64_t *ret_value
 {
     if (!gm_unwind_readable(context, address))
         return false;
-    *ret_value = load(address);
+    *ret_value = gm_stack_load(address);
     return true;
 }
 
@@ -206,8 +173,8 @@ static enum step registers_guess(struct gm_unwind *u, struct registers *regs)
     if (rbp < sp || rbp - sp > GUESS_REACH || rbp % 8 != 0 || !gm_unwind_readable(u, rbp))
         return rbp == 0 ? STEP_END : STEP_LOST;
     regs->r[GM_CFI_RSP] = rbp + 16;
-    regs->r[GM_CFI_RA] = load(rbp + 8);
-    regs->r[GM_CFI_RBP] = load(rbp);
+    regs->r[GM_CFI_RA] = gm_stack_load(rbp + 8);
+    regs->r[GM_CFI_RBP] = gm_stack_load(rbp);
     regs->exact = false;
     return STEP_OK;
 }
@@ -253,10 +220,10 @@ static enum step walk_special(struct gm_unwind *u, struct registers *regs, uint1
 {
     regs->all_known = false;
     *ret_flags = 0;
-    if (code == CODE_END)
+    if (code == GM_RULE_END)
         return STEP_END;
     enum step step = STEP_LOST;
-    if (code == CODE_SLOW || code == CODE_SIGNAL)
+    if (code == GM_RULE_SLOW || code == GM_RULE_SIGNAL)
         step = registers_step(u, regs);
     if (step == STEP_OK)
         *ret_flags = regs->exact ? GM_PC_EXACT : 0;
@@ -276,8 +243,8 @@ void gm_walk_cfi(struct gm_unwind *u, const struct gm_context *context, struct g
     gm_walk_begin(&w, capture);
     gm_walk_push(&w, pc, 0);
     while (w.total < GM_WALK_MAX) {
-        uint16_t code = code_lookup(u, pc - !(flags & GM_PC_EXACT));
-        if (CODE_CFA(code) == 0) {
+        uint16_t code = gm_rule_lookup(u, pc - !(flags & GM_PC_EXACT));
+        if (GM_RULE_CFA(code) == 0) {
             struct registers regs = {.exact = flags & GM_PC_EXACT};
             regs.r[GM_CFI_RA] = pc, regs.r[GM_CFI_RSP] = sp, regs.r[GM_CFI_RBP] = rbp;
             step = walk_special(u, &regs, code, &flags);
@@ -290,18 +257,18 @@ void gm_walk_cfi(struct gm_unwind *u, const struct gm_context *context, struct g
             pc = regs.r[GM_CFI_RA], sp = regs.r[GM_CFI_RSP], rbp = regs.r[GM_CFI_RBP];
             checked |= (flags & GM_PC_GUESSED) != 0;
         } else {
-            uintptr_t cfa = (code & CODE_RBP ? rbp : sp) + CODE_CFA(code);
+            uintptr_t cfa = (code & GM_RULE_RBP ? rbp : sp) + GM_RULE_CFA(code);
             step = STEP_LOST;
             if (cfa <= sp || cfa % 8 != 0)
                 break;
-            if ((checked || cfa - sp > FRAME_TRUST) && !gm_unwind_readable(u, cfa - 16))
+            if ((checked || cfa - sp > GM_FRAME_TRUST) && !gm_unwind_readable(u, cfa - 16))
                 break;
-            if (CODE_SLOT(code) && checked && !gm_unwind_readable(u, cfa - 8 * CODE_SLOT(code)))
+            if (GM_RULE_SLOT(code) && checked && !gm_unwind_readable(u, cfa - 8 * GM_RULE_SLOT(code)))
                 break;
             step = STEP_OK;
-            if (CODE_SLOT(code))
-                rbp = load(cfa - 8 * CODE_SLOT(code));
-            pc = load(cfa - 8);
+            if (GM_RULE_SLOT(code))
+                rbp = gm_stack_load(cfa - 8 * GM_RULE_SLOT(code));
+            pc = gm_stack_load(cfa - 8);
             sp = cfa;
             flags = 0;
         }

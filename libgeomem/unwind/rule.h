@@ -1,0 +1,50 @@
+/* rule.h - the 16-bit form of a row of .eh_frame, and the cache from code address to rule.
+ *
+ * More than 99 % of all rows say: the caller's stack pointer is rsp or rbp plus a constant, the return
+ * address lies below it, rbp is unchanged or saved at a small constant. Such a row fits 16 bits:
+ *
+ *      15    14 ........ 5   4 ...... 0
+ *     base | CFA offset / 8 | rbp slot     base 0: rsp, 1: rbp; slot k: rbp at CFA - 8k, 0: unchanged
+ *
+ * An offset of 0 cannot occur in a frame and marks the special codes. The cache is per thread and direct-mapped; an
+ * entry is one 8-byte word, so a signal handler that interrupts an update sees the old entry or the new one.
+ */
+#ifndef GM_UNWIND_RULE_H
+#define GM_UNWIND_RULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libgeomem/unwind/unwind.h"
+
+#define GM_RULE_RBP 0x8000u
+#define GM_RULE_CFA(code) (((code) >> 5 & 0x3ffu) * 8)
+#define GM_RULE_SLOT(code) ((code) & 31u)
+
+enum gm_rule_special {
+    GM_RULE_NONE = 0, /* not in the cache */
+    GM_RULE_END = 1,  /* outermost frame */
+    GM_RULE_SIGNAL = 2,
+    GM_RULE_SLOW = 3,  /* look at the row itself */
+    GM_RULE_GUESS = 4, /* no table: never cached, code may be mapped there any time */
+};
+
+#define GM_FRAME_TRUST (1u << 20) /* a frame larger than this is checked before it is read; arbitrary */
+
+/* Finds the rule by the table and enters it. */
+uint16_t gm_rule_find(uint64_t *entry, uintptr_t pc);
+
+/* The rule that holds at `pc` (for a return address pass address - 1). */
+static inline uint16_t gm_rule_lookup(struct gm_unwind *u, uintptr_t pc)
+{
+    uint64_t *entry = &u->rules[(pc * 0x9e3779b97f4a7c15ull) >> 51 & (GM_UNWIND_RULES - 1)];
+    uint64_t v = *(volatile uint64_t *)entry;
+    return v >> 16 == pc ? (uint16_t)v : gm_rule_find(entry, pc);
+}
+
+static inline uint64_t gm_stack_load(uintptr_t address)
+{
+    return *(const uint64_t *)address; /* NOLINT */
+}
+
+#endif
