@@ -45,20 +45,23 @@ static char *preload_variable(const char *preload)
     return variable;
 }
 
+/* The user's variables keep their places, LD_PRELOAD too: a program sees the order of its environment. */
 static char **environment_make(const struct gm_launch_options *o)
 {
     size_t n = 0, count = 0;
     while (environ && environ[n])
         n++;
     char **made = calloc(n + 3, sizeof *made);
-    bool whole = made != NULL;
+    bool whole = made != NULL, placed = false;
     for (size_t i = 0; whole && i < n; i++) {
-        if (is_variable(environ[i], "LD_PRELOAD") || is_variable(environ[i], GM_ENV_SESSION))
+        bool preload = is_variable(environ[i], "LD_PRELOAD");
+        if (is_variable(environ[i], GM_ENV_SESSION) || (preload && placed))
             continue;
-        made[count] = strdup(environ[i]);
+        made[count] = preload ? preload_variable(o->preload) : strdup(environ[i]);
         whole = made[count++] != NULL;
+        placed |= preload;
     }
-    if (whole) {
+    if (whole && !placed) {
         made[count] = preload_variable(o->preload);
         whole = made[count++] != NULL;
     }

@@ -189,8 +189,8 @@ static const struct option {
     {{"force", NULL, "overwrite the recording if it exists", 'f'}, set_force},
     {{"no-follow", NULL, "leave forked children and executed programs alone", 0}, set_no_follow},
     {{"on-full", "wait|drop",
-         "when events come faster than they are stored (default: wait,\n"
-         "up to 2 s, then drop and count)",
+         "when events come faster than they are stored\n"
+         "(default: wait, up to 2 s, then drop and count)",
          0},
         set_on_full},
     {{"unwind", "cfi|libunwind|fp", "how stacks are captured (default: cfi)", 0}, set_unwind},
@@ -435,7 +435,7 @@ void gm_options_help(char *out, size_t room)
         used += help_line(out + used, room - used, &table[i].info);
     snprintf(out + used, room - used,
         "\nCtrl-C goes to the program; a second one ends recording and lets the program run on.\n"
-        "Exit status: the program's (128+n for a signal); 2 usage; 3 --symbolize or --migrate "
-        "cannot\n"
-        "read the file; 4 nothing was started: program or recording cannot be had.\n");
+        "Exit status: the program's (128+n for a signal); 2 usage; 3 the file of --symbolize or\n"
+        "--migrate cannot be read; 4 nothing was started: no program, or no file to record "
+        "into.\n");
 }

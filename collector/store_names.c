@@ -36,7 +36,6 @@ struct gm_store_names {
     sqlite3_stmt *s[N_COUNT];
     int rc;      /* first failure within the current poll */
     bool broken; /* no worker works: what is pending stays pending */
-    uint64_t found;
     char message[256];
 };
 
@@ -99,7 +98,6 @@ static void on_frame(
         /* Only an answer replaces what an earlier run found. */
         sqlite3_bind_int64(names->s[N_FORGET], 1, frame_id);
         names->rc = step_reset(names->s[N_FORGET]);
-        names->found++;
     }
     for (size_t i = 0; i < count && names->rc == SQLITE_OK; i++)
         line_write(names, frame_id, i, &lines[i]);
@@ -192,11 +190,6 @@ size_t gm_store_names_pending(const struct gm_store_names *names)
 void gm_store_names_hurry(struct gm_store_names *names)
 {
     gm_symbols_hurry(names->symbols);
-}
-
-uint64_t gm_store_names_found(const struct gm_store_names *names)
-{
-    return names->found;
 }
 
 const char *gm_store_names_trouble(const struct gm_store_names *names)

@@ -40,9 +40,6 @@ int gm_store_names_poll(struct gm_store_names *names, int timeout_ms);
 /* Frames asked for and not answered; 0 also when no worker works any more. */
 size_t gm_store_names_pending(const struct gm_store_names *names);
 void gm_store_names_hurry(struct gm_store_names *names);
-/* Frames that got a name. */
-uint64_t gm_store_names_found(const struct gm_store_names *names);
-/* Why there are none; "" else. */
 const char *gm_store_names_trouble(const struct gm_store_names *names);
 
 #endif

@@ -21,7 +21,6 @@
 struct symbolize {
     sqlite3 *db;
     struct gm_store_names *names;
-    uint64_t asked;
     char file[1024]; /* as shown */
 };
 
@@ -63,7 +62,6 @@ static int answers_write(struct symbolize *s, bool show)
 {
     size_t left;
     int rc = SQLITE_OK;
-    s->asked = gm_store_names_pending(s->names);
     gm_store_names_hurry(s->names);
     while (rc == SQLITE_OK && (left = gm_store_names_pending(s->names)) > 0) {
         rc = gm_store_names_poll(s->names, 500);
@@ -72,6 +70,23 @@ static int answers_write(struct symbolize *s, bool show)
     }
     gm_say_progress_end();
     return rc;
+}
+
+/* Frames that lie in a file; with named, those of them that have a name. */
+static int64_t frames_count(struct symbolize *s, bool named)
+{
+    static const char all[] =
+        "SELECT count(*) FROM frame WHERE module_id IS NOT NULL AND flags & 10 = 0";
+    static const char some[] =
+        "SELECT count(*) FROM frame f WHERE module_id IS NOT NULL AND flags & 10 = 0"
+        " AND EXISTS (SELECT 1 FROM frame_line l WHERE l.frame_id = f.frame_id)";
+    sqlite3_stmt *q = NULL;
+    int64_t count = 0;
+    if (sqlite3_prepare_v2(s->db, named ? some : all, -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW)
+        count = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return count;
 }
 
 static int symbolize_open(struct symbolize *s, const char *path)
@@ -109,6 +124,7 @@ int gm_symbolize(const struct gm_record_options *options)
     int status = EXIT_FILE;
     gm_say_file(options->subject, s.file, sizeof s.file);
     if (symbolize_open(&s, options->subject) == 0 && names_open(&s, options) == 0) {
+        int64_t before = frames_count(&s, true);
         int rc = modules_load(&s);
         if (rc == SQLITE_OK)
             rc = frames_ask(&s);
@@ -121,10 +137,11 @@ int gm_symbolize(const struct gm_record_options *options)
             gm_say("%s: %s; what was named so far is kept", s.file, trouble);
         } else {
             status = 0;
+            int64_t after = frames_count(&s, true);
             if (!options->quiet)
-                printf("%s: %" PRIu64 " of %" PRIu64
-                       " frames that were asked for have a name now\n",
-                    s.file, gm_store_names_found(s.names), s.asked);
+                printf("%s: %" PRId64 " of %" PRId64 " frames have a name, %" PRId64
+                       " of them new\n",
+                    s.file, after, frames_count(&s, false), after - before);
         }
     }
     gm_store_names_free(s.names);

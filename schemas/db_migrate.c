@@ -94,6 +94,8 @@ static enum gm_db_error check_harmless(const struct gm_db_context *c, sqlite3 *d
     return GM_DB_OK;
 }
 
+#define SQL_VIEWS "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid"
+
 static bool view_is_current(sqlite3 *db, const char *name, const char *sql)
 {
     sqlite3_stmt *s = NULL;
@@ -108,19 +110,28 @@ static bool view_is_current(sqlite3 *db, const char *name, const char *sql)
     return same;
 }
 
-/* A temporary view hides the file's own of the same name. */
+static int views_are_current(sqlite3 *db, sqlite3 *reference, bool *ret_current)
+{
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(reference, SQL_VIEWS, -1, &s, NULL);
+    *ret_current = true;
+    while (rc == SQLITE_OK && *ret_current && sqlite3_step(s) == SQLITE_ROW)
+        *ret_current = view_is_current(
+            db, (const char *)sqlite3_column_text(s, 0), (const char *)sqlite3_column_text(s, 1));
+    sqlite3_finalize(s);
+    return rc;
+}
+
+/* A temporary view hides the file's own of the same name. All are made, as views of the file that name each
+ * other would go on seeing the file's. */
 static int views_hide_others(sqlite3 *db, sqlite3 *reference)
 {
     static const char create[] = "CREATE VIEW ";
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(reference,
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid", -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(reference, SQL_VIEWS, -1, &s, NULL);
     while (rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(s, 0),
-                   *sql = (const char *)sqlite3_column_text(s, 1);
-        if (view_is_current(db, name, sql))
-            continue;
-        char *temporary = sqlite3_mprintf("CREATE TEMP VIEW %s", sql + strlen(create));
+        char *temporary =
+            sqlite3_mprintf("CREATE TEMP VIEW %s", sqlite3_column_text(s, 1) + strlen(create));
         rc = temporary ? sqlite3_exec(db, temporary, NULL, NULL, NULL) : SQLITE_NOMEM;
         sqlite3_free(temporary);
     }
@@ -138,7 +149,10 @@ enum gm_db_error gm_db_check_schema(const struct gm_db_context *c, sqlite3 *db)
     if (e == GM_DB_OK)
         e = check_columns(c, db, reference);
     if (e == GM_DB_OK) {
-        rc = views_hide_others(db, reference);
+        bool current = true;
+        rc = views_are_current(db, reference, &current);
+        if (rc == SQLITE_OK && !current)
+            rc = views_hide_others(db, reference);
         e = rc == SQLITE_OK ? GM_DB_OK : gm_db_say_sqlite(c, rc, db);
     }
     sqlite3_close(reference);
