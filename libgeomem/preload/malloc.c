@@ -4,7 +4,6 @@
  * realloc counts as both. errno stays what the allocator left. Nothing here locks or allocates.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -99,35 +98,23 @@ GM_EXPORT void free(void *p)
     gm_real.free(p);
 }
 
-/* C23's forms, which Debian 12's libc does not have yet: looked up when first used. */
+/* C23's forms. The standard gives them the meaning of free for blocks of the right size (7.24.3.4, 7.24.3.5), so every
+ * allocator's free may have them; looking for a form of its own would cost allocations where there is none. */
 GM_EXPORT void free_sized(void *p, size_t bytes)
 {
-    static void (*real)(void *, size_t);
-    static bool looked;
-    if (!looked)
-        *(void **)&real = gm_real_symbol("free_sized");
-    looked = true;
+    (void)bytes;
     if (p && gm_process_on())
         gm_event_free(p);
-    if (real)
-        real(p, bytes);
-    else
-        gm_real.free(p);
+    gm_real.free(p);
 }
 
 GM_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 {
-    static void (*real)(void *, size_t, size_t);
-    static bool looked;
-    if (!looked)
-        *(void **)&real = gm_real_symbol("free_aligned_sized");
-    looked = true;
+    (void)alignment;
+    (void)bytes;
     if (p && gm_process_on())
         gm_event_free(p);
-    if (real)
-        real(p, alignment, bytes);
-    else
-        gm_real.free(p);
+    gm_real.free(p);
 }
 
 GM_EXPORT void *memalign(size_t alignment, size_t bytes)
