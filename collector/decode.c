@@ -241,30 +241,32 @@ static char record_touches(const uint64_t *w, unsigned words, uint64_t address, 
     return 'a';
 }
 
-bool gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
+uint64_t gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
     uint64_t until, size_t records)
 {
     size_t i = reader->next;
     if (reader->second_half) {
         const uint64_t *w = reader->words + i;
         if (w[2] == address)
-            return want_alloc && reader->stamp <= until;
+            return want_alloc && reader->stamp <= until ? reader->stamp : UINT64_MAX;
         i += gm_rec_words(w[0]);
     }
     for (; i < reader->n && records > 0; records--) {
         const uint64_t *w = reader->words + i;
         unsigned words = gm_rec_words(w[0]), kind = gm_rec_kind(w[0]);
         if (words == 0 || words > reader->n - i)
-            return false;
+            return UINT64_MAX;
+        if (!kind_is_unstamped(kind) && stamp_widen(reader, gm_rec_stamp(w[0])) > until)
+            return UINT64_MAX;
         uint64_t stamp = 0;
         char touch = record_touches(w, words, address, &stamp);
-        if (!kind_is_unstamped(kind) && stamp_widen(reader, gm_rec_stamp(w[0])) > until)
-            return false;
-        if (touch)
-            return touch == (want_alloc ? 'a' : 'f') && stamp_widen(reader, stamp) <= until;
+        if (touch) {
+            stamp = stamp_widen(reader, stamp);
+            return touch == (want_alloc ? 'a' : 'f') && stamp <= until ? stamp : UINT64_MAX;
+        }
         i += words;
     }
-    return false;
+    return UINT64_MAX;
 }
 
 bool gm_reader_next_module(const struct gm_reader *reader, size_t *at, struct gm_event *ret_module)

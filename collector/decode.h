@@ -106,9 +106,9 @@ static inline bool gm_reader_ready(struct gm_reader *reader, bool last)
  * again. Pointers in the event are valid until the next reserve. Only after gm_reader_ready. */
 bool gm_reader_take(struct gm_reader *reader, struct gm_event *ret_event);
 
-/* Whether the next event of `address` in what is left is an ALLOC (want_alloc) or a FREE, no later
- * than the stamp `until` and within `records` records. Changes nothing. */
-bool gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
+/* The stamp of the next event of `address` in what is left, if that is an ALLOC (want_alloc) or a FREE, as
+ * asked for, no later than `until` and within `records` records; else UINT64_MAX. Changes nothing. */
+uint64_t gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
     uint64_t until, size_t records);
 
 /* The next MODULE record at or after *at among what is left; moves *at past it. False: no more. */

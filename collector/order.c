@@ -6,6 +6,7 @@
 
 #define LOOK_RECORDS 256u     /* how deep into another ring a missing event is looked for */
 #define LOOKS_PER_RUN 100000u /* arbitrary: some 10 ms of searching at worst */
+#define REPAIRS_MAX 4u        /* of one event */
 #define REPAIR_DEPTH_MAX 8u   /* a chain of events that wait for each other over that many rings */
 
 void gm_order_init(struct gm_order *order, const struct gm_order_sink *sink, uint64_t skew_ticks)
@@ -81,46 +82,57 @@ static void order_advance(
     }
 }
 
+/* The ring whose event for `address` comes first, no later than `until`. */
+static struct gm_reader *order_look(struct gm_order *order, const struct gm_reader_group *group,
+    uint64_t address, bool want_alloc, uint64_t until)
+{
+    struct gm_reader *first = NULL;
+    for (uint32_t i = 0; i < group->count && order->looks_left > 0; i++) {
+        struct gm_reader *reader = &group->readers[i];
+        if (reader->held || gm_reader_left(reader) == 0)
+            continue;
+        order->looks_left--;
+        uint64_t stamp = gm_reader_expects(reader, address, want_alloc, until, LOOK_RECORDS);
+        if (stamp == UINT64_MAX)
+            continue;
+        first = reader;
+        until = stamp - 1;
+    }
+    return first;
+}
+
 /* The event does not fit: an allocation of a live address lacks a free, a free of an unknown one an
  * allocation. Looks for it in the other rings of the process, and takes it first. */
 static bool order_repair(
     struct gm_order *order, struct gm_reader *reader, const struct gm_event *event)
 {
-    struct gm_reader_group *group = reader->group;
     bool want_alloc = event->kind == GM_EV_FREE;
-    uint64_t until = event->stamp + order->skew;
-    bool found = false;
-    if (!group || order->depth >= REPAIR_DEPTH_MAX)
+    if (!reader->group || order->depth >= REPAIR_DEPTH_MAX)
         return false;
     reader->held = true; /* what follows in it must not overtake the event in hand */
-    for (uint32_t i = 0; i < group->count && !found && order->looks_left > 0; i++) {
-        struct gm_reader *other = &group->readers[i];
-        if (other->held || gm_reader_left(other) == 0)
-            continue;
-        order->looks_left--;
-        found = gm_reader_expects(other, event->address, want_alloc, until, LOOK_RECORDS);
-        if (!found)
-            continue;
+    struct gm_reader *other =
+        order_look(order, reader->group, event->address, want_alloc, event->stamp + order->skew);
+    if (other) {
         order->depth++;
         order->repaired++;
+        order->disturbed = true;
         order_advance(order, other, event->address, want_alloc);
         order->depth--;
-        order->disturbed = true;
     }
     reader->held = false;
-    return found;
+    return other != NULL;
 }
 
 static void order_tell(
     struct gm_order *order, struct gm_reader *reader, const struct gm_event *event)
 {
     order_note_stamp(order, event);
-    if (order->sink.event(order->sink.arg, reader, event, false))
-        return;
-    /* A repair may be undone by what it brought along; so once more unforced, then as it is. */
-    if (order_repair(order, reader, event) &&
-        order->sink.event(order->sink.arg, reader, event, false))
-        return;
+    /* A repair may be undone by what it brought along: then there may be another. */
+    for (unsigned i = 0; i < REPAIRS_MAX; i++)
+        if (order->sink.event(order->sink.arg, reader, event, false))
+            return;
+        else if (!order_repair(order, reader, event))
+            break;
     order->sink.event(order->sink.arg, reader, event, true);
 }
 

@@ -1,0 +1,201 @@
+/* Records out of words, and what becomes of words that are no records. */
+#include <criterion/criterion.h>
+
+#include "wire_words.h"
+
+static bool next(struct gm_reader *reader, struct gm_event *event)
+{
+    while (gm_reader_ready(reader, false))
+        if (gm_reader_take(reader, event))
+            return true;
+    return false;
+}
+
+static void put_raw(
+    struct gm_reader *reader, unsigned kind, unsigned words, uint64_t stamp, uint64_t fill)
+{
+    uint64_t w[256] = {(stamp << 16) | words << 8 | kind};
+    for (unsigned i = 1; i < words; i++)
+        w[i] = fill;
+    put_words(reader, w, words ? words : 1, reader->now);
+}
+
+Test(decode, an_allocation_and_a_free_come_out_as_they_went_in)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_alloc(&r, 1000, 0x10, 77, 99);
+    put_free(&r, 1001, 0x10);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_ALLOC && e.stamp == 1000 && e.address == 0x10 && e.size_bytes == 77 &&
+              e.hash == 99 && e.function == GM_FN_malloc && !e.realloc);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_FREE && e.stamp == 1001 && e.address == 0x10);
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 0);
+    gm_reader_done(&r);
+}
+
+Test(decode, a_reallocation_is_told_as_a_free_before_and_an_allocation_after)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_realloc(&r, 10, 20, 0x100, 0x200, 64, 5);
+    cr_assert(gm_reader_ready(&r, false));
+    cr_assert_eq(r.stamp, 10);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_FREE && e.realloc && e.address == 0x100 && e.stamp == 10);
+    cr_assert(gm_reader_ready(&r, false));
+    cr_assert_eq(r.stamp, 20);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_ALLOC && e.realloc && e.address == 0x200 && e.size_bytes == 64 &&
+              e.hash == 5 && e.stamp == 20 && e.function == GM_FN_realloc);
+    cr_assert_not(next(&r, &e));
+    gm_reader_done(&r);
+}
+
+Test(decode, dictionary_records_travel_with_the_next_stamped_one)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    uint64_t hash = put_stack(&r, GM_STACK_ROOT, 0x4000);
+    put_module(&r, 0x1000, 0x9000, 0x1000, "/lib/x.so");
+    cr_assert_not(next(&r, &e), "nothing stamped follows yet");
+    put_alloc(&r, 500, 0x10, 8, hash);
+    cr_assert(gm_reader_ready(&r, false));
+    cr_assert_eq(r.stamp, 500);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_STACK && e.hash == hash && e.pc_word == 0x4000 && e.stamp == 500);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_MODULE && e.start == 0x1000 && e.end == 0x9000 && e.path_bytes == 9 &&
+              e.build_id_bytes == 4 && !memcmp(e.path, "/lib/x.so", 9));
+    cr_assert(next(&r, &e));
+    cr_assert_eq(e.kind, GM_EV_ALLOC);
+    gm_reader_done(&r);
+}
+
+Test(decode, at_the_end_dictionary_records_need_not_wait)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_alloc(&r, 500, 0x10, 8, 0);
+    put_stack(&r, GM_STACK_ROOT, 0x4000);
+    cr_assert(next(&r, &e));
+    cr_assert_not(next(&r, &e));
+    cr_assert(gm_reader_ready(&r, true));
+    cr_assert(gm_reader_take(&r, &e));
+    cr_assert(e.kind == GM_EV_STACK && e.stamp == 500);
+    cr_assert_not(gm_reader_ready(&r, true));
+    gm_reader_done(&r);
+}
+
+Test(decode, stamps_grow_past_their_48_bits_and_never_go_back)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    uint64_t top = 1ull << 48;
+    put_free(&r, top - 2, 0x10);
+    put_free(&r, top + 3, 0x20);
+    put_free(&r, top + 1, 0x30);
+    cr_assert(next(&r, &e));
+    cr_assert_eq(e.stamp, top - 2);
+    cr_assert(next(&r, &e));
+    cr_assert_eq(e.stamp, top + 3);
+    cr_assert(next(&r, &e));
+    cr_assert_eq(e.stamp, top + 3);
+    cr_assert_eq(r.backward, 1);
+    gm_reader_done(&r);
+}
+
+Test(decode, unknown_kinds_are_skipped_and_known_ones_that_lie_are_counted)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_raw(&r, 200, 7, 5, 1);                        /* a kind of the future: not corrupt */
+    put_raw(&r, GM_EV_ALLOC, 3, 6, 1);                /* too short */
+    put_raw(&r, GM_EV_ALLOC, 4, 7, 0);                /* address 0 */
+    put_raw(&r, GM_EV_ALLOC, 4, 8, 255ull << 48 | 1); /* no such function */
+    put_raw(&r, GM_EV_FREE, 2, 9, 0);
+    put_raw(&r, GM_EV_STACK, 4, 0, 0x1234);  /* not the hash of what it names */
+    put_raw(&r, GM_EV_MODULE, 6, 0, 0xffff); /* end <= start, texts too long */
+    put_raw(&r, GM_EV_MARK, 2, 10, 100);     /* longer than its record */
+    put_raw(&r, GM_EV_THREAD_START, 4, 11, 1ull << 40);
+    put_raw(&r, GM_EV_PROCESS_END, 3, 12, 77);
+    put_free(&r, 13, 0x10);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_FREE && e.address == 0x10);
+    cr_assert_eq(r.corrupt, 9);
+    cr_assert_not(next(&r, &e));
+    gm_reader_done(&r);
+}
+
+Test(decode, a_wrong_length_ends_what_was_drained_but_not_the_ring)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_free(&r, 1, 0x10);
+    put_raw(&r, GM_EV_FREE, 0, 2, 0);
+    put_free(&r, 3, 0x20);
+    cr_assert(next(&r, &e));
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 1);
+    put_raw(&r, GM_EV_FREE, 200, 4, 1);
+    r.n -= 150; /* a record that is longer than what there is */
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 2);
+    put_free(&r, 5, 0x30);
+    cr_assert(next(&r, &e));
+    cr_assert_eq(e.address, 0x30);
+    gm_reader_done(&r);
+}
+
+Test(decode, random_words_are_survived_and_used_up)
+{
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct rng rng = {seed};
+        struct gm_reader r = {0};
+        struct gm_event e;
+        for (int round = 0; round < 20; round++) {
+            size_t n = 1 + rng_below(&rng, 300);
+            uint64_t w[300];
+            for (size_t i = 0; i < n; i++) {
+                w[i] = rng_next(&rng) >> rng_below(&rng, 64);
+                if (rng_below(&rng, 2)) /* often a header that is nearly right */
+                    w[i] = gm_rec_word0((enum gm_event_kind)(1 + rng_below(&rng, 14)),
+                        (unsigned)rng_below(&rng, 12), rng_next(&rng) & GM_STAMP_MASK);
+            }
+            put_words(&r, w, n, rng_next(&rng) >> 8);
+            uint64_t last = 0;
+            for (size_t k = 0; gm_reader_ready(&r, rng_below(&rng, 2)); k++) {
+                cr_assert_lt(k, 2 * 300 * 20u, "seed %lu does not end", seed);
+                cr_assert_geq(r.stamp, last, "seed %lu", seed);
+                last = r.stamp;
+                gm_reader_expects(&r, rng_next(&rng) & 0xff, rng_below(&rng, 2), UINT64_MAX, 50);
+                if (gm_reader_take(&r, &e) && e.kind == GM_EV_MODULE)
+                    cr_assert_leq(
+                        (const uint64_t *)(const void *)(e.path + e.path_bytes), r.words + r.n);
+            }
+        }
+        while (gm_reader_ready(&r, true))
+            gm_reader_take(&r, &e);
+        cr_assert_eq(gm_reader_left(&r), 0, "seed %lu", seed);
+        gm_reader_done(&r);
+    }
+}
+
+Test(decode, the_next_event_of_an_address_is_found_ahead)
+{
+    struct gm_reader r = {0};
+    put_free(&r, 10, 0x10);
+    put_realloc(&r, 20, 30, 0x20, 0x30, 8, 0);
+    put_alloc(&r, 40, 0x10, 8, 0);
+    cr_assert_eq(gm_reader_expects(&r, 0x10, false, 10, 10), 10);
+    cr_assert_eq(gm_reader_expects(&r, 0x10, true, 100, 10), UINT64_MAX, "its free comes first");
+    cr_assert_eq(gm_reader_expects(&r, 0x10, false, 9, 10), UINT64_MAX, "too late");
+    cr_assert_eq(gm_reader_expects(&r, 0x20, false, 20, 10), 20);
+    cr_assert_eq(gm_reader_expects(&r, 0x30, true, 30, 10), 30);
+    cr_assert_eq(
+        gm_reader_expects(&r, 0x30, true, 29, 10), UINT64_MAX, "it comes out after the call");
+    cr_assert_eq(gm_reader_expects(&r, 0x30, true, 30, 1), UINT64_MAX, "too deep");
+    gm_reader_done(&r);
+}
