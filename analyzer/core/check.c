@@ -33,13 +33,13 @@ static const struct {
         "SELECT (SELECT total(born) FROM generation_interval WHERE generation = 0),"
         " (SELECT total(allocs) FROM process)"},
     {"sites at the peak add up to it: bytes",
-        "SELECT total(CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_bytes ELSE "
-        "s.live_bytes END),"
-        " max(r.peak_bytes) FROM run r LEFT JOIN site s"},
+        "SELECT total(CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_bytes"
+        " WHEN p.end_ns < r.peak_ns THEN 0 ELSE s.live_bytes END), max(r.peak_bytes)"
+        " FROM run r LEFT JOIN site s LEFT JOIN process p USING (process_id)"},
     {"sites at the peak add up to it: blocks",
-        "SELECT total(CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_blocks ELSE "
-        "s.live_blocks END),"
-        " max(r.peak_blocks) FROM run r LEFT JOIN site s"},
+        "SELECT total(CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_blocks"
+        " WHEN p.end_ns < r.peak_ns THEN 0 ELSE s.live_blocks END), max(r.peak_blocks)"
+        " FROM run r LEFT JOIN site s LEFT JOIN process p USING (process_id)"},
     {"sites at each process's own peak add up to it",
         "SELECT total(CASE WHEN s.peak_seen = p.peak_epoch THEN s.peak_bytes ELSE s.live_bytes "
         "END),"

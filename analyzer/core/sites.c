@@ -56,15 +56,18 @@ static void site_read(struct gm_query *q, struct gm_site *s)
 struct peak_epochs {
     struct gm_processes processes;
     uint64_t run;
+    int64_t run_ns;
 };
 
 static int epochs_load(struct gm_recording *rec, struct peak_epochs *ret_epochs)
 {
     struct peak_epochs epochs = {0};
     struct gm_query q;
-    gm_query_open(rec, &q, "SELECT peak_epoch FROM run WHERE run_id = 1");
-    if (gm_query_next(&q))
+    gm_query_open(rec, &q, "SELECT peak_epoch, peak_ns FROM run WHERE run_id = 1");
+    if (gm_query_next(&q)) {
         epochs.run = gm_query_count(&q, 0);
+        epochs.run_ns = gm_query_time(&q, 1);
+    }
     int r = gm_query_close(&q);
     if (r == 0)
         r = gm_processes_load(rec, &epochs.processes);
@@ -73,8 +76,8 @@ static int epochs_load(struct gm_recording *rec, struct peak_epochs *ret_epochs)
     return r;
 }
 
-/* A site that did not change since the peak was then what it is now (schema.sql, site.peak_seen).
- */
+/* A site that did not change since the peak was then what it is now (schema.sql, site.peak_seen);
+ * what a process left behind is no part of a later peak of the run. */
 static void site_read_peaks(struct gm_query *q, const struct peak_epochs *epochs, struct gm_site *s)
 {
     const struct gm_process *p = gm_process_find(&epochs->processes, s->process_id);
@@ -82,8 +85,9 @@ static void site_read_peaks(struct gm_query *q, const struct peak_epochs *epochs
     s->peak_bytes = changed ? gm_query_count(q, 23) : s->live_bytes;
     s->peak_blocks = changed ? gm_query_count(q, 24) : s->live_blocks;
     changed = gm_query_count(q, 25) == epochs->run;
-    s->run_peak_bytes = changed ? gm_query_count(q, 26) : s->live_bytes;
-    s->run_peak_blocks = changed ? gm_query_count(q, 27) : s->live_blocks;
+    bool gone = p && p->end_ns >= 0 && p->end_ns < epochs->run_ns;
+    s->run_peak_bytes = changed ? gm_query_count(q, 26) : gone ? 0 : s->live_bytes;
+    s->run_peak_blocks = changed ? gm_query_count(q, 27) : gone ? 0 : s->live_blocks;
 }
 
 /* Adds the rows of a query with SITE_COLUMNS: new ids at the end, known ones in place. */
