@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,22 +107,34 @@ static char *worker_path_find(void)
     return strdup(GM_LIBEXECDIR "/geomem-symbolize");
 }
 
+__attribute__((format(printf, 3, 4))) static int argument_add(
+    struct gm_symbols *s, size_t *count, const char *format, ...)
+{
+    va_list values;
+    char *text;
+    va_start(values, format);
+    int length = vasprintf(&text, format, values);
+    va_end(values);
+    if (length < 0)
+        return -ENOMEM;
+    s->argv[(*count)++] = text;
+    return 0;
+}
+
 static int arguments_build(struct gm_symbols *s, const struct gm_symbols_options *options)
 {
     size_t count = 0;
-    s->argv = calloc(options->debug_dir_count + 3, sizeof *s->argv);
+    s->argv = calloc(options->debug_dir_count + 4, sizeof *s->argv);
     if (!s->argv || !(s->argv[count++] = strdup(s->worker_path)))
         return -ENOMEM;
-    if (options->sysroot && asprintf(&s->argv[count++], "--sysroot=%s", options->sysroot) < 0) {
-        s->argv[count - 1] = NULL;
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < options->debug_dir_count; i++)
-        if (asprintf(&s->argv[count++], "--debug-dir=%s", options->debug_dirs[i]) < 0) {
-            s->argv[count - 1] = NULL;
-            return -ENOMEM;
-        }
-    return 0;
+    int r = 0;
+    if (options->sysroot)
+        r = argument_add(s, &count, "--sysroot=%s", options->sysroot);
+    for (size_t i = 0; i < options->debug_dir_count && r == 0; i++)
+        r = argument_add(s, &count, "--debug-dir=%s", options->debug_dirs[i]);
+    if (options->cpu_seconds && r == 0)
+        r = argument_add(s, &count, "--cpu-seconds=%u", options->cpu_seconds);
+    return r;
 }
 
 static unsigned worker_count(unsigned wanted)

@@ -62,7 +62,8 @@ struct gm_symbols_options {
     const char *const *debug_dirs; /* searched like /usr/lib/debug, and before it */
     size_t debug_dir_count;
     unsigned workers; /* most worker processes once in a hurry; 0: one per processor, at most 4 */
-    bool keep_stderr; /* workers write to our stderr instead of /dev/null (for tests) */
+    unsigned cpu_seconds; /* that one answer may take before its module is given up; 0: 60 */
+    bool keep_stderr;     /* workers write to our stderr instead of /dev/null (for tests) */
 };
 
 struct gm_symbols;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/symbols/die.h"
 #include "collector/symbols/intervals.h"
 #include "collector/symbols/qualify.h"
 
@@ -222,7 +223,7 @@ static int functions_walk(struct unit *unit, Dwarf_Die *parent, bool deep, unsig
             return -ENOMEM;
         if (tag_holds_functions(tag, deep) && functions_walk(unit, &die, deep, depth + 1) < 0)
             return -ENOMEM;
-    } while (dwarf_siblingof(&die, &die) == 0);
+    } while (gm_die_next(&die));
     return 0;
 }
 
@@ -284,7 +285,7 @@ static int scopes_walk(
                 tag == DW_TAG_catch_block) &&
             scopes_walk(function, &die, inlined + call, depth + 1) < 0)
             return -ENOMEM;
-    } while (dwarf_siblingof(&die, &die) == 0);
+    } while (gm_die_next(&die));
     return 0;
 }
 

@@ -24,7 +24,7 @@ uint8_t *gm_symmsg_buffer_reserve(struct gm_symmsg_buffer *buffer, size_t bytes)
     size_t used = buffer->end - buffer->first;
     if (buffer->room - buffer->end >= bytes && buffer->bytes)
         return buffer->bytes + buffer->end;
-    if (used && buffer->first)
+    if (buffer->bytes && buffer->first)
         memmove(buffer->bytes, buffer->bytes + buffer->first, used);
     buffer->message = buffer->message > buffer->first ? buffer->message - buffer->first : 0;
     buffer->first = 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "collector/symbols/client.h"
+#include "collector/symbols/die.h"
 
 #define MAX_DEPTH 512 /* of entries, against hostile nesting */
 
@@ -19,19 +20,6 @@ struct prefix {
     char text[GM_SYMBOLS_MAX_NAME + 1];
     size_t used;
 };
-
-const char *gm_die_symbol(Dwarf_Die *function)
-{
-    static const unsigned attributes[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name};
-    Dwarf_Attribute attribute;
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
-        const char *symbol =
-            dwarf_formstring(dwarf_attr_integrate(function, attributes[i], &attribute));
-        if (symbol && symbol[0] == '_' && (symbol[1] == 'Z' || symbol[1] == 'R'))
-            return symbol;
-    }
-    return NULL;
-}
 
 bool gm_qualified_applies(Dwarf_Die *unit)
 {
@@ -90,7 +78,7 @@ static bool class_is_closure(Dwarf_Die *die)
         const char *name = dwarf_tag(&member) == DW_TAG_subprogram ? dwarf_diename(&member) : NULL;
         if (name && strcmp(name, "operator()") == 0)
             return true;
-    } while (dwarf_siblingof(&member, &member) == 0);
+    } while (gm_die_next(&member));
     return false;
 }
 
@@ -147,7 +135,7 @@ static void unit_walk(struct gm_qualified *q, Dwarf_Die *parent, struct prefix *
             prefix_set(prefix, 0, saved);
         prefix->used = used;
         prefix->text[used] = 0;
-    } while (dwarf_siblingof(&die, &die) == 0);
+    } while (gm_die_next(&die));
     free(saved);
 }
 

@@ -27,7 +27,4 @@ const char *gm_qualified_find(struct gm_qualified *qualified, Dwarf_Die *unit,
     const Dwarf_Die *function, struct gm_names *names);
 void gm_qualified_done(struct gm_qualified *qualified);
 
-/* The linker symbol of a function if it is a mangled one, else NULL. */
-const char *gm_die_symbol(Dwarf_Die *function);
-
 #endif

@@ -24,7 +24,7 @@
 #include "collector/symbols/module.h"
 #include "collector/symbols/protocol.h"
 
-#define CPU_SECONDS_PER_ANSWER 60 /* arbitrary: indexing 2 GB of DWARF takes about 20 */
+#define CPU_SECONDS_PER_ANSWER 60 /* arbitrary; bench/symbols: opening python3's DWARF takes 0.1 */
 #define STACK_BYTES (64ul << 20)  /* the demangler recurses: names.c */
 #define MAX_OPEN 4                /* modules kept open, and ... */
 #define MAX_OPEN_BYTES                                                                             \
@@ -40,6 +40,7 @@ struct worker {
     struct gm_symplaces places;
     struct gm_symmodule *open[MAX_OPEN]; /* latest first */
     struct gm_symmsg_buffer in, out;
+    long cpu_seconds; /* for one answer */
 };
 
 /* ---- limits ------------------------------------------------------------------------------------
@@ -82,14 +83,14 @@ static void limits_set(void)
 #ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
     long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
     if (pages > 0 && page_bytes > 0)
-        limit_lower(RLIMIT_DATA, (rlim_t)pages * (rlim_t)page_bytes / 2);
+        limit_lower(RLIMIT_DATA, (rlim_t)pages * (rlim_t)page_bytes / 4);
 #endif
 }
 
 /* Ends this process by SIGPROF unless called again within the CPU time of one answer. */
-static void watchdog_feed(void)
+static void watchdog_feed(const struct worker *w)
 {
-    struct itimerval timer = {.it_value.tv_sec = CPU_SECONDS_PER_ANSWER};
+    struct itimerval timer = {.it_value.tv_sec = w->cpu_seconds};
     setitimer(ITIMER_PROF, &timer, NULL);
 }
 
@@ -214,7 +215,7 @@ static void batch_answer(
     struct gm_symbols_line lines[GM_SYMBOLS_MAX_LINES];
     qsort(items, count, sizeof *items, item_compare); /* neighbours share tables and pages */
     for (uint32_t i = 0; i < count; i++) {
-        watchdog_feed();
+        watchdog_feed(w);
         frame_put(w, items[i].index, lines, gm_symmodule_find(module, items[i].address, lines));
         if (w->out.end - w->out.first >= FLUSH_BYTES)
             out_flush(w);
@@ -242,7 +243,7 @@ static void lookup_do(struct worker *w, struct gm_symmsg_reader *reader)
     gm_symmsg_begin(&w->out, GM_SYMMSG_BEGIN);
     gm_symmsg_end(&w->out);
     out_flush(w);
-    watchdog_feed();
+    watchdog_feed(w);
     struct gm_symmodule *module = module_get(w, path, build_id);
     if (!module)
         worker_quit();
@@ -252,11 +253,14 @@ static void lookup_do(struct worker *w, struct gm_symmsg_reader *reader)
     batch_answer(w, module, items, count);
 }
 
-static int options_read(int argc, char **argv, struct gm_symplaces *places)
+static int options_read(int argc, char **argv, struct worker *w)
 {
     static const struct option options[] = {{"sysroot", required_argument, NULL, 's'},
-        {"debug-dir", required_argument, NULL, 'd'}, {"version", no_argument, NULL, 'V'}, {0}};
+        {"debug-dir", required_argument, NULL, 'd'}, {"cpu-seconds", required_argument, NULL, 'c'},
+        {"version", no_argument, NULL, 'V'}, {0}};
+    struct gm_symplaces *places = &w->places;
     int option;
+    w->cpu_seconds = CPU_SECONDS_PER_ANSWER;
     places->debug_dirs = calloc((size_t)argc + 1, sizeof *places->debug_dirs);
     if (!places->debug_dirs)
         return 1;
@@ -265,6 +269,8 @@ static int options_read(int argc, char **argv, struct gm_symplaces *places)
             places->sysroot = optarg;
         } else if (option == 'd') {
             places->debug_dirs[places->debug_dir_count++] = optarg;
+        } else if (option == 'c') {
+            w->cpu_seconds = atol(optarg);
         } else if (option == 'V') {
             printf("geomem-symbolize %s (libdw %s)\n", GEOMEM_VERSION, dwfl_version(NULL));
             exit(0);
@@ -280,14 +286,15 @@ int main(int argc, char **argv)
     struct worker w = {0};
     struct gm_symmsg_reader reader;
     uint32_t kind;
-    int type, r = options_read(argc, argv, &w.places);
+    int type, r = options_read(argc, argv, &w);
     if (r)
-        return r;
+        goto out;
     if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) < 0) {
         fputs("geomem-symbolize: standard input is no socket: geomem-record and geomem-report run "
               "this program, it does nothing by itself\n",
             stderr);
-        return 2;
+        r = 2;
+        goto out;
     }
     limits_set();
     elf_version(EV_CURRENT);
@@ -301,6 +308,7 @@ int main(int argc, char **argv)
         gm_symmodule_free(w.open[i]);
     gm_symmsg_buffer_done(&w.in);
     gm_symmsg_buffer_done(&w.out);
+out:
     free(w.places.debug_dirs);
-    return 0;
+    return r;
 }

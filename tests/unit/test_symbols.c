@@ -444,6 +444,22 @@ Test(symbols, damaged_files_end_no_client_and_every_frame_is_answered, .timeout 
     free(bad);
 }
 
+Test(symbols, a_file_that_would_be_read_for_ever_is_given_up)
+{
+    struct gm_symbols *symbols = ask_create((struct gm_symbols_options){.cpu_seconds = 1});
+    uint64_t hostile = ask_address(KNOWN "hostile", "mark_hostile");
+    cr_assert_eq(gm_symbols_module(symbols, 1, KNOWN "hostile", ""), 0);
+    cr_assert_eq(gm_symbols_module(symbols, 2, KNOWN "c_O2", ""), 0);
+    gm_symbols_request(symbols, 1, 1, hostile, true);
+    gm_symbols_request(symbols, 2, 2, ask_address(KNOWN "c_O2", "mark_outer"), true);
+    ask_wait(symbols);
+    cr_assert_eq(answers[1].count, 0);
+    cr_assert_eq(sources[1], GM_SYMBOLS_NONE);
+    cr_assert(strstr(gm_symbols_message(symbols), "signal 27"), "%s", gm_symbols_message(symbols));
+    cr_assert_str_eq(answers[2].lines[0].function, "known_outer");
+    gm_symbols_free(symbols);
+}
+
 /* ---- agreement --------------------------------------------------------------------------------- */
 
 /* Reads addr2line's lines for one address: pairs of function and file:line, up to the next "0x". */
