@@ -19,7 +19,8 @@
 
 #define NS_PER_S 1000000000ll
 #define STEP_NS (10 * NS_PER_S)
-#define STACKS_SHOWN 100 /* in detail; more would not be read. Arbitrary */
+#define STATUS_NS (5 * NS_PER_S) /* a word on the last line stays so long, or until a key */
+#define STACKS_SHOWN 100         /* in detail; more would not be read. Arbitrary */
 
 struct app {
     const struct gm_options *options;
@@ -33,6 +34,7 @@ struct app {
     int64_t refresh_at; /* gm_now_ns of the next one */
     int64_t refreshed_at;
     uint64_t refreshes;
+    int64_t status_until;                /* gm_now_ns; how it ended stays */
     int silent_reads;                    /* in a row, that brought no key */
     char filter_before[GM_FILTER_BYTES]; /* while one is typed: what Esc brings back */
     bool dirty;                          /* the screen does not show the state */
@@ -79,6 +81,7 @@ static void app_say(struct app *app, bool bad, const char *text)
 {
     snprintf(app->ui.status, sizeof app->ui.status, "%.255s", text);
     app->ui.status_bad = bad;
+    app->status_until = gm_now_ns() + STATUS_NS;
     app->dirty = true;
 }
 
@@ -135,6 +138,7 @@ static void app_say_end(struct app *app)
     else
         snprintf(text, sizeof text, "%s at %s - q quits", gm_state_text(model, state), when);
     app_say(app, model->state == GM_TOP_CUT, text);
+    app->status_until = INT64_MAX;
 }
 
 static void app_play(struct app *app, int64_t now)
@@ -158,6 +162,10 @@ static void app_refresh(struct app *app)
     app->refresh_at = now + (int64_t)(app->ui.delay_s * NS_PER_S);
     if (app->launch)
         gm_launch_poll(app->launch);
+    if (*app->ui.status && app->ui.prompt == GM_PROMPT_NONE && now >= app->status_until) {
+        *app->ui.status = 0;
+        app->dirty = true;
+    }
     if (app->ui.paused && app->follow.read_before && app->at_ns == app->follow.shown_at_ns &&
         app->ui.window_ns == app->follow.shown_window_ns)
         return;

@@ -14,7 +14,7 @@ static const char units[] = "kMGTPE";
 static double count_scale(double count, int *ret_unit)
 {
     int unit = -1;
-    while (count >= (unit < 0 ? 999.5 : 999.95) && unit < (int)sizeof units - 2) {
+    while (count >= 999.5 && unit < (int)sizeof units - 2) {
         count /= 1000;
         unit++;
     }

@@ -251,7 +251,7 @@ static int live_count_threads(struct gm_live *live)
 {
     struct gm_query q;
     struct gm_live_picture *pic = &live->picture;
-    if (pic->at_end && live->run.state != GM_RUN_RUNNING) {
+    if (pic->running_processes == 0) { /* all over: how many there were */
         pic->threads = live->run.threads;
         return 0;
     }
@@ -284,6 +284,7 @@ static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns)
         r = gm_live_places_update(live->recording, &live->places, &live->sites);
     if (r == 0)
         r = live_settle_shown(live);
+    live_settle_processes(live);
     if (r == 0)
         r = live_count_threads(live);
     if (r < 0)
@@ -292,7 +293,6 @@ static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns)
     pic->site_shown = live->shown;
     pic->places = live->places.v;
     pic->place_count = live->places.n;
-    live_settle_processes(live);
     live_settle_rates(live, from_ns, !live->was_running && pic->at_end);
     live_settle_growth(live);
     return 0;
