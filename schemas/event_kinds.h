@@ -18,7 +18,8 @@
     X(3, REALLOC, 6, "a block was reallocated, in place or moved") \
     X(4, STACK, 4, "dictionary: names one stack node by prefix hash") \
     X(5, MODULE, 6, "dictionary: a mapped object") \
-    X(6, MODULE_EPOCH, 2, "an object was unloaded: addresses may mean something else from here on") \
+    X(6, MODULE_EPOCH, 2, \
+        "an object was unloaded: addresses may mean something else from here on") \
     X(7, THREAD_START, 4, "a thread took this ring") \
     X(8, THREAD_END, 2, "the thread gave this ring back") \
     X(9, PROCESS_END, 3, "the process is about to end or to become another image") \

@@ -40,7 +40,8 @@
 #define GM_SESSION_MAGIC 0x31534d454f454721ull /* "!GEOEMS1" in memory order */
 #define GM_WIRE_VERSION 1u
 #define GM_SESSION_HEADER_BYTES 4096u
-#define GM_ORDER_SLACK_NS 1000000u /* 1 ms; arbitrary, three orders above any store buffer's delay */
+#define GM_ORDER_SLACK_NS \
+    1000000u /* 1 ms; arbitrary, three orders above any store buffer's delay */
 
 /* Environment of a recorded process: path of the session socket. Removed from the program's own view of
  * its environment at start-up and put back for programs it executes. */
@@ -121,10 +122,10 @@ static_assert(offsetof(struct gm_session, end_kind) == 384, "writers do not shar
 struct gm_ring {
     /* [t] */
     _Alignas(128) _Atomic uint64_t head; /* words published */
-    _Atomic uint32_t busy;               /* non-zero: a stamp may have been taken that is not yet published */
-    _Atomic uint32_t owner;              /* own ring: thread id, 0 = free; shared ring: lock word */
-    _Atomic uint64_t dropped;            /* alloc, free and realloc events dropped for want of room */
-    _Atomic uint64_t waited_ns;          /* time producers spent waiting for room */
+    _Atomic uint32_t busy;    /* non-zero: a stamp may have been taken that is not yet published */
+    _Atomic uint32_t owner;   /* own ring: thread id, 0 = free; shared ring: lock word */
+    _Atomic uint64_t dropped; /* alloc, free and realloc events dropped for want of room */
+    _Atomic uint64_t waited_ns; /* time producers spent waiting for room */
     uint8_t reserved0[128 - 32];
     /* [r] */
     _Alignas(128) _Atomic uint64_t tail; /* words consumed */
@@ -143,20 +144,39 @@ static inline uint64_t gm_rec_word0(enum gm_event_kind kind, unsigned words, uin
 {
     return (stamp << 16) | ((uint64_t)words << 8) | (uint64_t)kind;
 }
-static inline unsigned gm_rec_kind(uint64_t word0) { return (unsigned)(word0 & 0xff); }
-static inline unsigned gm_rec_words(uint64_t word0) { return (unsigned)(word0 >> 8 & 0xff); }
-static inline uint64_t gm_rec_stamp(uint64_t word0) { return word0 >> 16; }
+static inline unsigned gm_rec_kind(uint64_t word0)
+{
+    return (unsigned)(word0 & 0xff);
+}
+static inline unsigned gm_rec_words(uint64_t word0)
+{
+    return (unsigned)(word0 >> 8 & 0xff);
+}
+static inline uint64_t gm_rec_stamp(uint64_t word0)
+{
+    return word0 >> 16;
+}
 
 /* Sizes travel with the function that allocated and the alignment asked for:
  * size in bytes (48; larger requests are clamped) | function (8) << 48 | log2(alignment), 0 = default (8) << 56 */
 #define GM_SIZE_MAX ((1ull << 48) - 1)
 static inline uint64_t gm_size_pack(uint64_t bytes, enum gm_alloc_function fn, unsigned align_log2)
 {
-    return (bytes > GM_SIZE_MAX ? GM_SIZE_MAX : bytes) | (uint64_t)fn << 48 | (uint64_t)align_log2 << 56;
+    return (bytes > GM_SIZE_MAX ? GM_SIZE_MAX : bytes) | (uint64_t)fn << 48 |
+           (uint64_t)align_log2 << 56;
 }
-static inline uint64_t gm_size_bytes(uint64_t packed) { return packed & GM_SIZE_MAX; }
-static inline unsigned gm_size_function(uint64_t packed) { return (unsigned)(packed >> 48 & 0xff); }
-static inline unsigned gm_size_align_log2(uint64_t packed) { return (unsigned)(packed >> 56); }
+static inline uint64_t gm_size_bytes(uint64_t packed)
+{
+    return packed & GM_SIZE_MAX;
+}
+static inline unsigned gm_size_function(uint64_t packed)
+{
+    return (unsigned)(packed >> 48 & 0xff);
+}
+static inline unsigned gm_size_align_log2(uint64_t packed)
+{
+    return (unsigned)(packed >> 56);
+}
 
 /* ALLOC         0 word0, 1 address, 2 packed size, 3 stack hash
  * FREE          0 word0, 1 address
@@ -185,7 +205,7 @@ static inline unsigned gm_size_align_log2(uint64_t packed) { return (unsigned)(p
 enum gm_pc_flag {
     GM_PC_GUESSED = 1u << 0, /* found by a frame-pointer guess: no unwind table covers the callee */
     GM_PC_CUT = 1u << 1,     /* stands for frames left out of a stack that is too deep; pc is 0 */
-    GM_PC_EXACT = 1u << 2,   /* not a return address: the pc itself is the interrupted instruction */
+    GM_PC_EXACT = 1u << 2, /* not a return address: the pc itself is the interrupted instruction */
     GM_PC_LOST_ROOT = 1u << 3, /* the walk ended before the root of the stack; pc is 0 */
 };
 

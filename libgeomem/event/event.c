@@ -32,7 +32,8 @@ static uint64_t name_hash(const struct name *name, uint32_t i)
 }
 
 /* Captures without the memo. */
-static void stack_name_plain(struct gm_scope *scope, const struct gm_context *context, struct name *name)
+static void stack_name_plain(
+    struct gm_scope *scope, const struct gm_context *context, struct name *name)
 {
     struct gm_thread *t = scope->thread;
     struct gm_capture *c = &t->capture[scope->level];
@@ -45,24 +46,31 @@ static void stack_name_plain(struct gm_scope *scope, const struct gm_context *co
         atomic_fetch_add_explicit(&gm_process.session->cut_stacks, 1, memory_order_relaxed);
     for (uint32_t i = c->count; i-- > 0;)
         hash[i] = h = gm_stack_hash(h, c->pc[i]);
-    *name = (struct name){.hash = h, .frame_pc = c->pc, .frame_hash = hash, .step = 1, .count = c->count};
+    *name = (struct name){
+        .hash = h, .frame_pc = c->pc, .frame_hash = hash, .step = 1, .count = c->count};
 }
 
-static bool stack_name_memo(struct gm_scope *scope, const struct gm_context *context, struct name *name)
+static bool stack_name_memo(
+    struct gm_scope *scope, const struct gm_context *context, struct name *name)
 {
     struct gm_memo *m = &scope->thread->memo;
     if (scope->level > 0 || !gm_unwind_is_cfi())
         return false;
-    if (!gm_memo_capture(m, &scope->thread->unwind, context, gm_process.depth_leaf + gm_process.depth_root))
+    if (!gm_memo_capture(
+            m, &scope->thread->unwind, context, gm_process.depth_leaf + gm_process.depth_root))
         return false;
     uint32_t leaf = m->count - 1;
-    *name = (struct name){
-        .hash = m->hash[leaf], .frame_pc = &m->pc[leaf], .frame_hash = &m->hash[leaf], .step = -1, .count = m->count};
+    *name = (struct name){.hash = m->hash[leaf],
+        .frame_pc = &m->pc[leaf],
+        .frame_hash = &m->hash[leaf],
+        .step = -1,
+        .count = m->count};
     return true;
 }
 
 /* --verify: the memo against the plain walk, and that against the oracle. */
-static void name_verify(struct gm_scope *scope, const struct gm_context *context, const struct name *name)
+static void name_verify(
+    struct gm_scope *scope, const struct gm_context *context, const struct name *name)
 {
     struct gm_session *s = gm_process.session;
     struct name plain;
@@ -88,7 +96,8 @@ static void stack_name(struct gm_scope *scope, const struct gm_context *context,
     if (__builtin_expect(gm_process.flags & GM_SESSION_VERIFY, 0) && scope->level == 0)
         name_verify(scope, context, name);
     const uint64_t *seen = scope->thread->seen[scope->level];
-    while (name->fresh < name->count && seen[SEEN_SLOT(name_hash(name, name->fresh))] != name_hash(name, name->fresh))
+    while (name->fresh < name->count &&
+           seen[SEEN_SLOT(name_hash(name, name->fresh))] != name_hash(name, name->fresh))
         name->fresh++;
 }
 
@@ -116,7 +125,8 @@ static void names_put(struct gm_scope *scope, const struct name *name)
 }
 
 /* Captures, names, and reserves room for the new names and `words` more. */
-static bool stack_prepare(struct gm_scope *scope, const struct gm_context *context, uint32_t words, struct name *name)
+static bool stack_prepare(
+    struct gm_scope *scope, const struct gm_context *context, uint32_t words, struct name *name)
 {
     stack_name(scope, context, name);
     if (name->fresh && !modules_announce(scope, name))
@@ -184,8 +194,8 @@ static uint32_t realloc_words(uint64_t old_address, const void *block, uint64_t 
     return old_address && gm_size_bytes(packed) == 0 ? 2 : 0;
 }
 
-void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context, uint64_t old_address,
-    const void *block, uint64_t packed)
+void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context,
+    uint64_t old_address, const void *block, uint64_t packed)
 {
     struct name name = {0};
     if (!r->open)
@@ -193,7 +203,8 @@ void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *c
     uint64_t after = gm_clock_after(gm_process.clock);
     uint32_t words = realloc_words(old_address, block, packed);
     struct gm_producer *p = r->scope.producer;
-    bool room = words == 2 ? gm_scope_reserve(&r->scope, 2) : words && stack_prepare(&r->scope, context, words, &name);
+    bool room = words == 2 ? gm_scope_reserve(&r->scope, 2)
+                           : words && stack_prepare(&r->scope, context, words, &name);
     if (room) {
         names_put(&r->scope, &name);
         if (words == 6) {
@@ -201,7 +212,8 @@ void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *c
             gm_producer_put(p, old_address);
             gm_producer_put(p, (uint64_t)block);
         } else {
-            gm_producer_put(p, gm_rec_word0(words == 4 ? GM_EV_ALLOC : GM_EV_FREE, words, words == 4 ? after : r->stamp));
+            gm_producer_put(p, gm_rec_word0(words == 4 ? GM_EV_ALLOC : GM_EV_FREE, words,
+                                   words == 4 ? after : r->stamp));
             gm_producer_put(p, words == 4 ? (uint64_t)block : old_address);
         }
         if (words >= 4) {
@@ -230,7 +242,8 @@ void gm_event_unload(void)
         return;
     if (gm_scope_reserve(&scope, 2)) {
         gm_scope_busy(&scope);
-        gm_producer_put(scope.producer, gm_rec_word0(GM_EV_MODULE_EPOCH, 2, gm_clock_before(gm_process.clock)));
+        gm_producer_put(
+            scope.producer, gm_rec_word0(GM_EV_MODULE_EPOCH, 2, gm_clock_before(gm_process.clock)));
         gm_producer_put(scope.producer, epoch);
         gm_scope_publish(&scope);
         gm_scope_idle(&scope);
@@ -254,7 +267,8 @@ int gm_event_mark(const char *text)
     bool room = gm_scope_reserve(&scope, words);
     if (room) {
         gm_scope_busy(&scope);
-        gm_producer_put(scope.producer, gm_rec_word0(GM_EV_MARK, words, gm_clock_before(gm_process.clock)));
+        gm_producer_put(
+            scope.producer, gm_rec_word0(GM_EV_MARK, words, gm_clock_before(gm_process.clock)));
         gm_producer_put(scope.producer, bytes);
         for (size_t at = 0; at < bytes; at += 8) {
             uint64_t v = 0;

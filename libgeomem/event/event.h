@@ -30,8 +30,8 @@ struct gm_event_realloc {
     uint64_t stamp;
 };
 void gm_event_realloc_begin(struct gm_event_realloc *r);
-void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context, uint64_t old_address,
-    const void *block, uint64_t packed);
+void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context,
+    uint64_t old_address, const void *block, uint64_t packed);
 
 /* An object is about to be unloaded. */
 void gm_event_unload(void);

@@ -32,11 +32,12 @@ static void notes_search(struct module *m, const uint8_t *p, uint64_t bytes)
     while (bytes >= sizeof(ElfW(Nhdr))) {
         ElfW(Nhdr) note;
         memcpy(&note, p, sizeof note);
-        uint64_t length = sizeof note + (uint64_t)note_round(note.n_namesz) + note_round(note.n_descsz);
+        uint64_t length =
+            sizeof note + (uint64_t)note_round(note.n_namesz) + note_round(note.n_descsz);
         if (note.n_namesz > bytes || note.n_descsz > bytes || length > bytes)
             return;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(p + sizeof note, "GNU", 4) == 0 &&
-            note.n_descsz <= BUILD_ID_MAX) {
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+            memcmp(p + sizeof note, "GNU", 4) == 0 && note.n_descsz <= BUILD_ID_MAX) {
             m->build_id = p + sizeof note + 4;
             m->build_id_bytes = note.n_descsz;
             return;
@@ -83,12 +84,14 @@ static void module_find_path(struct module *m)
     m->path[used + n] = 0;
 }
 
-static void bytes_put(struct gm_producer *p, const void *bytes, size_t a_bytes, const void *more, size_t b_bytes)
+static void bytes_put(
+    struct gm_producer *p, const void *bytes, size_t a_bytes, const void *more, size_t b_bytes)
 {
     uint8_t word[8] = {0};
     size_t total = a_bytes + b_bytes;
     for (size_t i = 0; i < total; i++) {
-        word[i % 8] = i < a_bytes ? ((const uint8_t *)bytes)[i] : ((const uint8_t *)more)[i - a_bytes];
+        word[i % 8] =
+            i < a_bytes ? ((const uint8_t *)bytes)[i] : ((const uint8_t *)more)[i - a_bytes];
         if (i % 8 == 7 || i + 1 == total) {
             uint64_t v;
             memcpy(&v, word, 8);
@@ -128,11 +131,13 @@ bool gm_module_announce(struct gm_scope *scope, uintptr_t pc)
     if (_dl_find_object((void *)pc, &object) != 0) /* NOLINT */
         return true;
     uint64_t start = (uint64_t)object.dlfo_map_start;
-    uint64_t *known = &scope->thread->announced[scope->level][(start * 0x9e3779b97f4a7c15ull) >> 56];
+    uint64_t *known =
+        &scope->thread->announced[scope->level][(start * 0x9e3779b97f4a7c15ull) >> 56];
     if (*known == start)
         return true;
     struct module *m = (struct module *)(void *)scope->thread->scratch[scope->level];
-    static_assert(sizeof *m <= sizeof scope->thread->scratch[0], "the scratch memory holds a module");
+    static_assert(
+        sizeof *m <= sizeof scope->thread->scratch[0], "the scratch memory holds a module");
     memset(m, 0, offsetof(struct module, path));
     m->object = object;
     if (!module_send(scope, m))

@@ -15,7 +15,8 @@
 union gm_process_page gm_process_page __attribute__((aligned(4096)));
 struct gm_image gm_image;
 
-#define HANDSHAKE_SECONDS 5 /* longest wait for a recorder that has accepted but does not answer; arbitrary */
+#define HANDSHAKE_SECONDS \
+    5 /* longest wait for a recorder that has accepted but does not answer; arbitrary */
 
 /* ---- where the recorder is --------------------------------------------------------------------------- */
 
@@ -26,7 +27,8 @@ void gm_process_read_environment(const char *block, uint64_t bytes)
     while (bytes > name_bytes) {
         uint64_t length = strnlen(block, bytes);
         uint64_t value_bytes = length - name_bytes;
-        if (length > name_bytes && memcmp(block, name, name_bytes) == 0 && value_bytes < sizeof gm_image.socket_path) {
+        if (length > name_bytes && memcmp(block, name, name_bytes) == 0 &&
+            value_bytes < sizeof gm_image.socket_path) {
             memcpy(gm_image.socket_path, block + name_bytes, value_bytes);
             gm_image.socket_path[value_bytes] = 0;
             return;
@@ -64,7 +66,8 @@ static void image_learn(void)
         environment_from_proc();
     if (!gm_image.socket_path[0])
         gm_image.unrecorded = true;
-    long n = gm_sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", gm_image.exe, sizeof gm_image.exe - 1);
+    long n =
+        gm_sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", gm_image.exe, sizeof gm_image.exe - 1);
     gm_image.exe[n > 0 ? n : 0] = 0;
 }
 
@@ -103,7 +106,10 @@ static long socket_ask(long fd, struct gm_welcome *welcome)
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct iovec iov = {.iov_base = welcome, .iov_len = sizeof *welcome};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {.msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof control};
     long r;
     do
         r = gm_sys6(SYS_sendto, fd, (long)&hello, sizeof hello, MSG_NOSIGNAL, 0, 0);
@@ -114,7 +120,8 @@ static long socket_ask(long fd, struct gm_welcome *welcome)
         r = gm_sys3(SYS_recvmsg, fd, &message, MSG_CMSG_CLOEXEC);
     while (r == -4);
     struct cmsghdr *c = r > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+        c->cmsg_len != CMSG_LEN(sizeof(int)))
         return -1;
     int memfd;
     memcpy(&memfd, CMSG_DATA(c), sizeof memfd);
@@ -124,13 +131,16 @@ static long socket_ask(long fd, struct gm_welcome *welcome)
 static bool session_is_sound(const struct gm_session *s, uint64_t bytes)
 {
     uint64_t rings = s->ring_count, words = s->ring_words;
-    if (s->magic != GM_SESSION_MAGIC || s->version != GM_WIRE_VERSION || s->session_bytes != bytes || s->session_id == 0)
+    if (s->magic != GM_SESSION_MAGIC || s->version != GM_WIRE_VERSION ||
+        s->session_bytes != bytes || s->session_id == 0)
         return false;
     if (rings <= GM_SHARED_RINGS || rings > 65536 || words < 4096 || (words & (words - 1)) != 0)
         return false;
-    if (s->depth_leaf == 0 || s->depth_root == 0 || s->depth_leaf + (uint64_t)s->depth_root > GM_CAPTURE_MAX)
+    if (s->depth_leaf == 0 || s->depth_root == 0 ||
+        s->depth_leaf + (uint64_t)s->depth_root > GM_CAPTURE_MAX)
         return false;
-    if (s->ring_data_offset < GM_SESSION_HEADER_BYTES + rings * sizeof(struct gm_ring) || s->ring_data_offset % 64 != 0)
+    if (s->ring_data_offset < GM_SESSION_HEADER_BYTES + rings * sizeof(struct gm_ring) ||
+        s->ring_data_offset % 64 != 0)
         return false;
     return s->ring_data_offset <= bytes && rings * words * 8 <= bytes - s->ring_data_offset;
 }
@@ -146,9 +156,10 @@ static struct gm_session *session_map(void)
     if (memfd < 0)
         return NULL;
     struct gm_session *s = NULL;
-    if (welcome.magic == GM_SESSION_MAGIC && welcome.version == GM_WIRE_VERSION && welcome.status == 0 &&
-        welcome.session_bytes >= GM_SESSION_HEADER_BYTES) {
-        long p = gm_sys6(SYS_mmap, 0, (long)welcome.session_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+    if (welcome.magic == GM_SESSION_MAGIC && welcome.version == GM_WIRE_VERSION &&
+        welcome.status == 0 && welcome.session_bytes >= GM_SESSION_HEADER_BYTES) {
+        long p = gm_sys6(
+            SYS_mmap, 0, (long)welcome.session_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
         s = p < 0 && p > -4096 ? NULL : (struct gm_session *)p; /* NOLINT */
     }
     gm_sys1(SYS_close, memfd);
@@ -183,8 +194,8 @@ bool gm_process_attach(void)
 {
     uint32_t expected = GM_PROCESS_NEW;
     /* acq_rel: one thread attaches; it sees the page as wiped */
-    if (!atomic_compare_exchange_strong_explicit(
-            &gm_process.state, &expected, GM_PROCESS_ATTACHING, memory_order_acq_rel, memory_order_acquire))
+    if (!atomic_compare_exchange_strong_explicit(&gm_process.state, &expected, GM_PROCESS_ATTACHING,
+            memory_order_acq_rel, memory_order_acquire))
         return expected == GM_PROCESS_ON;
     gm_sys3(SYS_madvise, &gm_process_page, sizeof gm_process_page, MADV_WIPEONFORK);
     bool forked = gm_image.session_id != 0;
@@ -199,7 +210,8 @@ bool gm_process_attach(void)
     if (s)
         session_adopt(s);
     /* release: pairs with the acquire in gm_process_on */
-    atomic_store_explicit(&gm_process.state, s ? GM_PROCESS_ON : GM_PROCESS_OFF, memory_order_release);
+    atomic_store_explicit(
+        &gm_process.state, s ? GM_PROCESS_ON : GM_PROCESS_OFF, memory_order_release);
     return s != NULL;
 }
 

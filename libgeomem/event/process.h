@@ -40,12 +40,13 @@ struct gm_image {
     char socket_path[108]; /* of sockaddr_un */
     char exe[4096];        /* path of the program */
     int32_t pid;
-    bool follow;           /* children are recorded too */
-    bool unrecorded;       /* for good: no session in the environment, or in secure mode */
-    uint64_t session_id;   /* of the last session, 0 before the first */
+    bool follow;         /* children are recorded too */
+    bool unrecorded;     /* for good: no session in the environment, or in secure mode */
+    uint64_t session_id; /* of the last session, 0 before the first */
     struct gm_session *session;
     uint64_t session_bytes;
-    _Atomic uint32_t epoch; /* objects unloaded so far; even while one is being unloaded it has counted */
+    _Atomic uint32_t
+        epoch; /* objects unloaded so far; even while one is being unloaded it has counted */
 };
 extern struct gm_image gm_image;
 

@@ -56,7 +56,8 @@ static void pool_give(struct gm_thread *t)
 {
     for (unsigned i = 0; i < POOL; i++) {
         struct gm_thread *expected = NULL;
-        if (atomic_compare_exchange_strong_explicit(&pool[i], &expected, t, memory_order_release, memory_order_relaxed))
+        if (atomic_compare_exchange_strong_explicit(
+                &pool[i], &expected, t, memory_order_release, memory_order_relaxed))
             return;
     }
     gm_sys2(SYS_munmap, t, sizeof *t);
@@ -103,8 +104,8 @@ static void ring_claim(struct gm_thread *t)
         if (atomic_load_explicit(&ring_at(index)->owner, memory_order_relaxed) != 0)
             continue;
         /* acquire: pairs with the release in ring_release; the last owner's head is visible */
-        if (atomic_compare_exchange_strong_explicit(
-                &ring_at(index)->owner, &expected, (uint32_t)t->tid, memory_order_acquire, memory_order_relaxed)) {
+        if (atomic_compare_exchange_strong_explicit(&ring_at(index)->owner, &expected,
+                (uint32_t)t->tid, memory_order_acquire, memory_order_relaxed)) {
             t->ring = index;
             gm_producer_init(&t->producer, gm_process.session, index, gm_process.ring_words);
             ring_announce(t, GM_EV_THREAD_START);
@@ -176,7 +177,8 @@ static struct gm_thread *thread_new(void)
     thread_bind(t);
     tls.state = t;
     if (end_key_made && !tls.ended)
-        pthread_setspecific(end_key, t); /* allocates nothing for the first 32 keys; ours is among them */
+        pthread_setspecific(
+            end_key, t); /* allocates nothing for the first 32 keys; ours is among them */
     return t;
 }
 
@@ -201,7 +203,8 @@ static void caches_refresh(struct gm_thread *t, unsigned level)
         return;
     memset(t->seen[level], 0, sizeof t->seen[level]);
     memset(t->announced[level], 0, sizeof t->announced[level]);
-    gm_unwind_flush(&t->unwind); /* word by word: the walk that this one interrupted finds old rules or none */
+    gm_unwind_flush(
+        &t->unwind); /* word by word: the walk that this one interrupted finds old rules or none */
     if (level == 0)
         t->memo.count = 0;
     t->epoch[level] = epoch;
@@ -237,12 +240,13 @@ bool gm_scope_enter(struct gm_scope *scope)
     scope->thread = t;
     scope->shared = false;
     caches_refresh(t, scope->level);
-    scope->producer = scope->level == 0 && t->ring != GM_NO_RING ? &t->producer : &scope->shared_producer;
+    scope->producer =
+        scope->level == 0 && t->ring != GM_NO_RING ? &t->producer : &scope->shared_producer;
     if (scope->producer == &scope->shared_producer) {
         if (scope->level == 0 && (++t->overflow_uses & 255) == 0)
             ring_claim(t);
-        scope->shared_producer.ring =
-            ring_at(scope->level == 0 ? GM_RING_OVERFLOW(&gm_process) : GM_RING_NESTED(&gm_process));
+        scope->shared_producer.ring = ring_at(
+            scope->level == 0 ? GM_RING_OVERFLOW(&gm_process) : GM_RING_NESTED(&gm_process));
         if (t->ring != GM_NO_RING && scope->level == 0)
             scope->producer = &t->producer;
     }
@@ -293,8 +297,8 @@ bool gm_scope_lock(struct gm_scope *scope)
     for (unsigned i = 0;; i++) {
         uint32_t expected = 0;
         /* acquire: pairs with the release in gm_scope_leave of the owner before */
-        if (atomic_compare_exchange_weak_explicit(
-                owner, &expected, (uint32_t)scope->thread->tid, memory_order_acquire, memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(owner, &expected, (uint32_t)scope->thread->tid,
+                memory_order_acquire, memory_order_relaxed))
             break;
         if (i < 100) {
             __builtin_ia32_pause();
@@ -321,7 +325,8 @@ bool gm_scope_lock(struct gm_scope *scope)
     return true;
 }
 
-#define STALL_NS 1000000000ull /* a recorder whose heart has not beaten for this long is taken for gone */
+#define STALL_NS \
+    1000000000ull /* a recorder whose heart has not beaten for this long is taken for gone */
 
 /* The ring is full: waits while the recorder lives, at most full_wait_ms. */
 static bool room_wait(struct gm_scope *scope, uint32_t words)
@@ -341,7 +346,8 @@ static bool room_wait(struct gm_scope *scope, uint32_t words)
         sleep_ns = sleep_ns < 1000000 ? sleep_ns * 2 : sleep_ns;
         now = gm_sys_monotonic_ns();
         room = gm_producer_has_room(p, words);
-        uint64_t beat_now = atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
+        uint64_t beat_now =
+            atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
         if (beat_now != beat) {
             beat = beat_now;
             beat_at = now;
@@ -365,7 +371,8 @@ bool gm_scope_reserve(struct gm_scope *scope, uint32_t words)
 {
     if (!gm_scope_lock(scope))
         return false;
-    if (__builtin_expect(gm_producer_has_room(scope->producer, words), 1) || room_wait(scope, words))
+    if (__builtin_expect(gm_producer_has_room(scope->producer, words), 1) ||
+        room_wait(scope, words))
         return true;
     atomic_fetch_add_explicit(&scope->producer->ring->dropped, 1, memory_order_relaxed);
     return false;

@@ -17,8 +17,8 @@
 #include "libgeomem/unwind/memo.h"
 #include "libgeomem/unwind/unwind.h"
 
-#define GM_SEEN 8192      /* names of stacks known to be sent; 64 KiB */
-#define GM_ANNOUNCED 256  /* modules known to be sent, by start address */
+#define GM_SEEN 8192     /* names of stacks known to be sent; 64 KiB */
+#define GM_ANNOUNCED 256 /* modules known to be sent, by start address */
 #define GM_NO_RING UINT32_MAX
 
 struct gm_thread {
@@ -43,8 +43,8 @@ struct gm_thread {
 /* One hook's access to recording, from gm_scope_enter to gm_scope_leave. */
 struct gm_scope {
     struct gm_thread *thread;
-    unsigned level;          /* 0, or 1 for a nested hook */
-    bool shared;             /* producer is one of the shared rings, and its lock word is held by us */
+    unsigned level; /* 0, or 1 for a nested hook */
+    bool shared;    /* producer is one of the shared rings, and its lock word is held by us */
     struct gm_producer *producer;
     struct gm_producer shared_producer;
 };

@@ -24,7 +24,8 @@ static bool preload_take(char *variable)
 {
     char *value = variable + strlen(PRELOAD), *rest = strpbrk(value, ": ");
     size_t n = rest ? (size_t)(rest - variable) : strlen(variable);
-    if (n >= sizeof own_preload || !memmem(variable, n, "libgeomem_preload", strlen("libgeomem_preload")))
+    if (n >= sizeof own_preload ||
+        !memmem(variable, n, "libgeomem_preload", strlen("libgeomem_preload")))
         return false;
     memcpy(own_preload, variable, n);
     own_preload[n] = 0;
@@ -58,7 +59,9 @@ size_t gm_environment_words(char *const envp[])
     size_t n = 0;
     while (envp && envp[n])
         n++;
-    return n + 3 + sizeof own_preload / sizeof(char *) * 2; /* our two, the end, and the text of LD_PRELOAD */
+    return n + 3 +
+           sizeof own_preload / sizeof(char *) *
+               2; /* our two, the end, and the text of LD_PRELOAD */
 }
 
 /* "LD_PRELOAD=ours:theirs" behind the pointers. A value too long for the room is passed on as it is. */

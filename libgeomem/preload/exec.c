@@ -84,7 +84,7 @@ GM_EXPORT int execvp(const char *file, char *const argv[])
     va_start(ap, first); \
     argv[0] = (char *)(uintptr_t)(first); \
     for (size_t i = 1; i <= argc; i++) \
-        argv[i] = va_arg(ap, char *)
+    argv[i] = va_arg(ap, char *)
 
 GM_EXPORT int execl(const char *path, const char *arg, ...)
 {
@@ -137,7 +137,8 @@ static void swap_back(const struct swap *s)
     for (char **entry = s->ours; *entry; entry++) {
         size_t name = strcspn(*entry, "=") + 1;
         for (char **old = s->theirs; old && *old; old++)
-            if (*old != *entry && strncmp(*old, *entry, name) == 0 && strncmp(*entry, "LD_PRELOAD=", name) != 0)
+            if (*old != *entry && strncmp(*old, *entry, name) == 0 &&
+                strncmp(*entry, "LD_PRELOAD=", name) != 0)
                 *old = *entry;
     }
     environ = s->theirs;

@@ -33,7 +33,8 @@ size_t malloc_usable_size(void *p);
     do { \
         if ((block) && gm_process_on()) { \
             struct gm_context context = GM_CALLER_CONTEXT(); \
-            gm_event_alloc(&context, (block), gm_size_pack((bytes), GM_FN_##function, (align_log2))); \
+            gm_event_alloc( \
+                &context, (block), gm_size_pack((bytes), GM_FN_##function, (align_log2))); \
         } \
     } while (0)
 

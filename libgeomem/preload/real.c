@@ -51,7 +51,8 @@ static void *first_calloc(size_t n, size_t bytes)
         return gm_real.calloc(n, bytes);
     }
     size_t all;
-    return __builtin_mul_overflow(n, bytes, &all) ? NULL : area_alloc(all); /* static memory is zero */
+    return __builtin_mul_overflow(n, bytes, &all) ? NULL
+                                                  : area_alloc(all); /* static memory is zero */
 }
 
 static void *first_realloc(void *p, size_t bytes)

@@ -24,7 +24,8 @@ struct gm_producer {
     uint64_t tail_seen;
 };
 
-static inline void gm_producer_init(struct gm_producer *p, struct gm_session *s, uint32_t index, uint32_t ring_words)
+static inline void gm_producer_init(
+    struct gm_producer *p, struct gm_session *s, uint32_t index, uint32_t ring_words)
 {
     char *base = (char *)s;
     p->ring = (struct gm_ring *)(void *)(base + GM_SESSION_HEADER_BYTES) + index;

@@ -40,8 +40,14 @@ static inline uint64_t gm_bytes_leb(struct gm_bytes *b, bool is_signed)
         v |= ~0ull << shift;
     return v;
 }
-static inline uint64_t gm_bytes_uleb(struct gm_bytes *b) { return gm_bytes_leb(b, false); }
-static inline int64_t gm_bytes_sleb(struct gm_bytes *b) { return (int64_t)gm_bytes_leb(b, true); }
+static inline uint64_t gm_bytes_uleb(struct gm_bytes *b)
+{
+    return gm_bytes_leb(b, false);
+}
+static inline int64_t gm_bytes_sleb(struct gm_bytes *b)
+{
+    return (int64_t)gm_bytes_leb(b, true);
+}
 
 /* Passes over n bytes; false when there are fewer. */
 static inline bool gm_bytes_skip(struct gm_bytes *b, uint64_t n)

@@ -159,7 +159,8 @@ static const uint8_t *table_search(const uint8_t *hdr, uintptr_t pc)
     uint64_t ignored, count;
     if (hdr[0] != 1 || hdr[1] == ENC_OMIT || hdr[2] == ENC_OMIT || hdr[3] != ENC_TABLE)
         return NULL;
-    if (!pointer_read(&b, hdr[1], (uintptr_t)hdr, &ignored) || !pointer_read(&b, hdr[2], (uintptr_t)hdr, &count))
+    if (!pointer_read(&b, hdr[1], (uintptr_t)hdr, &ignored) ||
+        !pointer_read(&b, hdr[2], (uintptr_t)hdr, &count))
         return NULL;
     const struct {
         int32_t start, fde;
@@ -312,7 +313,8 @@ static bool machine_run(struct machine *m, struct gm_bytes b)
             m->loc += (uint64_t)(op & 0x3f) * m->cie->code_align;
             break;
         case 0x80: /* offset */
-            machine_set(m, op & 0x3f, GM_CFI_OFFSET, (int64_t)gm_bytes_uleb(&b) * m->cie->data_align);
+            machine_set(
+                m, op & 0x3f, GM_CFI_OFFSET, (int64_t)gm_bytes_uleb(&b) * m->cie->data_align);
             break;
         case 0xc0: /* restore */
             machine_restore(m, op & 0x3f);
@@ -340,7 +342,8 @@ int gm_cfi_find(uintptr_t pc, struct gm_cfi_row *ret_row)
     uint32_t cie_distance = (uint32_t)gm_bytes_fixed(&b, 4);
     struct cie cie;
     uint64_t begin, range;
-    if (cie_distance == 0 || !cie_read(cie_at - cie_distance, &cie) || !pointer_read(&b, cie.pointer_enc, 0, &begin) ||
+    if (cie_distance == 0 || !cie_read(cie_at - cie_distance, &cie) ||
+        !pointer_read(&b, cie.pointer_enc, 0, &begin) ||
         !pointer_format(&b, cie.pointer_enc, &range))
         return -EINVAL;
     if (pc < begin || pc - begin >= range)
@@ -474,15 +477,16 @@ static bool evaluator_step(struct evaluator *e, struct gm_bytes *b)
     }
 }
 
-int gm_cfi_evaluate(const struct gm_cfi_row *row, int32_t value, const uint64_t *regs, uint64_t pc, bool has_push,
-    uint64_t push, gm_cfi_reader *reader, void *reader_context, uint64_t *ret_value)
+int gm_cfi_evaluate(const struct gm_cfi_row *row, int32_t value, const uint64_t *regs, uint64_t pc,
+    bool has_push, uint64_t push, gm_cfi_reader *reader, void *reader_context, uint64_t *ret_value)
 {
     struct gm_bytes b = {row->base + value, row->base + value + 10};
     uint64_t length = gm_bytes_uleb(&b);
     if (length > 256)
         return -EINVAL;
     b.end = b.p + length;
-    struct evaluator e = {.regs = regs, .pc = pc, .reader = reader, .reader_context = reader_context};
+    struct evaluator e = {
+        .regs = regs, .pc = pc, .reader = reader, .reader_context = reader_context};
     if (has_push)
         evaluator_push(&e, push);
     while (b.p < b.end)

@@ -35,8 +35,9 @@ enum gm_cfi_how {
 };
 
 struct gm_cfi_rule {
-    uint8_t how;   /* enum gm_cfi_how */
-    int32_t value; /* bytes; for expressions the distance of the block from struct gm_cfi_row.base */
+    uint8_t how; /* enum gm_cfi_how */
+    int32_t
+        value; /* bytes; for expressions the distance of the block from struct gm_cfi_row.base */
 };
 
 struct gm_cfi_row {
@@ -58,7 +59,7 @@ typedef bool gm_cfi_reader(void *context, uintptr_t address, uint64_t *ret_value
 
 /* Evaluates the expression at row->base + value over the registers `regs` (by enum gm_cfi_register) and `pc`.
  * `push` lies on the stack at the start if has_push. Returns 0, or -EINVAL for anything unknown. */
-int gm_cfi_evaluate(const struct gm_cfi_row *row, int32_t value, const uint64_t *regs, uint64_t pc, bool has_push,
-    uint64_t push, gm_cfi_reader *reader, void *reader_context, uint64_t *ret_value);
+int gm_cfi_evaluate(const struct gm_cfi_row *row, int32_t value, const uint64_t *regs, uint64_t pc,
+    bool has_push, uint64_t push, gm_cfi_reader *reader, void *reader_context, uint64_t *ret_value);
 
 #endif

@@ -60,7 +60,8 @@ void gm_walk_libunwind(const struct gm_context *context, struct gm_capture *capt
 }
 
 /* The oracle sees the hook's own frames first: the stack pointer tells where the caller begins. */
-__attribute__((noinline)) static bool oracle_start(unw_cursor_t *cursor, unw_context_t *uc, uintptr_t sp)
+__attribute__((noinline)) static bool oracle_start(
+    unw_cursor_t *cursor, unw_context_t *uc, uintptr_t sp)
 {
     unw_word_t at = 0;
     lib.init_local(cursor, uc);
@@ -72,13 +73,15 @@ __attribute__((noinline)) static bool oracle_start(unw_cursor_t *cursor, unw_con
     return true;
 }
 
-static bool oracle_compare(unw_cursor_t *cursor, const struct gm_capture *capture, uint32_t *ret_index, uintptr_t *ret_pc)
+static bool oracle_compare(
+    unw_cursor_t *cursor, const struct gm_capture *capture, uint32_t *ret_index, uintptr_t *ret_pc)
 {
     unw_word_t ip = 0;
     uint32_t i = 0;
     for (;; i++) {
         lib.get_reg(cursor, UNW_REG_IP, &ip);
-        bool mine = i < capture->count && (capture->pc[i] >> 48 & (GM_PC_CUT | GM_PC_LOST_ROOT)) == 0;
+        bool mine =
+            i < capture->count && (capture->pc[i] >> 48 & (GM_PC_CUT | GM_PC_LOST_ROOT)) == 0;
         if (i < capture->count && (capture->pc[i] >> 48 & GM_PC_CUT))
             return true; /* beyond the cut the two count differently */
         if (ip < 4096 && !mine)
@@ -98,8 +101,8 @@ static bool oracle_compare(unw_cursor_t *cursor, const struct gm_capture *captur
     return false;
 }
 
-bool gm_unwind_verify(const struct gm_context *context, const struct gm_capture *capture, uint32_t *ret_index,
-    uintptr_t *ret_oracle_pc)
+bool gm_unwind_verify(const struct gm_context *context, const struct gm_capture *capture,
+    uint32_t *ret_index, uintptr_t *ret_oracle_pc)
 {
     static __thread unw_cursor_t cursor __attribute__((tls_model("initial-exec")));
     static __thread unw_context_t uc __attribute__((tls_model("initial-exec")));
@@ -107,7 +110,8 @@ bool gm_unwind_verify(const struct gm_context *context, const struct gm_capture 
     if (!lib.loaded)
         return true;
     lib.get_context(&uc);
-    bool same = oracle_start(&cursor, &uc, context->sp) && oracle_compare(&cursor, capture, ret_index, ret_oracle_pc);
+    bool same = oracle_start(&cursor, &uc, context->sp) &&
+                oracle_compare(&cursor, capture, ret_index, ret_oracle_pc);
     errno = saved_errno;
     return same;
 }

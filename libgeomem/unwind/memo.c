@@ -24,8 +24,8 @@ static inline uint32_t memo_first_change(const struct gm_memo *m, uint32_t top)
 enum advance { ADVANCE_OK, ADVANCE_ROOT, ADVANCE_GIVE_UP };
 
 /* Enters the frame (pc, sp, rbp) with its rule into the fresh ones and steps to its caller. */
-static inline enum advance memo_advance(
-    struct gm_memo *m, struct gm_unwind *u, uintptr_t *pc, uintptr_t *sp, uintptr_t *rbp, uint16_t code)
+static inline enum advance memo_advance(struct gm_memo *m, struct gm_unwind *u, uintptr_t *pc,
+    uintptr_t *sp, uintptr_t *rbp, uint16_t code)
 {
     if (m->fresh_count == GM_CAPTURE_MAX)
         return ADVANCE_GIVE_UP;
@@ -36,7 +36,8 @@ static inline enum advance memo_advance(
         return code == GM_RULE_END ? ADVANCE_ROOT : ADVANCE_GIVE_UP;
     }
     uintptr_t cfa = (code & GM_RULE_RBP ? *rbp : *sp) + GM_RULE_CFA(code);
-    if (cfa <= *sp || cfa % 8 != 0 || (cfa - *sp > GM_FRAME_TRUST && !gm_unwind_readable(u, cfa - 16)))
+    if (cfa <= *sp || cfa % 8 != 0 ||
+        (cfa - *sp > GM_FRAME_TRUST && !gm_unwind_readable(u, cfa - 16)))
         return ADVANCE_GIVE_UP;
     f->cfa = cfa;
     f->caller_pc = gm_stack_load(cfa - 8);
@@ -58,7 +59,8 @@ static bool memo_take_over(struct gm_memo *m, uint32_t top, uint32_t last, uintp
         struct gm_memo_frame *f = &m->fresh[m->fresh_count++];
         uintptr_t cfa = m->sp[i - 1];
         uint16_t code = m->code[i];
-        *f = (struct gm_memo_frame){.pc = m->pc[i], .sp = m->sp[i], .rbp = *rbp, .code = code, .cfa = cfa};
+        *f = (struct gm_memo_frame){
+            .pc = m->pc[i], .sp = m->sp[i], .rbp = *rbp, .code = code, .cfa = cfa};
         if (GM_RULE_SLOT(code))
             *rbp = gm_stack_load(cfa - 8 * GM_RULE_SLOT(code));
         f->caller_pc = m->pc[i - 1];
@@ -77,7 +79,8 @@ static uint32_t memo_walk(struct gm_memo *m, struct gm_unwind *u, const struct g
         uint16_t code = GM_RULE_NONE;
         while (top > 0 && m->sp[top - 1] < sp)
             top--;
-        if (top > 0 && m->sp[top - 1] == sp && m->pc[top - 1] == pc && (!m->needs_rbp[top - 1] || m->rbp[top - 1] == rbp)) {
+        if (top > 0 && m->sp[top - 1] == sp && m->pc[top - 1] == pc &&
+            (!m->needs_rbp[top - 1] || m->rbp[top - 1] == rbp)) {
             uint32_t changed = memo_first_change(m, top);
             if (changed == NONE)
                 return top;
@@ -109,7 +112,8 @@ static inline void memo_push(struct gm_memo *m, uint32_t n, const struct gm_memo
     m->sp[n] = f->sp;
     m->rbp[n] = f->rbp;
     m->code[n] = f->code;
-    m->needs_rbp[n] = !ends && ((f->code & GM_RULE_RBP) || (!GM_RULE_SLOT(f->code) && caller_needs));
+    m->needs_rbp[n] =
+        !ends && ((f->code & GM_RULE_RBP) || (!GM_RULE_SLOT(f->code) && caller_needs));
     if (!ends)
         m->slot[slots++] = (struct gm_memo_slot){f->cfa - 8, f->caller_pc};
     if (!ends && GM_RULE_SLOT(f->code) && caller_needs)
@@ -117,7 +121,8 @@ static inline void memo_push(struct gm_memo *m, uint32_t n, const struct gm_memo
     m->slot_end[n] = slots;
 }
 
-bool gm_memo_capture(struct gm_memo *m, struct gm_unwind *u, const struct gm_context *context, uint32_t limit)
+bool gm_memo_capture(
+    struct gm_memo *m, struct gm_unwind *u, const struct gm_context *context, uint32_t limit)
 {
     uint32_t kept = memo_walk(m, u, context);
     if (kept == NONE || kept + m->fresh_count > limit) {

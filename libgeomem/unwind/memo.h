@@ -54,6 +54,7 @@ struct gm_memo {
  * empty: the stack has a frame that only the plain walk can pass (a signal, generated code, a row with an
  * expression), or more than `limit` frames. Not re-entrant: not for nested hooks. Takes no lock, allocates
  * nothing. */
-bool gm_memo_capture(struct gm_memo *memo, struct gm_unwind *u, const struct gm_context *context, uint32_t limit);
+bool gm_memo_capture(
+    struct gm_memo *memo, struct gm_unwind *u, const struct gm_context *context, uint32_t limit);
 
 #endif

@@ -19,7 +19,7 @@
 
 #define GM_RULE_RBP 0x8000u
 #define GM_RULE_CFA(code) (((code) >> 5 & 0x3ffu) * 8)
-#define GM_RULE_SLOT(code) ((code) & 31u)
+#define GM_RULE_SLOT(code) ((code)&31u)
 
 enum gm_rule_special {
     GM_RULE_NONE = 0, /* not in the cache */
@@ -29,7 +29,8 @@ enum gm_rule_special {
     GM_RULE_GUESS = 4, /* no table: never cached, code may be mapped there any time */
 };
 
-#define GM_FRAME_TRUST (1u << 20) /* a frame larger than this is checked before it is read; arbitrary */
+#define GM_FRAME_TRUST \
+    (1u << 20) /* a frame larger than this is checked before it is read; arbitrary */
 
 /* Finds the rule by the table and enters it. */
 uint16_t gm_rule_find(uint64_t *entry, uintptr_t pc);

@@ -17,7 +17,8 @@ void gm_unwind_choose(uint32_t unwinder, bool verify)
 {
     wanted = unwinder;
     chosen = unwinder == GM_UNWIND_FP ? GM_UNWIND_FP : GM_UNWIND_CFI;
-    atomic_store_explicit(&load_wanted, verify || unwinder == GM_UNWIND_LIBUNWIND, memory_order_relaxed);
+    atomic_store_explicit(
+        &load_wanted, verify || unwinder == GM_UNWIND_LIBUNWIND, memory_order_relaxed);
 }
 
 /* `environ` is set when libc's own constructor has run. Before that, dlopen would run it with the wrong
@@ -45,7 +46,8 @@ void gm_unwind_flush(struct gm_unwind *u)
     memset(u, 0, sizeof *u);
 }
 
-void gm_unwind_capture(struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture)
+void gm_unwind_capture(
+    struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture)
 {
     if (chosen == GM_UNWIND_LIBUNWIND)
         gm_walk_libunwind(context, capture);

@@ -37,7 +37,8 @@ struct gm_capture {
 };
 
 /* Per-thread memory of the walk. Zeroed memory is a valid state. */
-#define GM_UNWIND_RULES 8192 /* 64 KiB: measured for compilers, the hungriest programs, in docs/design/unwind.md */
+#define GM_UNWIND_RULES \
+    8192 /* 64 KiB: measured for compilers, the hungriest programs, in docs/design/unwind.md */
 struct gm_unwind {
     uint64_t rules[GM_UNWIND_RULES]; /* code address << 16 | compact rule */
     uintptr_t readable_page;         /* a stack page known to be readable */
@@ -61,13 +62,14 @@ void gm_unwind_load(void);
 bool gm_unwind_is_cfi(void);
 
 /* Fills `capture` with the stack above `context`; count is at least 1. */
-void gm_unwind_capture(struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture);
+void gm_unwind_capture(
+    struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture);
 
 /* Compares a finished capture with libunwind's unw_step, frame by frame. True when they agree (or when the
  * oracle is not loaded). On a difference stores the index of the first differing frame and what the oracle has
  * there (0: its stack ends). */
-bool gm_unwind_verify(const struct gm_context *context, const struct gm_capture *capture, uint32_t *ret_index,
-    uintptr_t *ret_oracle_pc);
+bool gm_unwind_verify(const struct gm_context *context, const struct gm_capture *capture,
+    uint32_t *ret_index, uintptr_t *ret_oracle_pc);
 
 /* Used by the ways (cfi walk, fp walk, libunwind) and nobody else. */
 struct gm_walk {

@@ -11,7 +11,8 @@
 #include "libgeomem/unwind/unwind.h"
 #include "schemas/wire.h"
 
-#define GUESS_REACH 0x4000u    /* how far above rsp a guessed frame pointer may lie; as libunwind does */
+#define GUESS_REACH \
+    0x4000u /* how far above rsp a guessed frame pointer may lie; as libunwind does */
 
 static bool row_is_simple(const struct gm_cfi_row *row)
 {
@@ -24,7 +25,8 @@ static bool row_is_simple(const struct gm_cfi_row *row)
         return false;
     if (rbp->how == GM_CFI_SAME || rbp->how == GM_CFI_UNDEFINED)
         return true;
-    return rbp->how == GM_CFI_OFFSET && rbp->value % 8 == 0 && rbp->value <= -16 && rbp->value >= -31 * 8;
+    return rbp->how == GM_CFI_OFFSET && rbp->value % 8 == 0 && rbp->value <= -16 &&
+           rbp->value >= -31 * 8;
 }
 
 static uint16_t row_code(const struct gm_cfi_row *row)
@@ -35,7 +37,8 @@ static uint16_t row_code(const struct gm_cfi_row *row)
         return GM_RULE_END;
     if (!row_is_simple(row))
         return GM_RULE_SLOW;
-    unsigned slot = row->reg[GM_CFI_RBP].how == GM_CFI_OFFSET ? (unsigned)(-row->reg[GM_CFI_RBP].value) / 8 : 0;
+    unsigned slot =
+        row->reg[GM_CFI_RBP].how == GM_CFI_OFFSET ? (unsigned)(-row->reg[GM_CFI_RBP].value) / 8 : 0;
     unsigned base = row->cfa_register == GM_CFI_RBP ? GM_RULE_RBP : 0;
     return (uint16_t)(base | (unsigned)row->cfa_value / 8 << 5 | slot);
 }
@@ -66,8 +69,8 @@ static bool registers_read(void *context, uintptr_t address, uint64_t *ret_value
     return true;
 }
 
-static bool rule_apply(struct gm_unwind *u, const struct gm_cfi_row *row, const struct registers *in, unsigned i,
-    uint64_t cfa, uint64_t *ret)
+static bool rule_apply(struct gm_unwind *u, const struct gm_cfi_row *row,
+    const struct registers *in, unsigned i, uint64_t cfa, uint64_t *ret)
 {
     const struct gm_cfi_rule *rule = &row->reg[i];
     uint64_t at;
@@ -82,10 +85,12 @@ static bool rule_apply(struct gm_unwind *u, const struct gm_cfi_row *row, const 
         *ret = cfa + (uint64_t)(int64_t)rule->value;
         return true;
     case GM_CFI_EXPR:
-        return gm_cfi_evaluate(row, rule->value, in->r, in->r[GM_CFI_RA], true, cfa, registers_read, u, &at) == 0 &&
+        return gm_cfi_evaluate(row, rule->value, in->r, in->r[GM_CFI_RA], true, cfa, registers_read,
+                   u, &at) == 0 &&
                registers_read(u, at, ret);
     case GM_CFI_VAL_EXPR:
-        return gm_cfi_evaluate(row, rule->value, in->r, in->r[GM_CFI_RA], true, cfa, registers_read, u, ret) == 0;
+        return gm_cfi_evaluate(row, rule->value, in->r, in->r[GM_CFI_RA], true, cfa, registers_read,
+                   u, ret) == 0;
     case GM_CFI_REG:
         if (rule->value >= GM_CFI_REGISTERS)
             return false;
@@ -95,10 +100,12 @@ static bool rule_apply(struct gm_unwind *u, const struct gm_cfi_row *row, const 
     return false;
 }
 
-static bool row_cfa(struct gm_unwind *u, const struct gm_cfi_row *row, const struct registers *in, uint64_t *ret)
+static bool row_cfa(
+    struct gm_unwind *u, const struct gm_cfi_row *row, const struct registers *in, uint64_t *ret)
 {
     if (row->cfa_is_expr)
-        return gm_cfi_evaluate(row, row->cfa_value, in->r, in->r[GM_CFI_RA], false, 0, registers_read, u, ret) == 0;
+        return gm_cfi_evaluate(row, row->cfa_value, in->r, in->r[GM_CFI_RA], false, 0,
+                   registers_read, u, ret) == 0;
     if (row->cfa_register >= GM_CFI_REGISTERS)
         return false;
     *ret = in->r[row->cfa_register] + (uint64_t)(int64_t)row->cfa_value;
@@ -120,7 +127,8 @@ static bool registers_from_signal(struct gm_unwind *u, struct registers *regs)
 {
     const ucontext_t *uc = (const ucontext_t *)regs->r[GM_CFI_RSP]; /* NOLINT */
     const greg_t *g = uc->uc_mcontext.gregs;
-    if (!gm_unwind_readable(u, (uintptr_t)&g[REG_RBP]) || !gm_unwind_readable(u, (uintptr_t)&g[REG_RIP]))
+    if (!gm_unwind_readable(u, (uintptr_t)&g[REG_RBP]) ||
+        !gm_unwind_readable(u, (uintptr_t)&g[REG_RIP]))
         return false;
     regs->r[GM_CFI_RBX] = (uint64_t)g[REG_RBX];
     regs->r[GM_CFI_RBP] = (uint64_t)g[REG_RBP];
@@ -185,7 +193,8 @@ __attribute__((noinline)) static void walk_full(
 {
     struct registers regs = {.all_known = true};
     struct gm_walk w;
-    __asm__ volatile("leaq 0(%%rip), %%rax\n\tmovq %%rax, %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2\n\tmovq %%rbx, %3\n\t"
+    __asm__ volatile("leaq 0(%%rip), %%rax\n\tmovq %%rax, %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, "
+                     "%2\n\tmovq %%rbx, %3\n\t"
                      "movq %%r12, %4\n\tmovq %%r13, %5\n\tmovq %%r14, %6\n\tmovq %%r15, %7"
                      : "=m"(regs.r[GM_CFI_RA]), "=m"(regs.r[GM_CFI_RSP]), "=m"(regs.r[GM_CFI_RBP]),
                      "=m"(regs.r[GM_CFI_RBX]), "=m"(regs.r[GM_CFI_R12]), "=m"(regs.r[GM_CFI_R13]),
@@ -216,7 +225,8 @@ __attribute__((noinline)) static void walk_full(
 /* ---- the plain walk --------------------------------------------------------------------------------- */
 
 /* A step that is not a simple rule. */
-static enum step walk_special(struct gm_unwind *u, struct registers *regs, uint16_t code, uint64_t *ret_flags)
+static enum step walk_special(
+    struct gm_unwind *u, struct registers *regs, uint16_t code, uint64_t *ret_flags)
 {
     regs->all_known = false;
     *ret_flags = 0;
@@ -263,7 +273,8 @@ void gm_walk_cfi(struct gm_unwind *u, const struct gm_context *context, struct g
                 break;
             if ((checked || cfa - sp > GM_FRAME_TRUST) && !gm_unwind_readable(u, cfa - 16))
                 break;
-            if (GM_RULE_SLOT(code) && checked && !gm_unwind_readable(u, cfa - 8 * GM_RULE_SLOT(code)))
+            if (GM_RULE_SLOT(code) && checked &&
+                !gm_unwind_readable(u, cfa - 8 * GM_RULE_SLOT(code)))
                 break;
             step = STEP_OK;
             if (GM_RULE_SLOT(code))

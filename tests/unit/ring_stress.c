@@ -21,7 +21,8 @@ static unsigned group_words(uint64_t n)
 
 static uint64_t group_word(uint64_t n, unsigned i)
 {
-    return i == 0 ? gm_rec_word0(GM_EV_ALLOC, group_words(n), n & GM_STAMP_MASK) : gm_stack_hash(n, i);
+    return i == 0 ? gm_rec_word0(GM_EV_ALLOC, group_words(n), n & GM_STAMP_MASK)
+                  : gm_stack_hash(n, i);
 }
 
 static void *produce(void *ignored)

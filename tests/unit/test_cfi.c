@@ -56,7 +56,8 @@ static unsigned dwarf_number(unsigned cfi_register)
     return cfi_register < GM_CFI_REGISTERS ? numbers[cfi_register] : 999;
 }
 
-static void row_compare(struct tally *t, Dwarf_Frame *frame, const struct gm_cfi_row *row, unsigned long address)
+static void row_compare(
+    struct tally *t, Dwarf_Frame *frame, const struct gm_cfi_row *row, unsigned long address)
 {
     unsigned reg;
     long cfa, rbp;
@@ -76,7 +77,8 @@ static void row_compare(struct tally *t, Dwarf_Frame *frame, const struct gm_cfi
             dwarf_number(row->cfa_register), row->cfa_value, my_rbp, reg, cfa, rbp);
 }
 
-static void segment_compare(struct tally *t, Dwarf_CFI *cfi, unsigned long start, unsigned long end, unsigned long bias)
+static void segment_compare(
+    struct tally *t, Dwarf_CFI *cfi, unsigned long start, unsigned long end, unsigned long bias)
 {
     unsigned long address = start;
     while (address < end) {
