@@ -70,6 +70,7 @@ struct gm_row_process {
     uint64_t allocs, alloc_bytes, frees, free_bytes, reallocs, unmatched_frees, implicit_frees;
     uint64_t live_blocks, live_bytes, age_bytes, peak_epoch, peak_bytes, peak_blocks;
     int64_t peak_ns;
+    uint64_t end_peak_epoch; /* run.peak_epoch when it ended; valid once end_ns >= 0 */
     uint64_t rss_bytes, lost_events, corrupt_records;
     double ring_fill;
     /* differences since the last batch, for process_interval and generation_interval */

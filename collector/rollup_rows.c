@@ -253,6 +253,7 @@ void gm_process_ended(struct gm_process *p, int64_t ns, const char *kind, int32_
     rollup->ended_live_bytes += p->row.live_bytes;
     rollup->ended_live_blocks += p->row.live_blocks;
     p->row.end_ns = ns;
+    p->row.end_peak_epoch = rollup->run.peak_epoch;
     p->ended = p->changed = true;
     gm_process_fate(p, kind, value);
     process_free_memory(p);

@@ -84,10 +84,10 @@ static const char *const statements[S_COUNT] = {
                   " end_ns, end_kind, end_value, threads, allocs, alloc_bytes, frees, free_bytes, "
                   "reallocs, unmatched_frees,"
                   " implicit_frees, live_blocks, live_bytes, age_bytes, peak_epoch, peak_bytes, "
-                  "peak_blocks, peak_ns,"
+                  "peak_blocks, peak_ns, end_peak_epoch,"
                   " rss_bytes, lost_events, corrupt_records, ring_fill)"
                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?)",
+                  "?, ?, ?, ?, ?, ?, ?)",
     [S_THREAD] =
         "INSERT OR REPLACE INTO thread (thread_id, process_id, tid, name, start_ns, end_ns, allocs,"
         " alloc_bytes, frees) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -290,12 +290,13 @@ static int write_dictionaries(struct gm_store_rows *rows, const struct gm_batch 
 static int write_process(struct gm_store_rows *rows, const struct gm_row_process *p)
 {
     bool ended = p->end_ns >= 0;
-    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiiiiid", I(p->process_id), I(p->pid),
+    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiniiid", I(p->process_id), I(p->pid),
         I(p->parent_process_id), p->origin, p->exe, p->command, p->start_ns, p->end_ns,
         ended ? p->end_kind : NULL, I(ended ? p->end_value : -1), I(p->threads), I(p->allocs),
         I(p->alloc_bytes), I(p->frees), I(p->free_bytes), I(p->reallocs), I(p->unmatched_frees),
         I(p->implicit_frees), I(p->live_blocks), I(p->live_bytes), I(p->age_bytes),
-        I(p->peak_epoch), I(p->peak_bytes), I(p->peak_blocks), p->peak_ns, I(p->rss_bytes),
+        I(p->peak_epoch), I(p->peak_bytes), I(p->peak_blocks), p->peak_ns,
+        ended ? I(p->end_peak_epoch) : I(-1), I(p->rss_bytes),
         I(p->lost_events), I(p->corrupt_records), p->ring_fill);
 }
 

@@ -76,6 +76,7 @@ CREATE TABLE process (
     peak_bytes INTEGER NOT NULL DEFAULT 0,
     peak_blocks INTEGER NOT NULL DEFAULT 0,
     peak_ns INTEGER NOT NULL DEFAULT 0,
+    end_peak_epoch INTEGER,                 -- run.peak_epoch when it ended; NULL while it runs: see site.run_peak_*
     rss_bytes INTEGER NOT NULL DEFAULT 0,   -- resident set when last looked at
     lost_events INTEGER NOT NULL DEFAULT 0,
     corrupt_records INTEGER NOT NULL DEFAULT 0,
@@ -177,8 +178,8 @@ CREATE TABLE site (
     peak_seen INTEGER NOT NULL DEFAULT 0,
     peak_bytes INTEGER NOT NULL DEFAULT 0,
     peak_blocks INTEGER NOT NULL DEFAULT 0,
-    -- The same for the peak of all processes together, with run.peak_epoch; but nothing, where nothing was
-    -- saved and the process had ended by then (process.end_ns < run.peak_ns).
+    -- The same for the peak of all processes together, with run.peak_epoch; but 0 where the process had ended
+    -- before that peak (process.end_peak_epoch < run.peak_epoch).
     run_peak_seen INTEGER NOT NULL DEFAULT 0,
     run_peak_bytes INTEGER NOT NULL DEFAULT 0,
     run_peak_blocks INTEGER NOT NULL DEFAULT 0,
@@ -327,9 +328,9 @@ SELECT s.site_id, s.process_id, s.stack_id, s.function AS allocator,
        CASE WHEN s.peak_seen = p.peak_epoch THEN s.peak_bytes ELSE s.live_bytes END AS peak_bytes,
        CASE WHEN s.peak_seen = p.peak_epoch THEN s.peak_blocks ELSE s.live_blocks END AS peak_blocks,
        CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_bytes
-            WHEN p.end_ns < r.peak_ns THEN 0 ELSE s.live_bytes END AS run_peak_bytes,
+            WHEN p.end_peak_epoch < r.peak_epoch THEN 0 ELSE s.live_bytes END AS run_peak_bytes,
        CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_blocks
-            WHEN p.end_ns < r.peak_ns THEN 0 ELSE s.live_blocks END AS run_peak_blocks,
+            WHEN p.end_peak_epoch < r.peak_epoch THEN 0 ELSE s.live_blocks END AS run_peak_blocks,
        s.allocs AS born, s.died_g0, s.died_g1, s.died_g2, s.died_g3,
        s.promoted_g1 AS promoted, s.promoted_g2, s.promoted_g3,
        CASE WHEN s.allocs > 0 THEN 1.0 * s.promoted_g1 / s.allocs END AS promotion_rate,

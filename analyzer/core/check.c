@@ -34,12 +34,12 @@ static const struct {
         " (SELECT total(allocs) FROM process)"},
     {"sites at the peak add up to it: bytes",
         "SELECT total(CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_bytes"
-        " WHEN p.end_ns < r.peak_ns THEN 0 ELSE s.live_bytes END), max(r.peak_bytes)"
-        " FROM run r LEFT JOIN site s LEFT JOIN process p USING (process_id)"},
+        " WHEN p.end_peak_epoch < r.peak_epoch THEN 0 ELSE s.live_bytes END), max(r.peak_bytes)"
+        " FROM run r LEFT JOIN (site s JOIN process p USING (process_id))"},
     {"sites at the peak add up to it: blocks",
         "SELECT total(CASE WHEN s.run_peak_seen = r.peak_epoch THEN s.run_peak_blocks"
-        " WHEN p.end_ns < r.peak_ns THEN 0 ELSE s.live_blocks END), max(r.peak_blocks)"
-        " FROM run r LEFT JOIN site s LEFT JOIN process p USING (process_id)"},
+        " WHEN p.end_peak_epoch < r.peak_epoch THEN 0 ELSE s.live_blocks END), max(r.peak_blocks)"
+        " FROM run r LEFT JOIN (site s JOIN process p USING (process_id))"},
     {"sites at each process's own peak add up to it",
         "SELECT total(CASE WHEN s.peak_seen = p.peak_epoch THEN s.peak_bytes ELSE s.live_bytes "
         "END),"

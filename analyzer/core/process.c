@@ -44,6 +44,7 @@ static void process_read(struct gm_query *q, struct gm_process *p)
         *field[i] = gm_query_count(q, 10 + i);
     p->peak_ns = gm_query_time(q, 27);
     p->ring_fill = sqlite3_column_double(q->stmt, 28);
+    p->end_peak_epoch = gm_query_count(q, 29);
 }
 
 int gm_processes_load(struct gm_recording *recording, struct gm_processes *ret_processes)
@@ -55,7 +56,7 @@ int gm_processes_load(struct gm_recording *recording, struct gm_processes *ret_p
         "implicit_frees,"
         " live_blocks, live_bytes, rss_bytes, age_bytes, peak_epoch, peak_bytes, peak_blocks, "
         "lost_events,"
-        " corrupt_records, peak_ns, ring_fill FROM process ORDER BY process_id";
+        " corrupt_records, peak_ns, ring_fill, end_peak_epoch FROM process ORDER BY process_id";
     struct gm_processes list = {0};
     struct gm_query q;
     gm_query_open(recording, &q, sql);

@@ -58,6 +58,7 @@ struct gm_process {
     struct gm_totals totals;
     uint64_t age_bytes, peak_epoch, peak_bytes, peak_blocks;
     int64_t peak_ns;
+    uint64_t end_peak_epoch; /* run's peak_epoch when it ended */
     uint64_t lost_events, corrupt_records;
     double ring_fill;
 };

@@ -56,18 +56,15 @@ static void site_read(struct gm_query *q, struct gm_site *s)
 struct peak_epochs {
     struct gm_processes processes;
     uint64_t run;
-    int64_t run_ns;
 };
 
 static int epochs_load(struct gm_recording *rec, struct peak_epochs *ret_epochs)
 {
     struct peak_epochs epochs = {0};
     struct gm_query q;
-    gm_query_open(rec, &q, "SELECT peak_epoch, peak_ns FROM run WHERE run_id = 1");
-    if (gm_query_next(&q)) {
+    gm_query_open(rec, &q, "SELECT peak_epoch FROM run WHERE run_id = 1");
+    if (gm_query_next(&q))
         epochs.run = gm_query_count(&q, 0);
-        epochs.run_ns = gm_query_time(&q, 1);
-    }
     int r = gm_query_close(&q);
     if (r == 0)
         r = gm_processes_load(rec, &epochs.processes);
@@ -85,7 +82,7 @@ static void site_read_peaks(struct gm_query *q, const struct peak_epochs *epochs
     s->peak_bytes = changed ? gm_query_count(q, 23) : s->live_bytes;
     s->peak_blocks = changed ? gm_query_count(q, 24) : s->live_blocks;
     changed = gm_query_count(q, 25) == epochs->run;
-    bool gone = p && p->end_ns >= 0 && p->end_ns < epochs->run_ns;
+    bool gone = p && p->end_ns >= 0 && p->end_peak_epoch < epochs->run;
     s->run_peak_bytes = changed ? gm_query_count(q, 26) : gone ? 0 : s->live_bytes;
     s->run_peak_blocks = changed ? gm_query_count(q, 27) : gone ? 0 : s->live_blocks;
 }

@@ -371,7 +371,7 @@ static void compare_site(struct bench *b, int q, unsigned site)
     cr_assert(got->last.birth_sum_us == births, AT, b->seed, q, site);
     /* As the view v_sites reads them. */
     bool peak_kept = got->last.peak_seen == m->row.peak_epoch;
-    bool gone = m->row.end_ns >= 0 && m->row.end_ns < b->run.peak_ns;
+    bool gone = m->row.end_ns >= 0 && m->row.end_peak_epoch < b->run.peak_epoch;
     bool run_kept = got->last.run_peak_seen == b->run.peak_epoch;
     uint64_t peak = peak_kept ? got->last.peak_bytes : bytes;
     uint64_t peak_blocks = peak_kept ? got->last.peak_blocks : blocks;
