@@ -1,11 +1,5 @@
-/* client.c - see client.h: modules, their queues, and which worker gets what.
- *
- *   module: queue of requests --batch--> worker --answers--> handler
- *
- * Rules: a module is with at most one worker at a time, and a worker reads one module at a time, so
- * that a worker's death names the module that caused it. A request is in its module's queue or in
- * one worker's batch, and is counted in pending until the handler has seen it.
- */
+/* client.c - see client.h: what is known of modules, what waits, and who gets it next. The other half, what
+ * comes back, is in answers.c. */
 #include "collector/symbols/client.h"
 
 #include <errno.h>
@@ -15,62 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "collector/symbols/process.h"
-#include "collector/symbols/protocol.h"
+#include "collector/symbols/queues.h"
 
-#define MAX_WORKERS 16
 #define MAX_MODULE_ID (1u << 24)
 #define DEFAULT_WORKERS 4
-/* Workers that may die without having been given a module before we stop starting new ones. */
-#define MAX_IDLE_DEATHS 8
-#define SOURCE_UNKNOWN (-1)
-
-struct request {
-    uint64_t address;
-    uint32_t frame_id;
-    bool exact_pc;
-};
-
-struct module {
-    char *path, *build_id;
-    struct request *queue; /* queue[first .. end) wait */
-    size_t first, end, room;
-    int source;      /* enum gm_symbols_source as told to the handler, or SOURCE_UNKNOWN */
-    int last_worker; /* has its file open, perhaps; -1: none */
-    bool listed;     /* in gm_symbols.ready */
-    bool busy;       /* with a worker */
-    bool dead;       /* killed a worker */
-};
-
-struct slot {
-    struct gm_symworker process;
-    bool greeted;
-    uint32_t module_id; /* 0: has no work */
-    bool begun;         /* with it */
-    struct request batch[GM_SYMMSG_MAX_BATCH];
-    bool answered[GM_SYMMSG_MAX_BATCH];
-    size_t batch_count, batch_left;
-};
-
-struct gm_symbols {
-    char *worker_path, **argv;
-    bool keep_stderr, hurried;
-    struct slot *slots;
-    unsigned slot_count;
-    struct module **modules; /* by id; NULL: not known */
-    size_t module_room;
-    uint32_t *ready; /* ids of modules with a queue */
-    size_t ready_count, ready_room;
-    size_t pending, answered; /* answered: within this poll */
-    bool buried;              /* a worker died: its work is to be given anew before we wait */
-    unsigned idle_deaths;
-    int failed; /* negative errno: no worker works */
-    char message[PATH_MAX + 128];
-};
 
 const char *gm_symbols_source_name(enum gm_symbols_source source)
 {
@@ -141,7 +86,7 @@ static unsigned worker_count(unsigned wanted)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (wanted)
-        return wanted < MAX_WORKERS ? wanted : MAX_WORKERS;
+        return wanted < GM_SYMBOLS_MAX_WORKERS ? wanted : GM_SYMBOLS_MAX_WORKERS;
     if (processors < 1)
         return 1;
     return processors < DEFAULT_WORKERS ? (unsigned)processors : DEFAULT_WORKERS;
@@ -232,7 +177,7 @@ int gm_symbols_module(
         return -ENOMEM;
     module->path = strdup(path);
     module->build_id = strdup(build_id);
-    module->source = SOURCE_UNKNOWN;
+    module->source = GM_SYMBOLS_SOURCE_UNKNOWN;
     module->last_worker = -1;
     if (!module->path || !module->build_id || modules_grow(s, module_id) < 0) {
         module_free(module);
@@ -295,181 +240,15 @@ const char *gm_symbols_message(const struct gm_symbols *s)
     return s->message;
 }
 
-/* ---- answers -----------------------------------------------------------------------------------
+/* ---- handing out work --------------------------------------------------------------------------
  */
-
-static void frame_answer(struct gm_symbols *s, const struct gm_symbols_handler *handler,
-    uint32_t frame_id, const struct gm_symbols_line *lines, size_t count)
-{
-    s->pending--;
-    s->answered++;
-    handler->frame(handler->context, frame_id, lines, count);
-}
-
-static void source_tell(struct gm_symbols *s, const struct gm_symbols_handler *handler,
-    uint32_t module_id, enum gm_symbols_source source)
-{
-    struct module *module = s->modules[module_id];
-    if (module->source == (int)source)
-        return;
-    module->source = (int)source;
-    handler->module(handler->context, module_id, source);
-}
-
-/* The end of a module that killed its worker: everything asked of it stays without a name. */
-static void module_give_up(
-    struct gm_symbols *s, const struct gm_symbols_handler *handler, uint32_t module_id)
-{
-    struct module *module = s->modules[module_id];
-    source_tell(s, handler, module_id, GM_SYMBOLS_NONE);
-    while (module->first < module->end)
-        frame_answer(s, handler, module->queue[module->first++].frame_id, NULL, 0);
-}
-
-static void slot_release(struct gm_symbols *s, struct slot *slot)
-{
-    if (slot->module_id)
-        s->modules[slot->module_id]->busy = false;
-    slot->module_id = 0;
-    slot->begun = false;
-    slot->batch_count = slot->batch_left = 0;
-}
-
-static int message_source(struct gm_symbols *s, struct slot *slot,
-    const struct gm_symbols_handler *handler, struct gm_symmsg_reader *reader)
-{
-    uint32_t source = gm_symmsg_get_u32(reader);
-    if (!gm_symmsg_complete(reader) || source > GM_SYMBOLS_DEBUG)
-        return -EBADMSG;
-    source_tell(s, handler, slot->module_id, (enum gm_symbols_source)source);
-    return 0;
-}
-
-static int message_frame(struct gm_symbols *s, struct slot *slot,
-    const struct gm_symbols_handler *handler, struct gm_symmsg_reader *reader)
-{
-    struct gm_symbols_line lines[GM_SYMBOLS_MAX_LINES];
-    uint32_t index = gm_symmsg_get_u32(reader), count = gm_symmsg_get_u32(reader);
-    if (index >= slot->batch_count || slot->answered[index] || count > GM_SYMBOLS_MAX_LINES)
-        return -EBADMSG;
-    for (uint32_t i = 0; i < count; i++) {
-        lines[i].line = gm_symmsg_get_u32(reader);
-        lines[i].function = gm_symmsg_get_text(reader, GM_SYMBOLS_MAX_NAME);
-        lines[i].file = gm_symmsg_get_text(reader, GM_SYMBOLS_MAX_NAME);
-        if (!*lines[i].function)
-            lines[i].function = NULL;
-        if (!*lines[i].file)
-            lines[i].file = NULL;
-    }
-    if (!gm_symmsg_complete(reader))
-        return -EBADMSG;
-    slot->answered[index] = true;
-    frame_answer(s, handler, slot->batch[index].frame_id, lines, count);
-    if (--slot->batch_left == 0)
-        slot_release(s, slot);
-    return 0;
-}
-
-static int message_take(struct gm_symbols *s, struct slot *slot,
-    const struct gm_symbols_handler *handler, uint32_t kind, struct gm_symmsg_reader *reader)
-{
-    if (!slot->greeted) {
-        bool hello = kind == GM_SYMMSG_HELLO && gm_symmsg_get_u32(reader) == GM_SYMMSG_VERSION;
-        slot->greeted = hello && gm_symmsg_complete(reader);
-        return slot->greeted ? 0 : -EBADMSG;
-    }
-    if (kind == GM_SYMMSG_BEGIN && slot->module_id && gm_symmsg_complete(reader)) {
-        slot->begun = true;
-        return 0;
-    }
-    if (!slot->begun)
-        return -EBADMSG;
-    if (kind == GM_SYMMSG_SOURCE)
-        return message_source(s, slot, handler, reader);
-    if (kind == GM_SYMMSG_FRAME)
-        return message_frame(s, slot, handler, reader);
-    return -EBADMSG;
-}
-
-static int slot_collect(
-    struct gm_symbols *s, struct slot *slot, const struct gm_symbols_handler *handler)
-{
-    uint32_t kind;
-    struct gm_symmsg_reader reader;
-    int received = gm_symworker_receive(&slot->process), r;
-    while ((r = gm_symmsg_next(&slot->process.in, &kind, &reader)) > 0) {
-        r = message_take(s, slot, handler, kind, &reader);
-        if (r < 0)
-            return r;
-    }
-    return r < 0 ? r : received;
-}
-
-/* ---- workers -----------------------------------------------------------------------------------
- */
-
-static void failure_set(struct gm_symbols *s, int error, const char *what)
-{
-    s->failed = error;
-    snprintf(s->message, sizeof s->message, "no symbols: %s %s", s->worker_path, what);
-}
-
-/* Takes unanswered work back from a worker that did nothing wrong. */
-static void slot_recall(struct gm_symbols *s, struct slot *slot)
-{
-    for (size_t i = 0; i < slot->batch_count; i++) {
-        const struct request *q = &slot->batch[i];
-        s->pending -= !slot->answered[i];
-        if (!slot->answered[i] &&
-            gm_symbols_request(s, q->frame_id, slot->module_id, q->address, q->exact_pc) < 0)
-            failure_set(s, -ENOMEM, "lost work: out of memory");
-    }
-    slot_release(s, slot);
-}
-
-/* The module a worker was reading when it died is not tried again. */
-static void slot_blame(
-    struct gm_symbols *s, struct slot *slot, int status, const struct gm_symbols_handler *handler)
-{
-    uint32_t module_id = slot->module_id;
-    bool killed = WIFSIGNALED(status);
-    s->modules[module_id]->dead = true;
-    snprintf(s->message, sizeof s->message, "no symbols for %s: reading it ended with %s %d",
-        s->modules[module_id]->path, killed ? "signal" : "status",
-        killed ? WTERMSIG(status) : WEXITSTATUS(status));
-    for (size_t i = 0; i < slot->batch_count; i++)
-        if (!slot->answered[i])
-            frame_answer(s, handler, slot->batch[i].frame_id, NULL, 0);
-    slot_release(s, slot);
-    module_give_up(s, handler, module_id);
-}
-
-static void slot_bury(
-    struct gm_symbols *s, struct slot *slot, const struct gm_symbols_handler *handler)
-{
-    int status = gm_symworker_stop(&slot->process);
-    s->buried = true;
-    if (slot->begun) {
-        slot_blame(s, slot, status, handler);
-        return;
-    }
-    /* It died before it took up its work, if it had any. */
-    slot_recall(s, slot);
-    if (!slot->greeted) {
-        char what[64];
-        snprintf(what, sizeof what, "ended at its start (wait status 0x%x)", (unsigned)status);
-        failure_set(s, -EIO, what);
-    } else if (++s->idle_deaths > MAX_IDLE_DEATHS) {
-        failure_set(s, -EIO, "keeps ending without work");
-    }
-}
 
 void gm_symbols_hurry(struct gm_symbols *s)
 {
     s->hurried = true;
     for (unsigned i = 0; i < s->slot_count; i++)
         if (s->slots[i].process.pid && gm_symworker_raise(&s->slots[i].process) < 0) {
-            slot_recall(s, &s->slots[i]);
+            gm_symbols_recall(s, &s->slots[i]);
             gm_symworker_stop(&s->slots[i].process);
         }
 }
@@ -501,7 +280,7 @@ static void ready_clean(struct gm_symbols *s, const struct gm_symbols_handler *h
     for (size_t i = 0; i < s->ready_count; i++) {
         struct module *module = s->modules[s->ready[i]];
         if (module->dead)
-            module_give_up(s, handler, s->ready[i]);
+            gm_symbols_give_up(s, handler, s->ready[i]);
         module->listed = module->first < module->end;
         if (module->listed)
             s->ready[kept++] = s->ready[i];
@@ -549,36 +328,21 @@ static int work_dispatch(struct gm_symbols *s, const struct gm_symbols_handler *
             slot->greeted = false;
             int r = gm_symworker_start(&slot->process, s->argv, !s->hurried, s->keep_stderr);
             if (r < 0) {
-                failure_set(s, r, strerror(-r));
+                gm_symbols_fail(s, r, strerror(-r));
                 return r;
             }
         }
         if (slot_give(s, i, module_id) < 0) {
-            failure_set(s, -ENOMEM, "cannot be asked: out of memory");
+            gm_symbols_fail(s, -ENOMEM, "cannot be asked: out of memory");
             return -ENOMEM;
         }
     }
     return 0;
 }
 
-/* Sends and receives with every worker. */
-static void workers_serve(struct gm_symbols *s, const struct gm_symbols_handler *handler)
-{
-    for (unsigned i = 0; i < s->slot_count; i++) {
-        struct slot *slot = &s->slots[i];
-        if (!slot->process.pid)
-            continue;
-        /* What a worker said before it died still counts; so its death is told by receiving alone.
-         */
-        gm_symworker_send(&slot->process);
-        if (slot_collect(s, slot, handler) < 0)
-            slot_bury(s, slot, handler);
-    }
-}
-
 static void workers_wait(struct gm_symbols *s, int timeout_ms)
 {
-    struct pollfd fds[MAX_WORKERS];
+    struct pollfd fds[GM_SYMBOLS_MAX_WORKERS];
     nfds_t count = 0;
     for (unsigned i = 0; i < s->slot_count; i++) {
         const struct gm_symworker *process = &s->slots[i].process;
@@ -606,7 +370,7 @@ int gm_symbols_poll(struct gm_symbols *s, int timeout_ms, const struct gm_symbol
         if (s->failed || work_dispatch(s, handler) < 0)
             return s->failed;
         s->buried = false;
-        workers_serve(s, handler);
+        gm_symbols_serve(s, handler);
         int64_t left = deadline - clock_ms();
         if (s->answered || !s->pending || timeout_ms == 0 || (timeout_ms > 0 && left <= 0))
             break;
@@ -615,6 +379,6 @@ int gm_symbols_poll(struct gm_symbols *s, int timeout_ms, const struct gm_symbol
     }
     /* Work for the time until the next call. */
     if (!s->failed && work_dispatch(s, handler) == 0)
-        workers_serve(s, handler);
+        gm_symbols_serve(s, handler);
     return s->answered > INT_MAX ? INT_MAX : (int)s->answered;
 }
