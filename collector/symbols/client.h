@@ -10,8 +10,9 @@
  * input.
  *
  * Rules: one thread at a time uses a client. No function but gm_symbols_poll with a timeout waits
- * for anything. The client calls back only from within gm_symbols_poll, and what it calls must not call the client. Whoever waits for children
- * with waitpid(-1) in the same process must expect worker pids and may reap them; the client copes.
+ * for anything. The client calls back only from within gm_symbols_poll, and what it calls must not
+ * call the client. Whoever waits for children with waitpid(-1) in the same process must expect
+ * worker pids and may reap them; the client copes.
  */
 #ifndef GM_COLLECTOR_SYMBOLS_CLIENT_H
 #define GM_COLLECTOR_SYMBOLS_CLIENT_H
