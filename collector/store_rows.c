@@ -290,7 +290,7 @@ static int write_dictionaries(struct gm_store_rows *rows, const struct gm_batch 
 static int write_process(struct gm_store_rows *rows, const struct gm_row_process *p)
 {
     bool ended = p->end_ns >= 0;
-    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiniiid", I(p->process_id), I(p->pid),
+    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiiniiid", I(p->process_id), I(p->pid),
         I(p->parent_process_id), p->origin, p->exe, p->command, p->start_ns, p->end_ns,
         ended ? p->end_kind : NULL, I(ended ? p->end_value : -1), I(p->threads), I(p->allocs),
         I(p->alloc_bytes), I(p->frees), I(p->free_bytes), I(p->reallocs), I(p->unmatched_frees),

@@ -115,6 +115,8 @@ static void fill_process(struct gm_batch *b, uint64_t d_allocs, uint64_t live, i
     p->d_allocs = d_allocs;
     p->live_bytes = live;
     p->interval_peak_bytes = live + 10;
+    p->end_peak_epoch = 7;
+    p->ring_fill = 0.25;
     p->d_born[0] = d_allocs;
 }
 
@@ -211,6 +213,7 @@ Test(store, batches_in_rows_out)
     EXPECT(db, "SELECT sum(born) || ' ' || max(generation) FROM generation_interval", "11 0");
     EXPECT(db, "SELECT interval_id || reason || events FROM loss", "1ring full3");
     EXPECT(db, "SELECT end_kind || end_value FROM process", "exit0");
+    EXPECT(db, "SELECT end_peak_epoch || ' ' || ring_fill FROM process", "7 0.25");
     EXPECT(db, "SELECT json_extract(command, '$[1]') FROM process", "-x");
     EXPECT(db, "PRAGMA integrity_check", "ok");
     gm_db_close(db);
