@@ -165,3 +165,11 @@ void gm_drain_run(
     drain->drained_words += round.new_words;
     *ret_round = round;
 }
+
+void gm_drain_report(struct gm_drain *drain, struct gm_drain_round *ret_round)
+{
+    struct gm_drain_round round = {0};
+    for (uint32_t i = 0; i < drain->group.count; i++)
+        reader_report(drain, i, &round);
+    *ret_round = round;
+}

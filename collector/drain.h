@@ -53,6 +53,9 @@ void gm_drain_done(struct gm_drain *drain);
 void gm_drain_run(
     struct gm_drain *drain, uint64_t now, uint64_t stall_ticks, struct gm_drain_round *ret_round);
 
+/* What readers have found wrong since the last round: corrupt and backward, the rest 0. */
+void gm_drain_report(struct gm_drain *drain, struct gm_drain_round *ret_round);
+
 /* Gives the shared memory back; the private copies stay. */
 void gm_drain_unmap(struct gm_drain *drain);
 

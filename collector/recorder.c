@@ -389,6 +389,9 @@ int gm_recorder_finish(struct gm_recorder *r)
     recorder_drain(r, now);
     recorder_merge(r, UINT64_MAX);
     r->order.watermark = now;
+    for (size_t i = 0; i < r->images.count; i++)
+        if (r->images.v[i]->state != GM_IMAGE_GONE)
+            gm_image_report(r->images.v[i]);
     recorder_end_images(r);
     recorder_note_root_status(r);
     recorder_commit(r);

@@ -340,8 +340,16 @@ static void image_tell_fate(struct gm_image *image)
         image_tell_own_account(image);
 }
 
+void gm_image_report(struct gm_image *image)
+{
+    struct gm_drain_round round;
+    gm_drain_report(&image->drain, &round);
+    gm_process_corrupt(image->process, round.corrupt);
+}
+
 void gm_image_end(struct gm_image *image, int64_t ns)
 {
+    gm_image_report(image);
     gm_process_ended(image->process, ns, "unknown", 0);
     image_tell_fate(image);
     image->process->group = NULL;

@@ -62,6 +62,8 @@ void gm_image_drain(
     struct gm_image *image, uint64_t now, uint64_t stall_ticks, struct gm_drain_round *ret_round);
 /* All that a DYING image left behind has been told. */
 bool gm_image_is_told(const struct gm_image *image);
+/* Passes on what decoding has found wrong since the last drain. */
+void gm_image_report(struct gm_image *image);
 /* DYING to GONE. */
 void gm_image_end(struct gm_image *image, int64_t ns);
 
