@@ -316,19 +316,23 @@ static int record_run(struct record *r)
 {
     struct pollfd fds[1 + GM_CONTROL_FDS];
     struct gm_recorder_figures f;
+    int rounds_after =
+        0; /* whole ones since the program was reaped: the first takes in what came just before */
     for (;;) {
+        bool reaped = r->root == 0;
         fds[0] = (struct pollfd){.fd = r->signals.fd, .events = POLLIN};
         gm_control_poll_for(r->control, fds + 1);
         int error = gm_recorder_step(r->recorder, fds, 1 + GM_CONTROL_FDS);
         if (error < 0)
             return error;
+        rounds_after += reaped;
         if (fds[0].revents)
             handle_signals(r);
         gm_control_serve(r->control, fds + 1);
         if (r->stop_asked || r->abandoned)
             return 0;
         gm_recorder_figures(r->recorder, &f);
-        if (r->root == 0 && f.processes_living == 0 && (f.root_ended || !f.root_seen))
+        if (rounds_after > 0 && f.processes_living == 0 && (f.root_ended || !f.root_seen))
             return 0;
         say_waiting(r, &f);
         show_progress(r, &f);

@@ -377,8 +377,8 @@ static int complete_write(struct gm_store *store, const struct gm_store_end *end
     if (!store->error)
         rc = sqlite3_exec(store->db, indexes, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
-        rc = gm_store_rows_complete(
-            store->rows, reason, end->recorder_cpu_ns, end->recorder_rss_bytes);
+        rc = gm_store_rows_end(
+            store->rows, !store->error, reason, end->recorder_cpu_ns, end->recorder_rss_bytes);
     return rc;
 }
 

@@ -21,7 +21,7 @@
 enum statement {
     S_RUN,
     S_RUN_STATE,
-    S_RUN_COMPLETE,
+    S_RUN_END,
     S_MODULE,
     S_MAPPING,
     S_FRAME,
@@ -51,8 +51,8 @@ static const char *const statements[S_COUNT] = {
         "UPDATE run SET duration_ns = ?, root_process_id = ?, exit_status = ?, exit_signal = ?,"
         " events = ?, lost_events = ?, corrupt_records = ?, late_events = ?, hash_collisions = ?,"
         " cut_stacks = ?, peak_epoch = ?, peak_bytes = ?, peak_blocks = ?, peak_ns = ?",
-    [S_RUN_COMPLETE] = "UPDATE run SET state = 'complete', stop_reason = ?, recorder_cpu_ns = ?,"
-                       " recorder_rss_bytes = ?",
+    [S_RUN_END] = "UPDATE run SET state = ?, stop_reason = ?, recorder_cpu_ns = ?,"
+                  " recorder_rss_bytes = ?",
     [S_MODULE] = "INSERT INTO module (module_id, path, build_id) VALUES (?, ?, ?)",
     [S_MAPPING] = "INSERT OR REPLACE INTO mapping (mapping_id, process_id, module_id, "
                   "start_address, end_address,"
@@ -249,11 +249,11 @@ static int write_run_state(struct gm_store_rows *rows, const struct gm_run_state
         I(r->peak_epoch), I(r->peak_bytes), I(r->peak_blocks), r->peak_ns);
 }
 
-int gm_store_rows_complete(struct gm_store_rows *rows, const char *stop_reason,
+int gm_store_rows_end(struct gm_store_rows *rows, bool complete, const char *stop_reason,
     uint64_t recorder_cpu_ns, uint64_t recorder_rss_bytes)
 {
-    return row_write(
-        rows, S_RUN_COMPLETE, "tii", stop_reason, I(recorder_cpu_ns), I(recorder_rss_bytes));
+    return row_write(rows, S_RUN_END, "stii", complete ? "complete" : "recording", stop_reason,
+        I(recorder_cpu_ns), I(recorder_rss_bytes));
 }
 
 /* ---- dictionaries
@@ -290,9 +290,11 @@ static int write_dictionaries(struct gm_store_rows *rows, const struct gm_batch 
 static int write_process(struct gm_store_rows *rows, const struct gm_row_process *p)
 {
     bool ended = p->end_ns >= 0;
-    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiiniiid", I(p->process_id), I(p->pid),
+    bool has_value =
+        ended && p->end_kind && (!strcmp(p->end_kind, "exit") || !strcmp(p->end_kind, "signal"));
+    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiniiid", I(p->process_id), I(p->pid),
         I(p->parent_process_id), p->origin, p->exe, p->command, p->start_ns, p->end_ns,
-        ended ? p->end_kind : NULL, I(ended ? p->end_value : -1), I(p->threads), I(p->allocs),
+        ended ? p->end_kind : NULL, I(has_value ? p->end_value : -1), I(p->threads), I(p->allocs),
         I(p->alloc_bytes), I(p->frees), I(p->free_bytes), I(p->reallocs), I(p->unmatched_frees),
         I(p->implicit_frees), I(p->live_blocks), I(p->live_bytes), I(p->age_bytes),
         I(p->peak_epoch), I(p->peak_bytes), I(p->peak_blocks), p->peak_ns,

@@ -23,8 +23,8 @@ int gm_store_rows_run(struct gm_store_rows *rows, const struct gm_store_run *run
 int gm_store_rows_batch(struct gm_store_rows *rows, const struct gm_batch *batch);
 void gm_store_rows_undo(struct gm_store_rows *rows);
 
-/* state 'complete' and what is known only at the end. */
-int gm_store_rows_complete(struct gm_store_rows *rows, const char *stop_reason,
+/* What is known only at the end. State 'complete' is for recordings that hold all they were given. */
+int gm_store_rows_end(struct gm_store_rows *rows, bool complete, const char *stop_reason,
     uint64_t recorder_cpu_ns, uint64_t recorder_rss_bytes);
 
 #endif

@@ -561,8 +561,9 @@ bool gm_db_recorder_lives(sqlite3 *db)
     sqlite3_stmt *s = NULL;
     bool lives = false;
     int rc = sqlite3_prepare_v2(db,
-        "SELECT boot_id, recorder_pid, recorder_start_ticks FROM run WHERE state = 'recording'", -1,
-        &s, NULL);
+        "SELECT boot_id, recorder_pid, recorder_start_ticks FROM run "
+        "WHERE state = 'recording' AND stop_reason IS NULL",
+        -1, &s, NULL);
     if (rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
         int64_t pid = sqlite3_column_int64(s, 1);
         lives = boot_is((const char *)sqlite3_column_text(s, 0)) && pid > 0 &&

@@ -60,7 +60,7 @@ CREATE TABLE process (
     start_ns INTEGER NOT NULL,
     end_ns INTEGER,                         -- NULL while it runs
     end_kind TEXT CHECK (end_kind IN ('exit', 'signal', 'exec', 'unknown')), -- NULL while it runs
-    end_value INTEGER,                      -- exit status or signal
+    end_value INTEGER,                      -- exit status or signal; NULL else
     threads INTEGER NOT NULL DEFAULT 0,     -- threads seen in all
     allocs INTEGER NOT NULL DEFAULT 0,      -- a realloc counts as one allocation and one free
     alloc_bytes INTEGER NOT NULL DEFAULT 0,
