@@ -165,7 +165,8 @@ static int bind_json(sqlite3_stmt *s, int i, const char *json)
 static int row_write(struct gm_store_rows *rows, enum statement statement, const char *letters, ...)
 {
     sqlite3_stmt *s = rows->s[statement];
-    int rc = SQLITE_OK;
+    /* A list that does not fit its statement would read arguments that are not there. */
+    int rc = (int)strlen(letters) == sqlite3_bind_parameter_count(s) ? SQLITE_OK : SQLITE_MISUSE;
     va_list args;
     va_start(args, letters);
     for (int i = 1; letters[i - 1] && rc == SQLITE_OK; i++) {
@@ -292,7 +293,7 @@ static int write_process(struct gm_store_rows *rows, const struct gm_row_process
     bool ended = p->end_ns >= 0;
     bool has_value =
         ended && p->end_kind && (!strcmp(p->end_kind, "exit") || !strcmp(p->end_kind, "signal"));
-    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiniiid", I(p->process_id), I(p->pid),
+    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiiniiid", I(p->process_id), I(p->pid),
         I(p->parent_process_id), p->origin, p->exe, p->command, p->start_ns, p->end_ns,
         ended ? p->end_kind : NULL, I(has_value ? p->end_value : -1), I(p->threads), I(p->allocs),
         I(p->alloc_bytes), I(p->frees), I(p->free_bytes), I(p->reallocs), I(p->unmatched_frees),
