@@ -21,6 +21,7 @@
 #include "collector/closing.h"
 #include "collector/control.h"
 #include "collector/launch.h"
+#include "collector/limits.h"
 #include "collector/output.h"
 #include "collector/program.h"
 #include "collector/recorder.h"
@@ -33,7 +34,7 @@
 #include "schemas/text.h"
 
 #define PROGRESS_NS 500000000
-#define WAITING_NS                                                                                 \
+#define WAITING_NS \
     300000000 /* children mostly end with their parent: nothing is said of that; arbitrary */
 
 struct record {
@@ -183,6 +184,9 @@ static int store_make(struct record *r)
         .cwd = cwd,
         .options_json = options,
         .start_utc_ns = r->start_utc_ns};
+    struct gm_limit limit = gm_limit_find();
+    run.memory_limit_bytes = limit.bytes;
+    run.memory_limit_kind = limit.kind;
     memcpy(run.g_age_bytes, gm_generation_age_bytes, sizeof run.g_age_bytes);
     options_json(r, options, sizeof options);
     if (!getcwd(cwd, sizeof cwd))

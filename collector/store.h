@@ -19,6 +19,8 @@ struct gm_store_run {
     const char *program, *command_json, *cwd, *options_json;
     int64_t start_utc_ns;
     uint64_t g_age_bytes[GM_GENERATIONS - 1];
+    uint64_t memory_limit_bytes;   /* 0: none known */
+    const char *memory_limit_kind; /* static; see collector/limits.h; NULL: none */
 };
 
 /* Where names come from; see symbols/client.h for what the fields mean. NULL where none are wanted.

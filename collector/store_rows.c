@@ -45,8 +45,8 @@ static const char *const statements[S_COUNT] = {
               "page_bytes,"
               " boot_id, recorder_pid, recorder_start_ticks, start_utc_ns, options, g1_age_bytes, "
               "g2_age_bytes,"
-              " g3_age_bytes, state, duration_ns)"
-              " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'recording', 0)",
+              " g3_age_bytes, memory_limit_bytes, memory_limit_kind, state, duration_ns)"
+              " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'recording', 0)",
     [S_RUN_STATE] =
         "UPDATE run SET duration_ns = ?, root_process_id = ?, exit_status = ?, exit_signal = ?,"
         " events = ?, lost_events = ?, corrupt_records = ?, late_events = ?, hash_collisions = ?,"
@@ -235,11 +235,11 @@ int gm_store_rows_run(struct gm_store_rows *rows, const struct gm_store_run *run
     uname(&u);
     snprintf(kernel, sizeof kernel, "%s %s", u.release, u.machine);
     gm_db_boot_id(boot_id, sizeof boot_id);
-    return row_write(rows, S_RUN, "stjtttiisiiisiii", GEOMEM_VERSION, run->program,
+    return row_write(rows, S_RUN, "stjtttiisiiisiiizs", GEOMEM_VERSION, run->program,
         run->command_json, run->cwd, u.nodename, kernel, I(sysconf(_SC_NPROCESSORS_ONLN)),
         I(sysconf(_SC_PAGESIZE)), boot_id, I(getpid()), gm_db_start_ticks(getpid()),
         run->start_utc_ns, run->options_json, I(run->g_age_bytes[0]), I(run->g_age_bytes[1]),
-        I(run->g_age_bytes[2]));
+        I(run->g_age_bytes[2]), I(run->memory_limit_bytes), run->memory_limit_kind);
 }
 
 static int write_run_state(struct gm_store_rows *rows, const struct gm_run_state *r)
@@ -299,8 +299,8 @@ static int write_process(struct gm_store_rows *rows, const struct gm_row_process
         I(p->alloc_bytes), I(p->frees), I(p->free_bytes), I(p->reallocs), I(p->unmatched_frees),
         I(p->implicit_frees), I(p->live_blocks), I(p->live_bytes), I(p->age_bytes),
         I(p->peak_epoch), I(p->peak_bytes), I(p->peak_blocks), p->peak_ns,
-        ended ? I(p->end_peak_epoch) : I(-1), I(p->rss_bytes),
-        I(p->lost_events), I(p->corrupt_records), p->ring_fill);
+        ended ? I(p->end_peak_epoch) : I(-1), I(p->rss_bytes), I(p->lost_events),
+        I(p->corrupt_records), p->ring_fill);
 }
 
 static int write_process_slice(struct gm_store_rows *rows, const struct gm_row_process *p)

@@ -16,10 +16,17 @@
 
 /* steps[n - 1] leads from version n to n + 1. */
 static const char *const steps[] = {
-    NULL, /* there is no version after 1 yet; C has no empty arrays */
+    /* 1 -> 2: limits of memory; which peak an ended process saw last. Version 1 knew times only: an end after
+     * the time of the peak saw the peak. */
+    "ALTER TABLE run ADD COLUMN memory_limit_bytes INTEGER;"
+    "ALTER TABLE run ADD COLUMN memory_limit_kind TEXT CHECK (memory_limit_kind IN"
+    " ('cgroup', 'RLIMIT_AS', 'RLIMIT_DATA'));"
+    "ALTER TABLE process ADD COLUMN end_peak_epoch INTEGER;"
+    "UPDATE process SET end_peak_epoch ="
+    " (SELECT CASE WHEN process.end_ns < peak_ns THEN peak_epoch - 1 ELSE peak_epoch END FROM run)"
+    " WHERE end_ns IS NOT NULL;",
 };
-static_assert(GM_DB_VERSION == 1 || sizeof steps / sizeof *steps == GM_DB_VERSION - 1,
-    "one step per version");
+static_assert(sizeof steps / sizeof *steps == GM_DB_VERSION - 1, "one step per version");
 
 static int reference_open(sqlite3 **ret_db)
 {
@@ -38,9 +45,9 @@ static int reference_open(sqlite3 **ret_db)
 /* ---- checking
  * ------------------------------------------------------------------------------------------- */
 
-#define SQL_COLUMNS                                                                                \
-    "SELECT m.name, p.name FROM sqlite_schema m JOIN pragma_table_info(m.name) p WHERE m.type = "  \
-    "'table' "                                                                                     \
+#define SQL_COLUMNS \
+    "SELECT m.name, p.name FROM sqlite_schema m JOIN pragma_table_info(m.name) p WHERE m.type = " \
+    "'table' " \
     "AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 1, 2"
 
 static int text_compare(sqlite3_stmt *a, sqlite3_stmt *b, int column)

@@ -7,7 +7,7 @@
 -- a second.
 
 PRAGMA application_id = 0x474D454D;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- The recording as a whole. One row.
 CREATE TABLE run (
@@ -45,7 +45,10 @@ CREATE TABLE run (
     peak_blocks INTEGER NOT NULL DEFAULT 0, -- blocks live at that moment
     peak_ns INTEGER NOT NULL DEFAULT 0,
     recorder_cpu_ns INTEGER NOT NULL DEFAULT 0,
-    recorder_rss_bytes INTEGER NOT NULL DEFAULT 0 -- most the recorder itself held
+    recorder_rss_bytes INTEGER NOT NULL DEFAULT 0, -- most the recorder itself held
+    memory_limit_bytes INTEGER,             -- smallest limit the program ran under at its start; NULL: none known
+    memory_limit_kind TEXT CHECK (memory_limit_kind IN ('cgroup', 'RLIMIT_AS', 'RLIMIT_DATA'))
+        -- whose limit that is: memory.max of its control group or one above, or its own
 );
 
 -- One process image: the program, a forked child, or a program executed in its place.
@@ -274,7 +277,7 @@ SELECT r.program, r.command, r.geomem_version, r.state, r.start_utc_ns, r.durati
        p.live_blocks, p.live_bytes, p.unmatched_frees, p.implicit_frees,
        r.peak_bytes AS peak_live_bytes, r.peak_blocks AS peak_live_blocks, r.peak_ns,
        r.events, r.lost_events, r.corrupt_records, r.late_events, r.hash_collisions, r.cut_stacks,
-       r.recorder_cpu_ns, r.recorder_rss_bytes
+       r.recorder_cpu_ns, r.recorder_rss_bytes, r.memory_limit_bytes, r.memory_limit_kind
 FROM run r, (SELECT coalesce(sum(allocs), 0) AS allocations, coalesce(sum(frees), 0) AS frees,
                     coalesce(sum(reallocs), 0) AS reallocs,
                     coalesce(sum(alloc_bytes), 0) AS allocated_bytes,

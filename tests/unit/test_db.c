@@ -366,6 +366,88 @@ Test(db, migrating_a_current_recording_copies_it)
         "never over a file");
 }
 
+/* ---- migrations ---- */
+
+/* A recording of an older version, from its dump in tests/fixtures. */
+static void fixture_make(const char *name, const char *path)
+{
+    char dump[512];
+    static char sql[1 << 20];
+    sqlite3 *db = NULL;
+    snprintf(dump, sizeof dump, "%s/%s", GM_TEST_FIXTURES, name);
+    FILE *f = fopen(dump, "r");
+    cr_assert(f, "%s", dump);
+    sql[fread(sql, 1, sizeof sql - 1, f)] = 0;
+    fclose(f);
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    run_sql(db, sql);
+    sqlite3_close(db);
+}
+
+static void expect_migrated_from_1(sqlite3 *db)
+{
+    cr_expect_eq(number(db, "PRAGMA user_version"), GM_DB_VERSION);
+    cr_expect_eq(
+        number(db, "SELECT memory_limit_bytes IS NULL AND memory_limit_kind IS NULL FROM v_run"),
+        1);
+    cr_expect_eq(number(db, "SELECT sum(allocs) FROM site"), 3);
+    cr_expect_eq(number(db, "SELECT sum(live_bytes) FROM v_leaks"), 3333);
+    cr_expect_eq(number(db, "SELECT sum(run_peak_bytes) FROM v_sites"),
+        number(db, "SELECT peak_live_bytes FROM v_run"), "the parent had ended before the peak");
+    cr_expect_eq(
+        number(db, "SELECT count(*) FROM v_stacks"), number(db, "SELECT count(*) FROM site"));
+}
+
+Test(db, a_recording_of_version_1_is_read_as_a_current_one)
+{
+    struct stat before, after;
+    fixture_make("v1.sql", file);
+    stat(file, &before);
+    sqlite3 *db = reader(file);
+    expect_migrated_from_1(db);
+    gm_db_close(db);
+    stat(file, &after);
+    cr_expect(before.st_mtim.tv_nsec == after.st_mtim.tv_nsec && before.st_size == after.st_size);
+    cr_expect_eq(gm_db_open_writer(file, &db, message, sizeof message), GM_DB_OLDER);
+    cr_expect(strstr(message, "--migrate"), "%s", message);
+}
+
+Test(db, a_recording_of_version_1_is_migrated_into_a_new_file)
+{
+    sqlite3 *db = NULL;
+    fixture_make("v1.sql", file);
+    cr_assert_eq(gm_db_migrate_copy(file, copy, message, sizeof message), GM_DB_OK, "%s", message);
+    cr_assert_eq(gm_db_open_writer(copy, &db, message, sizeof message), GM_DB_OK, "%s", message);
+    expect_migrated_from_1(db);
+    cr_expect_eq(number(db, "SELECT integrity_check = 'ok' FROM pragma_integrity_check(1)"), 1);
+    cr_expect_eq(
+        number(db, "SELECT count(*) FROM temp.sqlite_schema"), 0, "the views are the current ones");
+    gm_db_close(db);
+}
+
+Test(db, a_damaged_recording_of_version_1_is_refused)
+{
+    static char good[1 << 20];
+    fixture_make("v1.sql", file);
+    FILE *f = fopen(file, "r");
+    size_t n = fread(good, 1, sizeof good, f);
+    fclose(f);
+    for (size_t i = 1; i < 20; i++) {
+        f = fopen(copy, "w");
+        fwrite(good, 1, n * i / 20, f);
+        fclose(f);
+        sqlite3 *db = NULL;
+        cr_expect_neq(
+            gm_db_open_reader(copy, &db, message, sizeof message), GM_DB_OK, "cut at %zu/20", i);
+        gm_db_remove(copy);
+    }
+    sqlite3 *db = NULL;
+    cr_assert_eq(sqlite3_open(file, &db), SQLITE_OK);
+    run_sql(db, "ALTER TABLE run RENAME TO ran");
+    sqlite3_close(db);
+    expect_refused(file, GM_DB_DAMAGED, "damaged");
+}
+
 Test(text, control_characters_and_bad_utf8_become_visible)
 {
     static const struct {
