@@ -32,6 +32,21 @@ static void say_losses(const struct gm_closing *c)
         gm_say("not all frames have names yet; geomem-report symbolize %s goes on", c->file);
 }
 
+static void say_verified(const struct gm_closing *c)
+{
+    char compared[GM_SAY_FIGURE], differing[GM_SAY_FIGURE];
+    if (!c->options->verify)
+        return;
+    if (c->figures.verified_captures == 0)
+        gm_say(
+            "no stack was compared: libunwind.so.8 could not be loaded into the program; install "
+            "libunwind8");
+    else
+        gm_say("%s stacks were compared frame by frame with libunwind's, %s differ",
+            gm_say_count(c->figures.verified_captures, compared),
+            gm_say_count(c->figures.differing_captures, differing));
+}
+
 static void say_nothing_recorded(const struct gm_closing *c)
 {
     char program[256];
@@ -62,6 +77,7 @@ void gm_closing_say(const struct gm_closing *closing)
     char rss[GM_SAY_FIGURE];
     bool quiet = closing->options->quiet;
     say_losses(closing);
+    say_verified(closing);
     if (closing->figures.processes_seen == 0)
         say_nothing_recorded(closing);
     else if (!quiet)

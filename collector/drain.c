@@ -140,11 +140,15 @@ static void reader_report(struct gm_drain *drain, uint32_t i, struct gm_drain_ro
 static void drain_read_header(struct gm_drain *drain, struct gm_drain_round *round)
 {
     struct gm_session *h = drain->session.header;
-    /* relaxed, both: figures */
+    /* relaxed, all: figures */
     uint64_t lost = atomic_load_explicit(&h->lost_unringed, memory_order_relaxed);
     uint64_t cut = atomic_load_explicit(&h->cut_stacks, memory_order_relaxed);
     round->lost_unringed = counter_step(&drain->lost_unringed, lost);
     round->cut_stacks = counter_step(&drain->cut_stacks, cut);
+    round->verified = counter_step(
+        &drain->verified, atomic_load_explicit(&h->verify_captures, memory_order_relaxed));
+    round->differing = counter_step(
+        &drain->differing, atomic_load_explicit(&h->verify_differences, memory_order_relaxed));
 }
 
 void gm_drain_run(

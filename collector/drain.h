@@ -32,7 +32,7 @@ struct gm_drain {
     struct gm_shared_session session; /* owned */
     struct gm_reader_group group;     /* one reader per ring; owner is for the caller */
     struct gm_drain_ring *rings;
-    uint64_t lost_unringed, cut_stacks;
+    uint64_t lost_unringed, cut_stacks, verified, differing;
     uint64_t drained_words; /* since the beginning */
 };
 
@@ -43,6 +43,7 @@ struct gm_drain_round {
     double fill; /* of the fullest ring, 0..1 */
     /* Differences since the last round. */
     uint64_t dropped, lost_unringed, cut_stacks, corrupt, backward;
+    uint64_t verified, differing; /* captures compared under --verify, and those that were not the same */
 };
 
 /* Takes over *session (sets its mapping to NULL there). `now`: no event of it is older. -ENOMEM. */

@@ -26,11 +26,12 @@
 
 #define COMMIT_NS 250000000ll
 #define REFINE_NS 500000000ll
-#define STALL_NS 1000000000ull     /* a ring that stays busy so long is passed over */
-#define SKEW_NS 10000ull           /* processors' counters agree far better; arbitrary */
-#define LEFT_WORDS_MAX (32u << 20) /* 256 MiB of private copies; beyond, the watermark is forced   \
+#define STALL_NS 1000000000ull /* a ring that stays busy so long is passed over */
+#define SKEW_NS 10000ull       /* processors' counters agree far better; arbitrary */
+#define LEFT_WORDS_MAX \
+    (32u << 20)    /* 256 MiB of private copies; beyond, the watermark is forced   \
                                     */
-#define SLEEP_MS 4                 /* polling much more often slows targets down: docs/design */
+#define SLEEP_MS 4 /* polling much more often slows targets down: docs/design */
 #define SLEEP_BUSY_MS 1
 #define FILL_BUSY 0.15 /* of a ring in one round: look again sooner */
 #define FILL_FULL 0.40 /* look again at once */
@@ -52,6 +53,7 @@ struct gm_recorder {
     int64_t commit_ns, refine_ns; /* CLOCK_MONOTONIC of the last */
     double fill;
     uint64_t left_words;
+    uint64_t verified, differing;
     long page_bytes;
     struct pollfd *polled;
     size_t polled_room;
@@ -216,6 +218,8 @@ static uint64_t recorder_drain(struct gm_recorder *r, uint64_t now)
         r->left_words += round.left_words;
         r->order.late += round.backward;
         r->rollup.run.cut_stacks += round.cut_stacks;
+        r->verified += round.verified;
+        r->differing += round.differing;
     }
     uint64_t slack = gm_timebase_ticks(&r->timebase, GM_ORDER_SLACK_NS);
     if (r->left_words > LEFT_WORDS_MAX)
@@ -376,6 +380,8 @@ void gm_recorder_figures(const struct gm_recorder *r, struct gm_recorder_figures
         .peak_blocks = run->peak_blocks,
         .duration_ns = recorder_told_ns(r),
         .ring_fill = r->fill,
+        .verified_captures = r->verified,
+        .differing_captures = r->differing,
     };
 }
 

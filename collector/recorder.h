@@ -89,6 +89,7 @@ struct gm_recorder_figures {
     uint64_t peak_bytes, peak_blocks;         /* all processes together */
     int64_t duration_ns;
     double ring_fill; /* fullest ring in the last round, 0..1 */
+    uint64_t verified_captures, differing_captures; /* with struct gm_session_options.verify */
 };
 /* Cheap. */
 void gm_recorder_figures(

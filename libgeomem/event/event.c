@@ -76,6 +76,8 @@ static void name_verify(
     struct name plain;
     uint32_t index = 0;
     uintptr_t oracle_pc = 0;
+    if (!gm_unwind_has_oracle())
+        return; /* before libc is up, or where there is no libunwind */
     stack_name_plain(scope, context, &plain);
     bool same = plain.hash == name->hash && plain.count == name->count &&
                 gm_unwind_verify(context, &scope->thread->capture[0], &index, &oracle_pc);

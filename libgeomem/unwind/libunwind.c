@@ -41,6 +41,11 @@ int gm_libunwind_load(void)
     return lib.loaded ? 0 : -ENOENT;
 }
 
+bool gm_unwind_has_oracle(void)
+{
+    return lib.loaded;
+}
+
 void gm_walk_libunwind(const struct gm_context *context, struct gm_capture *capture)
 {
     struct gm_walk w;

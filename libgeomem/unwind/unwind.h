@@ -54,6 +54,9 @@ void gm_unwind_choose(uint32_t unwinder, bool verify);
 /* True when libunwind is wanted, libc is up, and nobody has tried to load it yet. */
 bool gm_unwind_load_due(void);
 
+/* True when gm_unwind_verify has something to compare with. */
+bool gm_unwind_has_oracle(void);
+
 /* Loads libunwind; where it is missing, our own walk stays in force. Allocates, takes the loader's lock: not
  * from a signal handler. */
 void gm_unwind_load(void);
