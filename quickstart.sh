@@ -19,6 +19,7 @@ if ! { cmake --preset release && cmake --build --preset release; } >build/quicks
     exit 1
 fi
 PATH=$PWD/build/release/bin:$PATH
+export GEOMEM_PAGER=cat # nobody is to be kept waiting at a prompt in the middle
 
 say "a sample program with a leak: examples/leaky.c"
 run gcc -g -O1 -o build/leaky examples/leaky.c

@@ -178,8 +178,10 @@ int main(int argc, char **argv)
 {
     unsigned long requests = argc > 1 ? strtoul(argv[1], NULL, 10) : 300000;
     unsigned pause_us = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
+    static char output[256]; /* else the C library takes a block for it and keeps it to the end */
     struct server *server = checked(calloc(1, sizeof *server));
 
+    setvbuf(stdout, output, _IOLBF, sizeof output);
     server_loop(server, requests, pause_us);
     printf("requests %lu, sessions still open %lu, sessions expired %lu\n", requests, server->open,
         server->expired);

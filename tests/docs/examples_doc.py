@@ -25,6 +25,13 @@ def commands():
             yield found.group(1)
 
 
+def excerpt():
+    """The lines of the report that README.md shows."""
+    text = (ROOT / "README.md").read_text()
+    block = re.search(r"^    STILL LIVE .*?\n\n(?=\S)", text, re.S | re.M).group(0)
+    return [line[4:] for line in block.splitlines() if line.strip()]
+
+
 def run(command, folder):
     print("$", command)
     env = dict(os.environ, PATH=f"{BUILD}/bin:{os.environ['PATH']}")
@@ -47,6 +54,10 @@ def main():
             tried += 1
             if status != 0:
                 wrong.append(f"README.md: {command}: exit status {status}\n{text}")
+        run("geomem-record -f -o full.geomem -- build/leaky", folder)
+        _, text = run("geomem-report leaks full.geomem", folder)
+        wrong += [f"README.md shows what is not in the report: {line}" for line in excerpt()
+                  if line not in text.splitlines()]
         status, text = run(f"{sys.executable} {ROOT}/tests/docs/schema_doc.py --run FILE", folder)
         print(text, end="")
         if status != 0:
