@@ -24,14 +24,14 @@ void gm_reader_done(struct gm_reader *reader)
 {
     free(reader->words);
     reader->words = NULL;
-    reader->room = reader->n = reader->next = reader->stamped = reader->scanned = 0;
+    reader->room = reader->n = reader->next = reader->stamped = reader->scanned = reader->ahead = 0;
     reader->ready = reader->second_half = false;
 }
 
 uint64_t *gm_reader_reserve(struct gm_reader *reader, size_t count)
 {
     if (reader->next == reader->n) /* the usual case: start over, in memory that is in the cache */
-        reader->n = reader->next = reader->stamped = reader->scanned = 0;
+        reader->n = reader->next = reader->stamped = reader->scanned = reader->ahead = 0;
     if (reader->next > 0 && reader->room - reader->n < count) {
         size_t gone = reader->next;
         memmove(reader->words, reader->words + gone, (reader->n - gone) * 8);
@@ -39,6 +39,7 @@ uint64_t *gm_reader_reserve(struct gm_reader *reader, size_t count)
         reader->next = 0;
         reader->stamped -= reader->stamped < gone ? reader->stamped : gone;
         reader->scanned -= reader->scanned < gone ? reader->scanned : gone;
+        reader->ahead -= reader->ahead < gone ? reader->ahead : gone;
     }
     if (reader->room - reader->n < count) {
         size_t room = reader->room ? reader->room : WORDS_FIRST;

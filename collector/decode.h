@@ -62,6 +62,7 @@ struct gm_reader {
     size_t next;      /* first word not yet told on */
     size_t stamped;   /* where the first stamped record at or after `next` lies; valid if ready */
     size_t scanned;   /* unstamped records up to here have been passed over in search of it */
+    size_t ahead;     /* gm_reader_look_ahead has been here */
     bool ready;       /* `stamp` is that of the next event */
     bool second_half; /* the free of the REALLOC at `next` has been told on */
     uint64_t stamp;
@@ -110,6 +111,20 @@ bool gm_reader_take(struct gm_reader *reader, struct gm_event *ret_event);
  * asked for, no later than `until` and within `records` records; else UINT64_MAX. Changes nothing. */
 uint64_t gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
     uint64_t until, size_t records);
+
+/* The address that a record some way ahead of `next` speaks of, or 0: each call looks at one more, so that its
+ * block can be fetched into the cache before its turn. Nothing is checked; what is no address does no harm. */
+#define GM_LOOK_AHEAD_WORDS 48u /* a dozen records */
+static inline uint64_t gm_reader_look_ahead(struct gm_reader *reader)
+{
+    if (reader->ahead < reader->next)
+        reader->ahead = reader->next;
+    if (reader->ahead + 1 >= reader->n || reader->ahead - reader->next > GM_LOOK_AHEAD_WORDS)
+        return 0;
+    const uint64_t *w = reader->words + reader->ahead;
+    reader->ahead += w[0] >> 8 & 0xff; /* its length; where that is a lie, this stops ahead of n */
+    return w[1];
+}
 
 /* The next MODULE record at or after *at among what is left; moves *at past it. False: no more. */
 bool gm_reader_next_module(const struct gm_reader *reader, size_t *at, struct gm_event *ret_module);

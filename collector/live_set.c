@@ -12,12 +12,12 @@
  * grow. */
 #define OVERFLOW 64u
 #define SHARDS_FROM 8192u /* blocks at which a set gets its shards */
-#define MAP_FROM_BYTES                                                                             \
+#define MAP_FROM_BYTES \
     65536u /* arrays from here on are mappings: what is given up goes back at once */
 
 static inline uint32_t live_load_max(uint32_t room)
 {
-    return room - room / 8;
+    return room - room / 5;
 }
 
 static size_t shard_bytes(uint32_t room)
@@ -248,6 +248,17 @@ bool gm_live_set_remove(struct gm_live_set *set, uint64_t address, struct gm_liv
     shard->n--;
     set->n--;
     return true;
+}
+
+void gm_live_set_prefetch(const struct gm_live_set *set, uint64_t address)
+{
+    uint64_t hash = set_hash(set, address);
+    const struct gm_live_shard *shard = set_shard(set, hash);
+    if (!shard || !shard->slots)
+        return;
+    const struct gm_live_block *slot = &shard->slots[order_slot(hash_order(hash), shard->room)];
+    __builtin_prefetch(slot, 1);
+    __builtin_prefetch(slot + 2, 1);
 }
 
 size_t gm_live_set_bytes(const struct gm_live_set *set)

@@ -71,6 +71,9 @@ bool gm_live_set_remove(struct gm_live_set *set, uint64_t address, struct gm_liv
 /* NULL: not live. The pointer is good until the next call. */
 const struct gm_live_block *gm_live_set_find(const struct gm_live_set *set, uint64_t address);
 
+/* Fetches into the cache what a call with this address will look at. */
+void gm_live_set_prefetch(const struct gm_live_set *set, uint64_t address);
+
 /* Bytes held. */
 size_t gm_live_set_bytes(const struct gm_live_set *set);
 

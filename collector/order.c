@@ -136,11 +136,21 @@ static void order_tell(
     order->sink.event(order->sink.arg, reader, event, true);
 }
 
+/* Two for each event taken, so that the look-ahead gains its distance. */
+static void order_prefetch(struct gm_order *order, struct gm_reader *reader)
+{
+    uint64_t address;
+    for (int i = 0; i < 2 && order->sink.prefetch; i++)
+        if ((address = gm_reader_look_ahead(reader)) != 0)
+            order->sink.prefetch(order->sink.arg, reader, address);
+}
+
 /* Takes events of the reader while they are the earliest. */
 static void order_consume(struct gm_order *order, struct gm_reader *reader, uint64_t until)
 {
     struct gm_event event;
     while (reader->stamp <= until) {
+        order_prefetch(order, reader);
         if (gm_reader_take(reader, &event))
             order_tell(order, reader, &event);
         if (!gm_reader_ready(reader, false) || order->disturbed)

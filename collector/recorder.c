@@ -80,13 +80,13 @@ static int64_t recorder_told_ns(const struct gm_recorder *r)
     return ns > r->timebase.last_ns ? ns : r->timebase.last_ns;
 }
 
-static void recorder_commit(struct gm_recorder *r)
+static void recorder_commit(struct gm_recorder *r, int64_t end_ns)
 {
     struct gm_batch *empty = NULL;
     r->commit_ns = gm_mono_ns();
     gm_images_read_rss(&r->images, r->page_bytes);
     r->rollup.run.late_events = r->order.late;
-    if (gm_rollup_fill(&r->rollup, recorder_told_ns(r)) < 0)
+    if (gm_rollup_fill(&r->rollup, end_ns) < 0)
         recorder_fail(r, -ENOMEM);
     int error = r->store && !r->error ? gm_store_submit(r->store, r->batch, &empty) : 0;
     if (error < 0)
@@ -98,9 +98,17 @@ static void recorder_commit(struct gm_recorder *r)
     gm_images_forget_gone(&r->images);
 }
 
+/* The roll-up has no room left: the one case in which rings fill while the store is waited for. Targets must
+ * not take that for the recorder's death. */
 static int recorder_flush(void *arg)
 {
-    recorder_commit(arg);
+    struct gm_recorder *r = arg;
+    while (r->store && !r->error && !gm_store_ready(r->store)) {
+        gm_images_beat(&r->images);
+        poll(NULL, 0, SLEEP_MS);
+    }
+    recorder_commit(
+        r, r->timebase.last_ns); /* in the midst of a merge: the watermark is not reached */
     return 0;
 }
 
@@ -109,7 +117,7 @@ static void recorder_commit_if_due(struct gm_recorder *r)
     if (gm_mono_ns() - r->commit_ns < COMMIT_NS)
         return;
     if (!r->store || r->error || gm_store_ready(r->store))
-        recorder_commit(r);
+        recorder_commit(r, recorder_told_ns(r));
 }
 
 /* ---- create, start, free ---- */
@@ -126,7 +134,8 @@ int gm_recorder_create(const struct gm_recorder_options *options, struct gm_reco
     gm_rollup_init(&r->rollup, &r->timebase, r->batch);
     r->rollup.flush = recorder_flush;
     r->rollup.flush_arg = r;
-    struct gm_order_sink sink = {.arg = &r->rollup, .event = gm_rollup_event};
+    struct gm_order_sink sink = {
+        .arg = &r->rollup, .event = gm_rollup_event, .prefetch = gm_rollup_prefetch};
     gm_order_init(&r->order, &sink, gm_timebase_ticks(&r->timebase, SKEW_NS));
     r->commit_ns = r->refine_ns = gm_mono_ns();
     int error = gm_doorman_create(&options->session, &r->doorman);
@@ -400,7 +409,7 @@ int gm_recorder_finish(struct gm_recorder *r)
             gm_image_report(r->images.v[i]);
     recorder_end_images(r);
     recorder_note_root_status(r);
-    recorder_commit(r);
+    recorder_commit(r, recorder_told_ns(r));
     r->store = NULL;
     return r->error;
 }

@@ -264,6 +264,12 @@ void gm_images_read_rss(struct gm_images *images, long page_bytes)
     }
 }
 
+void gm_images_beat(struct gm_images *images)
+{
+    for (size_t i = 0; i < images->count; i++)
+        gm_drain_beat(&images->v[i]->drain);
+}
+
 void gm_images_stop(struct gm_images *images)
 {
     for (size_t i = 0; i < images->count; i++)

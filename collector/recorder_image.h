@@ -74,6 +74,8 @@ void gm_images_poll_now(struct gm_images *images);
 
 void gm_images_child_ended(struct gm_images *images, pid_t pid, int wait_status);
 void gm_images_read_rss(struct gm_images *images, long page_bytes);
+/* Tells all targets that the recorder lives. */
+void gm_images_beat(struct gm_images *images);
 void gm_images_stop(struct gm_images *images);
 /* Frees images that are gone and of which nothing more will be known. Right after a commit. */
 void gm_images_forget_gone(struct gm_images *images);

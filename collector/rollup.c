@@ -398,3 +398,10 @@ bool gm_rollup_event(void *arg, struct gm_reader *reader, const struct gm_event 
     }
     return true;
 }
+
+void gm_rollup_prefetch(void *arg, struct gm_reader *reader, uint64_t address)
+{
+    const struct gm_process *p = reader->group->owner;
+    (void)arg;
+    gm_live_set_prefetch(&p->live, address);
+}

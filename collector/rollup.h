@@ -105,6 +105,9 @@ int gm_rollup_add_process(struct gm_rollup *rollup, const struct gm_process_star
 bool gm_rollup_event(
     void *rollup, struct gm_reader *reader, const struct gm_event *event, bool forced);
 
+/* The same: an event of this address is near. */
+void gm_rollup_prefetch(void *rollup, struct gm_reader *reader, uint64_t address);
+
 /* Events that never came. */
 void gm_process_lost(struct gm_process *process, uint64_t ring_full, uint64_t no_ring);
 void gm_process_corrupt(struct gm_process *process, uint64_t records);

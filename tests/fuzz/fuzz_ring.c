@@ -1,0 +1,195 @@
+/* fuzz_ring.c - hostile ring contents: whatever a target writes, the recorder neither crashes nor reads out of
+ * range, and what it keeps stays consistent.
+ *
+ * An input is a list of portions: a ring (1 byte), words (1 byte), then the words. Each portion is drained,
+ * every eighth time all is merged. Built with libFuzzer (preset fuzz) it is a fuzzer; without, a program that
+ * runs the files it is given, or, given none, inputs made from a seed: real records with some bits turned. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/order.h"
+#include "collector/rollup.h"
+#include "wire_words.h"
+
+#define RINGS 4
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct machine {
+    struct gm_timebase timebase;
+    struct gm_batch batch;
+    struct gm_rollup rollup;
+    struct gm_order order;
+    struct gm_process *process;
+    struct gm_reader readers[RINGS];
+    struct gm_reader_group group;
+};
+
+static int machine_commit(void *arg)
+{
+    struct machine *m = arg;
+    gm_rollup_fill(&m->rollup, m->timebase.last_ns);
+    gm_batch_clear(&m->batch);
+    gm_rollup_use(&m->rollup, &m->batch);
+    return 0;
+}
+
+static void machine_init(struct machine *m)
+{
+    memset(m, 0, sizeof *m);
+    m->timebase.clock = GM_CLOCK_MONOTONIC;
+    gm_rollup_init(&m->rollup, &m->timebase, &m->batch);
+    m->rollup.flush = machine_commit;
+    m->rollup.flush_arg = m;
+    struct gm_order_sink sink = {
+        .arg = &m->rollup, .event = gm_rollup_event, .prefetch = gm_rollup_prefetch};
+    gm_order_init(&m->order, &sink, 1000);
+    struct gm_process_start start = {
+        .pid = 1, .origin = "root", .exe = "", .command = "[]", .ring_count = RINGS};
+    if (gm_rollup_add_process(&m->rollup, &start, &m->process) < 0)
+        abort();
+    m->group = (struct gm_reader_group){.readers = m->readers, .count = RINGS, .owner = m->process};
+    m->process->group = &m->group;
+    for (uint32_t i = 0; i < RINGS; i++) {
+        m->readers[i].group = &m->group;
+        m->readers[i].index = i;
+    }
+}
+
+static void machine_merge(struct machine *m, uint64_t watermark, bool last)
+{
+    m->rollup.round++;
+    for (int i = 0; i < RINGS; i++)
+        if (gm_order_add(&m->order, &m->readers[i], last) < 0)
+            abort();
+    gm_order_run(&m->order, watermark);
+}
+
+static void machine_done(struct machine *m)
+{
+    for (int i = 0; i < 64; i++) /* each round may leave an unstamped tail for the next */
+        machine_merge(m, UINT64_MAX, true);
+    const char *wrong = gm_live_set_check(&m->process->live);
+    for (int i = 0; i < RINGS && !wrong; i++)
+        if (gm_reader_left(&m->readers[i]))
+            wrong = "words are left over";
+    if (!wrong && m->process->live.n != m->process->row.live_blocks)
+        wrong = "the live set and the live blocks differ";
+    if (wrong) {
+        fprintf(stderr, "fuzz_ring: %s\n", wrong);
+        abort();
+    }
+    machine_commit(m);
+    gm_process_ended(m->process, m->timebase.last_ns, "exit", 0);
+    machine_commit(m);
+    for (int i = 0; i < RINGS; i++)
+        gm_reader_done(&m->readers[i]);
+    gm_order_done(&m->order);
+    gm_rollup_done(&m->rollup);
+    gm_batch_done(&m->batch);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct machine m;
+    uint64_t words[256], now = 1000;
+    size_t at = 0, portions = 0;
+    machine_init(&m);
+    while (at + 2 <= size) {
+        size_t ring = data[at] % RINGS, n = data[at + 1];
+        at += 2;
+        if (n * 8 > size - at)
+            n = (size - at) / 8;
+        memcpy(words, data + at, n * 8);
+        at += n * 8;
+        if (n > 0)
+            put_words(&m.readers[ring], words, n, now += 5000);
+        if (++portions % 8 == 0)
+            machine_merge(&m, now, false);
+    }
+    machine_done(&m);
+    return 0;
+}
+
+#ifndef GM_LIBFUZZER
+
+static size_t record_random(struct rng *rng, uint64_t *w, uint64_t now)
+{
+    struct gm_reader r = {.now = now};
+    uint64_t address = 0x1000 + rng_below(rng, 64) * 16, pc = 0x1000 + rng_below(rng, 32) * 64;
+    static uint64_t last_hash = GM_STACK_ROOT;
+    switch (rng_below(rng, 8)) {
+    case 0:
+    case 1:
+        put_alloc(&r, now, address, rng_below(rng, 100000), rng_below(rng, 3) ? last_hash : 0);
+        break;
+    case 2:
+    case 3:
+        put_free(&r, now, address);
+        break;
+    case 4:
+        put_realloc(&r, now, now + 3, address, address + 16 * rng_below(rng, 3), 100, last_hash);
+        break;
+    case 5:
+        last_hash = put_stack(&r, rng_below(rng, 3) ? last_hash : GM_STACK_ROOT, pc);
+        break;
+    case 6:
+        put_module(
+            &r, pc & ~0xfffull, (pc & ~0xfffull) + 0x1000 * (1 + rng_below(rng, 3)), 0, "/lib/x");
+        break;
+    default:
+        put_words(&r, (uint64_t[]){gm_rec_word0(GM_EV_THREAD_START, 4, now), 7, 0x61, 0}, 4, now);
+        break;
+    }
+    size_t n = r.n;
+    memcpy(w, r.words, n * 8);
+    gm_reader_done(&r);
+    return n;
+}
+
+static size_t input_random(uint64_t seed, uint8_t *data, size_t room)
+{
+    struct rng rng = {seed};
+    uint64_t words[256], now = 1000;
+    size_t at = 0;
+    while (at + 2 + 200 * 8 < room) {
+        size_t n = 0;
+        while (n < 100)
+            n += record_random(&rng, words + n, now += rng_below(&rng, 100));
+        while (rng_below(&rng, 3) == 0) /* a bit turned here and there */
+            words[rng_below(&rng, n)] ^= 1ull << rng_below(&rng, 64);
+        data[at] = (uint8_t)rng_below(&rng, RINGS);
+        data[at + 1] = (uint8_t)n;
+        memcpy(data + at + 2, words, n * 8);
+        at += 2 + n * 8;
+    }
+    return at;
+}
+
+static int input_file(const char *path)
+{
+    static uint8_t data[1 << 20];
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        perror(path);
+        return 1;
+    }
+    size_t n = fread(data, 1, sizeof data, f);
+    fclose(f);
+    LLVMFuzzerTestOneInput(data, n);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static uint8_t data[1 << 16];
+    int failed = 0;
+    for (int i = 1; i < argc; i++)
+        failed |= input_file(argv[i]);
+    for (uint64_t seed = 1; argc == 1 && seed <= 300; seed++)
+        LLVMFuzzerTestOneInput(data, input_random(seed, data, sizeof data));
+    return failed;
+}
+
+#endif
