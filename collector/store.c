@@ -14,11 +14,14 @@
 #include "collector/store.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,10 +31,11 @@
 #include "schemas/db.h"
 #include "schemas/text.h"
 
-#define NAMES_POLL_MS 50   /* how often an idle store looks for names; arbitrary */
-#define FULL_PAUSE_MS 1000 /* before the second and last try on a full disk */
-#define BUSY_ATTEMPTS 15   /* times the 2 s that SQLite itself waits for a lock */
-#define CLOSE_ATTEMPTS 30  /* times 100 ms for readers to let go of the -wal */
+#define NAMES_POLL_MS 50        /* how often an idle store looks for names; arbitrary */
+#define FULL_PAUSE_MS 1000      /* before the second and last try on a full disk */
+#define BUSY_ATTEMPTS 15        /* times the 2 s that SQLite itself waits for a lock */
+#define SIZE_SLACK (256u << 10) /* no single write of SQLite's is larger */
+#define CLOSE_ATTEMPTS 30       /* times 100 ms for readers to let go of the -wal */
 
 struct gm_store {
     char *path;
@@ -97,9 +101,26 @@ static void message_write(const struct gm_store *store, int rc, int error, char 
             path, reason, (rc & 0xff) == SQLITE_IOERR ? strerror(-error) : sqlite3_errstr(rc));
 }
 
+/* SQLite does not keep the errno of a failed COMMIT; a limit on the size of files can be told from the files. */
+static bool size_limit_reached(const struct gm_store *store)
+{
+    static const char *const tails[] = {"", "-wal"};
+    char name[PATH_MAX + 8];
+    struct rlimit limit;
+    struct stat st;
+    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return false;
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        snprintf(name, sizeof name, "%s%s", store->path, tails[i]);
+        if (stat(name, &st) == 0 && (rlim_t)st.st_size + SIZE_SLACK >= limit.rlim_cur)
+            return true;
+    }
+    return false;
+}
+
 static void store_fail(struct gm_store *store, int rc)
 {
-    int error = errno_of(rc, sqlite3_system_errno(store->db));
+    int error = errno_of(rc, size_limit_reached(store) ? EFBIG : sqlite3_system_errno(store->db));
     char message[sizeof store->message];
     message_write(store, rc, error, message, sizeof message);
     pthread_mutex_lock(&store->lock);

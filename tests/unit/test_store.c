@@ -79,10 +79,10 @@ static const char *ask(sqlite3 *db, const char *sql)
     sqlite3_finalize(s);
     return text;
 }
-#define EXPECT(db, sql, value)                                                                     \
-    do {                                                                                           \
-        const char *got = ask(db, sql);                                                            \
-        cr_expect_str_eq(got, value, "%s: %s", sql, got);                                          \
+#define EXPECT(db, sql, value) \
+    do { \
+        const char *got = ask(db, sql); \
+        cr_expect_str_eq(got, value, "%s: %s", sql, got); \
     } while (0)
 
 static void fill_time(struct gm_batch *b, int64_t start_ns, int64_t length_ns)
@@ -217,4 +217,251 @@ Test(store, batches_in_rows_out)
     EXPECT(db, "SELECT json_extract(command, '$[1]') FROM process", "-x");
     EXPECT(db, "PRAGMA integrity_check", "ok");
     gm_db_close(db);
+}
+
+Test(store, slices_grow_with_the_age_of_the_recording)
+{
+    struct gm_batch mine = {0}, *b = &mine;
+    struct gm_store *store = store_open(file);
+    char message[512];
+    static const struct {
+        int64_t start_s, batch_ns;
+        int count;
+    } parts[] = {
+        {0, 250000000, 8},     /* 2 s in quarters: 4 slices of 0.5 s */
+        {600, 510000000, 6},   /* after 10 minutes: 3 slices of 1 s */
+        {7200, 500000000, 40}, /* after 2 hours: 2 slices of 10 s */
+    };
+    int64_t last = 0;
+    for (size_t p = 0; p < 3; p++) {
+        int64_t at = parts[p].start_s * 1000000000;
+        for (int i = 0; i < parts[p].count; i++, at += parts[p].batch_ns) {
+            /* Slices follow each other without gaps; the long first batch of a part covers the jump. */
+            b->start_ns = last;
+            b->end_ns = last = at + parts[p].batch_ns;
+            if (i == 0 && p > 0)
+                b->end_ns = last = at;
+            fill_process(b, 1, 10, -1);
+            cr_assert_eq(gm_store_submit(store, b, &b), 0);
+        }
+    }
+    cr_assert_eq(store_close(store, message), 0, "%s", message);
+    gm_batch_done(&mine);
+    sqlite3 *db = reader_open(file);
+    EXPECT(db, "SELECT count(*) FROM interval WHERE end_ns <= 2000000000", "4");
+    EXPECT(db,
+        "SELECT count(*) FROM interval a JOIN interval b ON b.interval_id = a.interval_id + 1"
+        " WHERE a.end_ns <> b.start_ns",
+        "0");
+    EXPECT(db,
+        "SELECT count(*) FROM interval WHERE start_ns < 600000000000 AND start_ns >= 2000000000",
+        "1");
+    EXPECT(db,
+        "SELECT count(*) FROM interval WHERE start_ns >= 600000000000 AND end_ns < 700000000000",
+        "3");
+    EXPECT(db, "SELECT count(*) FROM interval WHERE start_ns >= 7200000000000", "2");
+    EXPECT(db, "SELECT sum(allocs) FROM process_interval", "54");
+    gm_db_close(db);
+}
+
+Test(store, lifetimes_merge_over_many_batches)
+{
+    struct gm_batch mine = {0}, *b = &mine;
+    struct gm_store *store = store_open(file);
+    char message[512];
+    uint64_t expected[GM_LIFE_BUCKETS] = {0};
+    unsigned seed = 20261122;
+    for (int i = 0; i < 50; i++) {
+        fill_time(b, i * (int64_t)HALF_SECOND, HALF_SECOND);
+        if (i == 0)
+            fill_dictionaries(b);
+        seed = seed * 1103515245 + 12345;
+        uint32_t bucket = (seed >> 16) % (GM_LIFE_BUCKETS - 1), frees = 1 + (seed >> 8) % 5;
+        fill_delta(b, 1, frees, frees, bucket);
+        expected[bucket] += frees;
+        cr_assert_eq(gm_store_submit(store, b, &b), 0);
+    }
+    cr_assert_eq(store_close(store, message), 0, "%s", message);
+    gm_batch_done(&mine);
+    char text[GM_LIFE_TEXT_ROOM];
+    gm_life_print(expected, text);
+    sqlite3 *db = reader_open(file);
+    EXPECT(db, "SELECT life_bytes FROM site WHERE site_id = 1", text);
+    EXPECT(db, "SELECT count(*) FROM site, json_each(life_bytes) WHERE json_valid(life_bytes) = 0",
+        "0");
+    gm_db_close(db);
+}
+
+Test(store, life_text_is_read_back_and_stops_at_nonsense)
+{
+    uint64_t blocks[GM_LIFE_BUCKETS] = {0}, again[GM_LIFE_BUCKETS] = {0};
+    char text[GM_LIFE_TEXT_ROOM];
+    for (int i = 0; i < GM_LIFE_BUCKETS; i++)
+        blocks[i] = UINT64_MAX - (unsigned)i;
+    cr_assert_lt(gm_life_print(blocks, text), sizeof text);
+    gm_life_parse(text, again);
+    cr_expect_eq(memcmp(blocks, again, sizeof blocks), 0);
+    static const char *const odd[] = {
+        NULL, "", "x", "[", "[[", "[[1", "[[1,", "[[64,1]]", "[[-1,1]]", "[[1;2]]", "[]"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        uint64_t none[GM_LIFE_BUCKETS] = {0};
+        gm_life_parse(odd[i], none);
+        for (int k = 0; k < GM_LIFE_BUCKETS; k++)
+            cr_expect(none[k] == 0, "%s", odd[i] ? odd[i] : "NULL");
+    }
+    uint64_t empty[GM_LIFE_BUCKETS] = {0};
+    cr_expect_eq(gm_life_print(empty, text), 0);
+}
+
+/* One batch that holds the same number everywhere, so that a half one shows. */
+static void fill_numbered(struct gm_batch *b, int i)
+{
+    fill_time(b, i * (int64_t)HALF_SECOND, HALF_SECOND);
+    if (i == 0)
+        fill_dictionaries(b);
+    fill_process(b, 1, (uint64_t)i, -1);
+    for (int k = 0; k < 200; k++)
+        *gm_rows_add(&b->samples) = (struct gm_row_sample){1, i * 1000 + k, (uint64_t)i, 1};
+    struct gm_row_site_delta *d = fill_delta(b, 1, 1, 0, 0);
+    d->live_bytes = (uint64_t)i;
+    b->run.events = (uint64_t)i;
+}
+
+static void expect_whole_batches(sqlite3 *db)
+{
+    EXPECT(db, "PRAGMA integrity_check", "ok");
+    EXPECT(db,
+        "SELECT events = (SELECT live_bytes FROM process) AND events = (SELECT live_bytes FROM site"
+        " WHERE site_id = 1) AND (events + 1) * 200 = (SELECT count(*) FROM sample)"
+        " AND events + 1 = (SELECT allocs FROM site WHERE site_id = 1) FROM run",
+        "1");
+}
+
+Test(store, a_killed_recorder_leaves_whole_batches)
+{
+    for (int round = 0; round < 5; round++) {
+        int pipes[2], status;
+        char byte;
+        cr_assert_eq(pipe(pipes), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct gm_batch mine = {0}, *b = &mine;
+            struct gm_store *store = store_open(file);
+            for (int i = 0;; i++) {
+                fill_numbered(b, i);
+                if (gm_store_submit(store, b, &b) < 0 || write(pipes[1], "", 1) != 1)
+                    _exit(1);
+            }
+        }
+        /* Killed after a number of batches that differs from round to round, in whatever it is doing then. */
+        for (int i = 0; i < 20 + round * 17; i++)
+            cr_assert_eq(read(pipes[0], &byte, 1), 1);
+        kill(pid, SIGKILL);
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        close(pipes[0]);
+        close(pipes[1]);
+        sqlite3 *db = reader_open(file);
+        expect_whole_batches(db);
+        EXPECT(db, "SELECT state FROM run", "recording");
+        cr_expect(!gm_db_recorder_lives(db));
+        gm_db_close(db);
+        gm_db_remove(file);
+    }
+}
+
+/* Submits until the store gives up; returns its error. */
+static int submit_until_failure(struct gm_store *store, struct gm_batch **b)
+{
+    for (int i = 0; i < 100000; i++) {
+        fill_numbered(*b, i);
+        int r = gm_store_submit(store, *b, b);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+Test(store, a_full_disk_ends_writing_and_keeps_what_was_committed)
+{
+    char small[128], path[160], message[512];
+    snprintf(small, sizeof small, "%s/small", folder);
+    snprintf(path, sizeof path, "%s/full.geomem", small);
+    cr_assert_eq(mkdir(small, 0700), 0);
+    if (mount("tmpfs", small, "tmpfs", 0, "size=3m") < 0) {
+        cr_log_warn("skipped: a small file system cannot be mounted here (%s)", strerror(errno));
+        rmdir(small);
+        return;
+    }
+    struct gm_batch mine = {0}, *b = &mine;
+    struct gm_store *store = store_open(path);
+    cr_expect_eq(submit_until_failure(store, &b), -ENOSPC);
+    cr_expect(strstr(gm_store_message(store), path) && strstr(gm_store_message(store), "full"),
+        "%s", gm_store_message(store));
+    cr_expect(gm_store_ready(store), "nobody waits for a store that has given up");
+    cr_expect_eq(store_close(store, message), -ENOSPC);
+    gm_batch_done(&mine);
+    sqlite3 *db = reader_open(path);
+    expect_whole_batches(db);
+    EXPECT(db, "SELECT state FROM run", "recording");
+    EXPECT(db, "SELECT coalesce(stop_reason, 'disk full') FROM run", "disk full");
+    gm_db_close(db);
+    cr_expect_eq(umount(small), 0);
+    rmdir(small);
+}
+
+Test(store, a_file_size_limit_ends_writing_and_keeps_what_was_committed)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct gm_batch mine = {0}, *b = &mine;
+        struct rlimit limit = {2 << 20, 2 << 20};
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        struct gm_store *store = store_open(file);
+        char message[512];
+        int r = submit_until_failure(store, &b);
+        bool said = strstr(gm_store_message(store), "ulimit -f") != NULL;
+        int end = store_close(store, message);
+        _exit(r < 0 && end == r && said ? 0 : 1);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(status, 0);
+    sqlite3 *db = reader_open(file);
+    expect_whole_batches(db);
+    gm_db_close(db);
+}
+
+Test(store, a_file_that_cannot_be_made_is_named)
+{
+    static const struct gm_store_run run = {
+        .program = "p", .command_json = "[]", .cwd = "/", .options_json = "{}"};
+    struct gm_store *store = NULL;
+    char message[512] = "";
+    cr_expect_eq(
+        gm_store_open("/no/such/folder/x", &run, NULL, &store, message, sizeof message), -ENOENT);
+    cr_expect(strstr(message, "/no/such/folder/x"), "%s", message);
+    cr_expect_eq(gm_store_open(folder, &run, NULL, &store, message, sizeof message), -EEXIST);
+    cr_expect_null(store);
+    cr_expect_eq(gm_store_close(NULL, NULL, message, sizeof message), 0);
+}
+
+Test(store, a_reader_that_holds_the_file_does_not_stop_the_end)
+{
+    struct gm_batch mine = {0}, *b = &mine;
+    struct gm_store *store = store_open(file);
+    char message[512];
+    fill_numbered(b, 0);
+    cr_assert_eq(gm_store_submit(store, b, &b), 0);
+    sqlite3 *db = reader_open(file);
+    cr_assert_eq(sqlite3_exec(db, "BEGIN; SELECT * FROM run", NULL, NULL, NULL), SQLITE_OK);
+    cr_expect_eq(store_close(store, message), 0, "%s", message);
+    gm_batch_done(&mine);
+    cr_assert_eq(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    EXPECT(db, "SELECT state FROM run", "complete");
+    expect_whole_batches(db);
+    gm_db_close(db);
+    char wal[160];
+    snprintf(wal, sizeof wal, "%s-wal", file);
+    cr_expect_eq(access(wal, F_OK), -1, "the last reader made it one file");
 }
