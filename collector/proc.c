@@ -119,6 +119,16 @@ uint64_t gm_proc_rss_bytes(pid_t pid, long page_bytes)
     return resident * (uint64_t)page_bytes;
 }
 
+uint64_t gm_proc_own_peak_rss_bytes(void)
+{
+    char buffer[4096];
+    const char *line = proc_read(getpid(), "status", buffer, sizeof buffer)
+                           ? strstr(buffer, "VmHWM:")
+                           : NULL;
+    unsigned long long kib = 0;
+    return line && sscanf(line, "VmHWM: %llu", &kib) == 1 ? kib * 1024u : 0;
+}
+
 bool gm_proc_wait_status(pid_t pid, int *ret_status)
 {
     char buffer[2048];

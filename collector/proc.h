@@ -18,6 +18,10 @@ uint64_t gm_proc_start_ticks(pid_t pid);
 pid_t gm_proc_parent(pid_t pid);
 /* Resident bytes, or 0. */
 uint64_t gm_proc_rss_bytes(pid_t pid, long page_bytes);
+
+/* The most this process had resident since its execve; 0 if it cannot be read. Not getrusage's
+ * ru_maxrss, which begins with the size of whoever started us. */
+uint64_t gm_proc_own_peak_rss_bytes(void);
 /* How a process that is a zombie ended: a wait status as of waitpid(2). False where it cannot be
  * told. */
 bool gm_proc_wait_status(pid_t pid, int *ret_status);

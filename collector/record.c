@@ -23,6 +23,7 @@
 #include "collector/launch.h"
 #include "collector/limits.h"
 #include "collector/output.h"
+#include "collector/proc.h"
 #include "collector/program.h"
 #include "collector/recorder.h"
 #include "collector/say.h"
@@ -361,7 +362,7 @@ static void used_by_us(struct gm_closing *closing)
     getrusage(RUSAGE_SELF, &u);
     closing->cpu_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000u +
                       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000u;
-    closing->rss_bytes = (uint64_t)u.ru_maxrss * 1024u;
+    closing->rss_bytes = gm_proc_own_peak_rss_bytes();
 }
 
 /* Finishes the file; what is to be said goes into closing. */

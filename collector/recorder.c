@@ -10,6 +10,7 @@
 #include "collector/recorder.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -196,6 +197,7 @@ static uint64_t recorder_now(const struct gm_recorder *r)
 static void recorder_take_newcomers(struct gm_recorder *r)
 {
     struct gm_newcomer *next = NULL;
+    bool taken = false;
     for (struct gm_newcomer *n = gm_doorman_take(r->doorman); n; n = next) {
         next = n->next;
         int64_t ns = gm_timebase_convert(&r->timebase, n->stamp);
@@ -204,7 +206,12 @@ static void recorder_take_newcomers(struct gm_recorder *r)
             recorder_fail(r, error);
         if (r->stopped)
             gm_images_stop(&r->images);
+        taken = true;
     }
+    /* The program may have lived and been reaped before its first image was taken in. A process that has
+     * its number and lives is another one. */
+    if (taken && r->root_has_status && r->root_pid && kill(r->root_pid, 0) < 0)
+        gm_images_child_ended(&r->images, r->root_pid, r->root_status);
 }
 
 /* Drains all; returns the watermark. */

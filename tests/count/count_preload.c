@@ -12,10 +12,10 @@
  *    one that failed: nothing;
  *  - a forked child starts at zero; blocks it inherits are unmatched when it frees them.
  * One mutex makes every operation whole, so the peak is exact for the order in which they took it.
- * It forwards to glibc's own allocator by its __libc_* names, so it needs no symbol lookup and works from
- * the first instruction; programs that bring their own malloc are out of its reach, as are allocating
- * signal handlers.
+ * It forwards to the next allocator behind it, which it looks up at the first call. Allocating signal
+ * handlers are out of its reach, since it locks.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -28,14 +28,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *block, size_t bytes);
-void *__libc_memalign(size_t alignment, size_t bytes);
-void *__libc_valloc(size_t bytes);
-void *__libc_pvalloc(size_t bytes);
-void __libc_free(void *block);
 
 #define EXPORT __attribute__((visibility("default")))
 #define COUNT_MAGIC 0x31544e554f434d47ull /* "GMCOUNT1" */
@@ -64,6 +56,49 @@ static bool count_ready;
 static uint64_t count_generation = 1; /* one more in each forked child */
 static struct entry *table;
 static size_t table_room, table_used;
+
+/* ---- the allocator behind us ---- */
+
+static struct {
+    void *(*malloc)(size_t);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+    void *(*memalign)(size_t, size_t);
+    void *(*aligned_alloc)(size_t, size_t);
+    int (*posix_memalign)(void **, size_t, size_t);
+    void *(*valloc)(size_t);
+    void *(*pvalloc)(size_t);
+    void (*free)(void *);
+} real;
+
+static void *real_symbol(const char *name)
+{
+    void *symbol = dlsym(RTLD_NEXT, name);
+    if (!symbol) {
+        static const char text[] = "libcount_preload: an allocator function is missing\n";
+        if (write(2, text, sizeof text - 1) < 0)
+            _exit(98);
+        _exit(99);
+    }
+    return symbol;
+}
+
+/* All of these exist in libc, so no lookup fails, and a lookup that succeeds does not allocate. */
+static void real_find(void)
+{
+    *(void **)&real.calloc = real_symbol("calloc");
+    *(void **)&real.realloc = real_symbol("realloc");
+    *(void **)&real.memalign = real_symbol("memalign");
+    *(void **)&real.aligned_alloc = real_symbol("aligned_alloc");
+    *(void **)&real.posix_memalign = real_symbol("posix_memalign");
+    *(void **)&real.valloc = real_symbol("valloc");
+    *(void **)&real.pvalloc = real_symbol("pvalloc");
+    *(void **)&real.free = real_symbol("free");
+    *(void **)&real.malloc = real_symbol("malloc");
+}
+
+/* The first call comes while the process has one thread: ld.so's, before any constructor. */
+#define REAL(function) (real.malloc ? (void)0 : real_find(), real.function)
 
 /* ---- the address table ---- */
 
@@ -281,57 +316,54 @@ __attribute__((constructor)) static void count_watch_forks(void)
     pthread_atfork(fork_prepare, count_leave, fork_child);
 }
 
-/* ---- the malloc family ---- */
+/* ---- the malloc family. None calls another by its exported name: that could be somebody else's. ---- */
 
 EXPORT void *malloc(size_t bytes)
 {
-    return count_alloc(__libc_malloc(bytes), bytes);
+    return count_alloc(REAL(malloc)(bytes), bytes);
 }
 
 EXPORT void *calloc(size_t n, size_t bytes)
 {
-    return count_alloc(__libc_calloc(n, bytes), n * bytes);
+    return count_alloc(REAL(calloc)(n, bytes), n * bytes);
 }
 
 EXPORT void *memalign(size_t alignment, size_t bytes)
 {
-    return count_alloc(__libc_memalign(alignment, bytes), bytes);
+    return count_alloc(REAL(memalign)(alignment, bytes), bytes);
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
 {
-    return count_alloc(__libc_memalign(alignment, bytes), bytes);
+    return count_alloc(REAL(aligned_alloc)(alignment, bytes), bytes);
 }
 
 EXPORT void *valloc(size_t bytes)
 {
-    return count_alloc(__libc_valloc(bytes), bytes);
+    return count_alloc(REAL(valloc)(bytes), bytes);
 }
 
 EXPORT void *pvalloc(size_t bytes)
 {
-    return count_alloc(__libc_pvalloc(bytes), bytes);
+    return count_alloc(REAL(pvalloc)(bytes), bytes);
 }
 
 EXPORT int posix_memalign(void **ret_block, size_t alignment, size_t bytes)
 {
-    if (alignment % sizeof(void *) || !alignment || (alignment & (alignment - 1)))
-        return EINVAL;
-    int saved = errno;
-    void *block = count_alloc(__libc_memalign(alignment, bytes), bytes);
-    errno = saved;
-    if (!block)
-        return ENOMEM;
-    *ret_block = block;
-    return 0;
+    int result = REAL(posix_memalign)(ret_block, alignment, bytes);
+    if (result == 0)
+        count_alloc(*ret_block, bytes);
+    else if (result == ENOMEM)
+        count_alloc(NULL, bytes);
+    return result;
 }
 
 /* The lock is held over the whole call: the old address may come out of another thread's malloc before
  * realloc returns, and that must be counted after it has left the table. */
-EXPORT void *realloc(void *old, size_t bytes)
+static void *count_realloc(void *old, size_t bytes)
 {
     count_enter();
-    void *block = __libc_realloc(old, bytes);
+    void *block = REAL(realloc)(old, bytes);
     if (!old) {
         rule_alloc(block, bytes);
     } else if (block) {
@@ -347,6 +379,11 @@ EXPORT void *realloc(void *old, size_t bytes)
     return block;
 }
 
+EXPORT void *realloc(void *old, size_t bytes)
+{
+    return count_realloc(old, bytes);
+}
+
 EXPORT void *reallocarray(void *old, size_t n, size_t bytes)
 {
     size_t total;
@@ -354,24 +391,29 @@ EXPORT void *reallocarray(void *old, size_t n, size_t bytes)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(old, total);
+    return count_realloc(old, total);
 }
 
-EXPORT void free(void *block)
+static void count_free(void *block)
 {
     if (!block)
         return;
     count_enter();
     rule_free((uintptr_t)block);
     count_leave();
-    __libc_free(block);
+    REAL(free)(block);
+}
+
+EXPORT void free(void *block)
+{
+    count_free(block);
 }
 
 EXPORT void free_sized(void *block, size_t bytes);
 EXPORT void free_sized(void *block, size_t bytes)
 {
     (void)bytes;
-    free(block);
+    count_free(block);
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t bytes);
@@ -379,5 +421,5 @@ EXPORT void free_aligned_sized(void *block, size_t alignment, size_t bytes)
 {
     (void)alignment;
     (void)bytes;
-    free(block);
+    count_free(block);
 }

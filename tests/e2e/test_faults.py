@@ -119,20 +119,21 @@ class FullDisk(harness.Case):
 
     def test_fault_04_disk_full_target_unharmed_and_file_valid(self):
         path = os.path.join(self.mount, "full.geomem")
-        made = self.run_record("-o", path, "--", target("many_sites"), "16", "1", stdin=subprocess.DEVNULL)
+        made = self.run_record("-o", path, "--", target("many_sites"), "14", "1", "150",
+                               stdin=subprocess.DEVNULL)
         self.assertEqual(made.status, 0, made.stderr)
         self.assertIn(path, made.stderr)
         self.assertRegex(made.stderr, r"full|No space")
         recording = harness.Recording(path)
         self.assertEqual(recording.row("PRAGMA integrity_check"), ("ok",))
-        self.assertRegex(recording.report("check", expect=None), r"disk full|full disk|cut")
+        self.assertGreater(recording.row("SELECT events FROM run")[0], 0, "commits before the disk was full")
+        self.assertRegex(recording.report("check", expect=None), r"disk full|CUT")
         self.assertIs(recording.summary["complete"], False)
 
     def test_fault_04_no_room_from_the_start(self):
-        with open(os.path.join(self.mount, "filler"), "wb") as filler, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), open(os.path.join(self.mount, "filler"), "wb", buffering=0) as filler:
             for _ in range(600):
                 filler.write(b"x" * 4096)
-                filler.flush()
         path = os.path.join(self.mount, "none.geomem")
         made = self.run_record("-o", path, "--", target("leak_simple"), stdin=subprocess.DEVNULL)
         self.assertIn(made.status, (0, 4), made.stderr)
@@ -185,8 +186,9 @@ class Children(harness.Case):
 
     def test_fault_07_exec_chain_makes_an_image_of_each(self):
         _, rows = self.processes("exec-chain", "3", expect=7)
-        self.assertEqual(rows, [("root", 3333, "exec", None)] + [("exec", 3333, "exec", None)] * 2
-                         + [("exec", 3333, "exit", 7)])
+        self.assertEqual([row[:3] for row in rows], [("root", 3333, "exec")] + [("exec", 3333, "exec")] * 2
+                         + [("exec", 3333, "exit")])
+        self.assertEqual(rows[-1][3], 7)
 
     def test_fault_07_failed_exec_changes_nothing(self):
         recording, rows = self.processes("exec-fail", expect=5)
@@ -201,18 +203,23 @@ class Children(harness.Case):
 
 
 class Environment(harness.Case):
-    def test_fault_07_environment_is_as_the_program_expects(self):
-        env = {"MARKER": "mine", "_": "/usr/bin/env"}
+    def compare_environment(self, extra):
+        """Nothing but the order of the variables may differ."""
+        env = {**extra, "_": "/usr/bin/env"}
         _, plain = self.run_plain(target("show_env"), env=env)
         recording = self.record(target("show_env"), env=env)
-        self.assertEqual(recording.stdout.decode().splitlines(), plain.decode().splitlines())
+        plain = plain.decode().splitlines()
+        changed = sorted(set(plain) ^ set(recording.stdout.decode().splitlines()))
+        self.assertEqual(changed, [])
+        self.assertEqual(len(recording.stdout.decode().splitlines()), len(plain))
+        return plain, recording
+
+    def test_fault_07_environment_is_as_the_program_expects(self):
+        self.compare_environment({"MARKER": "mine"})
 
     def test_fault_07_the_users_own_preload_is_kept(self):
-        env = {"LD_PRELOAD": target("libearly_library.so"), "_": "/usr/bin/env"}
-        _, plain = self.run_plain(target("show_env"), env=env)
-        recording = self.record(target("show_env"), env=env)
-        self.assertEqual(recording.stdout.decode().splitlines(), plain.decode().splitlines())
-        self.assertIn(b"getenv LD_PRELOAD=" + target("libearly_library.so").encode(), plain)
+        plain, recording = self.compare_environment({"LD_PRELOAD": target("libearly_library.so")})
+        self.assertIn("getenv LD_PRELOAD=" + target("libearly_library.so"), plain)
         kept = recording.row("SELECT sum(live_blocks) FROM v_leaks WHERE leaf_function = 'library_begin'")
         self.assertGreaterEqual(kept[0], 1, "the user's library ran, too")
 
@@ -342,8 +349,7 @@ class Ends(harness.Case):
 
     def test_fault_25_dlopen_loops_keep_names_right(self):
         command = (target("dl_loop"), target("libplugin_a.so"), target("libplugin_b.so"), "200")
-        recording = self.record(*command)
-        self.assert_counts(recording, self.count(*command))
+        recording = self.assert_recorded_as_counted(*command)
         for letter, size in (("a", 6001), ("b", 6002)):
             found = recording.leak_at("worker_" + letter)
             self.assertEqual((found["live_blocks"], found["live_bytes"]), (200, 200 * size))

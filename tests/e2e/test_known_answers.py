@@ -1,5 +1,7 @@
 """Programs whose every allocation is known: the recording must say exactly that."""
 import collections
+import re
+import shutil
 
 import harness
 from harness import marker_line, target
@@ -7,8 +9,7 @@ from harness import marker_line, target
 
 class Leaks(harness.Case):
     def test_each_leak_has_its_blocks_bytes_and_line(self):
-        recording = self.record(target("leak_simple"))
-        self.assert_counts(recording, self.count(target("leak_simple")))
+        recording = self.assert_recorded_as_counted(target("leak_simple"))
         for function, marker, blocks, size in (("session_new", "LEAK small", 10, 1000),
                                                ("table_init", "LEAK table", 1, 4096),
                                                ("list_grow", "LEAK grown", 3, 3000)):
@@ -17,18 +18,24 @@ class Leaks(harness.Case):
         self.assertEqual(recording.leak_at("churn")["sites"], 0, "freed blocks are no leak")
 
     def test_reports_of_a_simple_leak_are_as_they_were(self):
-        recording = self.record(target("leak_simple"))
+        shutil.copy(target("leak_simple"), self.path("leak_simple"))
+        recording = self.record("./leak_simple")
         names = [(recording.path, "FILE"), (recording.path.rsplit("/", 1)[1], "FILE")]
-        for command in ("leaks", "sites", "summary", "check", "peak", "generations"):
+        # Cut where a report goes on to rates and times, which differ from run to run.
+        cut = {"summary": "\nLIVE OVER TIME", "generations": "\nLIFETIMES of freed blocks, in time"}
+        for command in ("leaks", "summary", "check", "peak", "generations", "tree", "flame"):
             with self.subTest(command=command):
-                self.assert_golden(f"leak_simple.{command}.txt", recording.report(command), names)
+                text = recording.report(command).partition(cut.get(command, "\0"))[0]
+                text = re.sub(r" +[\d.]+k? allocations/s.*", "", text)
+                self.assert_golden(f"leak_simple.{command}.txt", text, names)
 
     def test_text_reports_fit_88_columns(self):
         recording = self.record(target("cxx_new"))
         for command in ("summary", "leaks", "sites", "peak", "generations", "timeline", "tree", "check"):
             text = recording.report(command)
             self.assertTrue(text.strip(), command)
-            long = [line for line in text.splitlines() if len(line) > 88]
+            # A command to type next is as long as the name of the file.
+            long = [line for line in text.splitlines() if len(line.replace(recording.path, "FILE")) > 88]
             self.assertEqual(long, [], command)
 
     def test_stacks_begin_at_the_allocating_function_and_end_at_main_or_below(self):
@@ -43,8 +50,7 @@ class Family(harness.Case):
     """Fault 15 and, in the program itself, 17 and 18."""
 
     def test_every_function_of_the_family_appears_with_its_size(self):
-        recording = self.record(target("malloc_family"))
-        self.assert_counts(recording, self.count(target("malloc_family")))
+        recording = self.assert_recorded_as_counted(target("malloc_family"))
         sizes = {"malloc": 1001, "calloc": 1001, "realloc": 1003, "realloc_null": 1004, "reallocarray": 1005,
                  "memalign": 1006, "aligned_alloc": 1024, "posix_memalign": 1007, "valloc": 1008, "pvalloc": 1009,
                  "strdup": 13}
@@ -66,12 +72,12 @@ class Family(harness.Case):
 
 class Cxx(harness.Case):
     def test_operator_new_in_all_its_forms(self):
-        recording = self.record(target("cxx_new"))
-        self.assert_counts(recording, self.count(target("cxx_new")))
+        recording = self.assert_recorded_as_counted(target("cxx_new"))
         for marker, size in (("LEAK template", 24), ("LEAK array", 240), ("LEAK nothrow", 40), ("LEAK aligned", 128)):
             line = marker_line("cxx_new.cpp", marker)
             sites = [site for site in recording.json("leaks", "--all")["sites"]
-                     if any(frame.get("line") == line for frame in site["stack"])]
+                     if any(frame.get("line") == line and (frame.get("file") or "").endswith("cxx_new.cpp")
+                            for frame in site["stack"])]
             self.assertEqual([(site["live_blocks"], site["live_bytes"]) for site in sites], [(1, size)], marker)
 
     def test_names_are_demangled(self):
@@ -94,31 +100,26 @@ class Threads(harness.Case):
         self.assertEqual(recording.row("SELECT sum(unmatched_frees) FROM process"), (0,))
 
     def test_realloc_race_has_the_counters_figures(self):
-        recording = self.record(target("realloc_race"), "4", "100000")
-        self.assert_counts(recording, self.count(target("realloc_race"), "4", "100000"), peak=False)
+        recording = self.assert_recorded_as_counted(target("realloc_race"), "4", "100000", peak=False)
 
     def test_blocks_freed_by_another_thread(self):
-        recording = self.record(target("cross_free"), "2", "20000")
-        self.assert_counts(recording, self.count(target("cross_free"), "2", "20000"), peak=False)
+        recording = self.assert_recorded_as_counted(target("cross_free"), "2", "20000", peak=False)
         found = recording.leak_at("message_new")
         self.assertEqual((found["live_blocks"], found["live_bytes"]), (4000, 4000 * 48))
 
     def test_200_threads_at_once_keep_their_names_and_counts(self):
-        recording = self.record(target("many_threads"), "200", "200")
-        self.assert_counts(recording, self.count(target("many_threads"), "200", "200"), peak=False)
+        recording = self.assert_recorded_as_counted(target("many_threads"), "200", "200", peak=False)
         self.assertEqual(recording.leak_at("thread_work")["live_blocks"], 200)
         self.assertEqual(recording.summary["threads"], 201)
 
     def test_2000_short_threads(self):
-        recording = self.record(target("many_threads"), "100", "2000")
-        self.assert_counts(recording, self.count(target("many_threads"), "100", "2000"), peak=False)
+        recording = self.assert_recorded_as_counted(target("many_threads"), "100", "2000", peak=False)
         self.assertEqual(recording.leak_at("thread_work")["live_bytes"], 2000 * 72)
 
 
 class Depth(harness.Case):
     def test_200_and_210_deep_stay_two_stacks_with_main_at_the_root(self):
-        recording = self.record(target("deep_recursion"), "200", "210")
-        self.assert_counts(recording, self.count(target("deep_recursion"), "200", "210"))
+        recording = self.assert_recorded_as_counted(target("deep_recursion"), "200", "210")
         sites = [site for site in recording.json("leaks", "--all")["sites"]
                  if site["stack"][0]["function"] == "descend"]
         depths = {site["live_bytes"]: [frame["function"] for frame in site["stack"]] for site in sites}
@@ -128,8 +129,7 @@ class Depth(harness.Case):
             self.assertEqual(stack[size - 1000], "main")
 
     def test_fault_24_50000_deep_is_cut_with_the_root_kept_and_marked(self):
-        recording = self.record(target("deep_recursion"), "50000", "49000")
-        self.assert_counts(recording, self.count(target("deep_recursion"), "50000", "49000"))
+        recording = self.assert_recorded_as_counted(target("deep_recursion"), "50000", "49000")
         sites = [site for site in recording.json("leaks", "--all")["sites"]
                  if site["stack"][0]["function"] == "descend"]
         self.assertEqual(sum(site["live_blocks"] for site in sites), 2)
@@ -141,8 +141,7 @@ class Depth(harness.Case):
             self.assertLess(len(functions), 5000)
 
     def test_longjmp_and_exceptions_leave_stacks_right(self):
-        recording = self.record(target("jumps"))
-        self.assert_counts(recording, self.count(target("jumps")))
+        recording = self.assert_recorded_as_counted(target("jumps"))
         sites = recording.json("sites", "--all")["sites"]
         stacks = collections.Counter()
         for site in sites:
@@ -155,8 +154,7 @@ class Depth(harness.Case):
 
 class EarlyAndLate(harness.Case):
     def test_fault_11_allocations_before_constructors_and_after_main(self):
-        recording = self.record(target("early_late"))
-        self.assert_counts(recording, self.count(target("early_late")))
+        recording = self.assert_recorded_as_counted(target("early_late"))
         kept = recording.sql("SELECT live_bytes FROM v_leaks WHERE live_bytes BETWEEN 5001 AND 5009 ORDER BY 1")
         self.assertEqual([size for size, in kept], list(range(5001, 5010)))
 

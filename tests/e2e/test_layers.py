@@ -26,7 +26,7 @@ LIBGEOMEM = {
     "libgeomem/gc": {"libgeomem/base", "libgeomem/heap", "libgeomem/gc", "libgeomem/include"},
     "libgeomem/cache": {"libgeomem/base", "libgeomem/cache", "libgeomem/include"},
 }
-SQL_HOMES = ("schemas/", "collector/store", "analyzer/core/")
+SQL_HOMES = ("schemas/", "collector/store", "collector/symbolize", "analyzer/core/")
 FOLDERS = ("schemas", "libgeomem", "collector", "analyzer", "tui")
 
 

@@ -1,12 +1,12 @@
 """Programs people run, held against the independent count.
 
-Each program is counted twice. Where the two counts agree, the program is deterministic and the recording
-must say the same to the byte; where they do not, it must lie within TOLERANCE of one of them. In every case
-nothing is lost.
+Each runs with the counter behind the recorder's interposer, so that the very same calls are counted twice: the
+figures must agree to the byte, however the program's own timing, hashing or environment differ from run to run.
+It also runs under the counter alone, where the sums must lie within TOLERANCE: recording does not change what
+the program does. In every case nothing is lost.
 """
 import os
 import shutil
-import signal
 import subprocess
 import textwrap
 import unittest
@@ -14,8 +14,8 @@ import unittest
 import harness
 from harness import count_read, count_sum, wait_until
 
-FIELDS = ("allocations", "frees", "allocated_bytes", "live_blocks", "live_bytes")
-TOLERANCE = 0.005  # of a program that differs from run to run by itself
+FIELDS = ("allocations", "frees", "allocated_bytes")
+TOLERANCE = 0.01  # between two runs: two variables in the environment, temporary names, addresses that are hashed
 
 
 def needs(*programs):
@@ -24,45 +24,19 @@ def needs(*programs):
 
 
 class RealPrograms(harness.Case):
-    def sums(self, counts):
-        return {field: count_sum(counts, field) for field in FIELDS}
-
-    def compare(self, *command, env=None, stdin=None, processes=None, exact=False):
-        """EXACT: it is a failure if the program is not deterministic by the counter."""
+    def compare(self, *command, env=None, stdin=None, processes=1):
         env = {"LC_ALL": "C", "TZ": "UTC", **(env or {})}
-        first = self.count(*command, env=env, expect=0, stdin=stdin)
-        again = self.count(*command, env=env, expect=0, stdin=stdin)
-        recording = self.record(*command, env=env, stdin=stdin)
-        summary = self.assert_whole(recording)
-        deterministic = self.sums(first) == self.sums(again)
-        self.report_line(command[0], summary, deterministic)
-        if exact:
-            self.assertTrue(deterministic, f"two counts differ: {self.sums(first)} {self.sums(again)}")
-        if deterministic:
-            self.assertEqual({field: summary[field] for field in FIELDS}, self.sums(first))
-            self.assertEqual(self.peaks(recording), sorted(count.peak_live_bytes for count in first))
-        else:
-            self.assert_near(summary, first, again)
-        self.assertEqual(summary["processes"], len(first))
-        if processes:
-            self.assertGreaterEqual(summary["processes"], processes)
-        return recording
-
-    @staticmethod
-    def peaks(recording):
-        return sorted(peak for peak, in recording.sql("SELECT peak_bytes FROM process"))
-
-    def assert_near(self, summary, first, again):
+        alone = self.count(*command, env=env, expect=0, stdin=stdin)
+        recording = self.assert_recorded_as_counted(*command, env=env, stdin=stdin)
+        summary = recording.summary
+        print(f"\n  {os.path.basename(command[0])}: {summary['allocations']:,} allocations, {summary['frees']:,} frees, peak "
+              f"{summary['peak_live_bytes']:,} B, {summary['processes']} processes", end=" ", flush=True)
+        self.assertEqual(summary["processes"], len(alone))
+        self.assertGreaterEqual(summary["processes"], processes)
         for field in FIELDS:
-            low, high = sorted((self.sums(first)[field], self.sums(again)[field]))
-            slack = TOLERANCE * high + 2
-            self.assertTrue(low - slack <= summary[field] <= high + slack,
-                            f"{field}: {summary[field]}, counted {low} to {high}")
-
-    @staticmethod
-    def report_line(name, summary, deterministic):
-        print(f"\n  {os.path.basename(name)}: {summary['allocations']:,} allocations, {summary['processes']} processes, "
-              f"{'to the byte' if deterministic else 'differs by itself'}", end=" ", flush=True)
+            counted = count_sum(alone, field)
+            self.assertLessEqual(abs(summary[field] - counted), TOLERANCE * counted + 100, field)
+        return recording
 
     def test_python_builds_and_parses_5_mb_of_json(self):
         script = textwrap.dedent("""
@@ -72,8 +46,8 @@ class RealPrograms(harness.Case):
             assert len(text) > 5000000, len(text)
             assert json.loads(text)[61999]["id"] == 61999
         """)
-        # -I -S -B: nothing of the user's own, no site packages, no .pyc files that a second run would find.
-        self.compare("/usr/bin/python3", "-I", "-S", "-B", "-c", script,
+        # -s -S -B: nothing of the user's own, no site packages, no .pyc files that a second run would find.
+        self.compare("/usr/bin/python3", "-s", "-S", "-B", "-c", script,
                      env={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"})
 
     @needs("g++")
@@ -134,42 +108,22 @@ class RealPrograms(harness.Case):
 
 @needs("redis-server", "redis-benchmark")
 class Redis(harness.Case):
-    """A server under load, stopped by SIGTERM: its clients' timing decides what it allocates, so the recording
-    is held against what must be so whatever the timing, and against a count within a wide margin."""
-
-    def serve(self, start):
-        """Runs START (which launches the server given its arguments), loads it, stops it."""
+    def test_redis_server_under_load_stopped_by_sigterm(self):
         socket = self.path("redis.sock")
-        server = start(["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no",
-                        "--dir", self.dir, "--daemonize", "no", "--always-show-logo", "no"])
+        running = self.start(
+            "redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", self.dir,
+            "--daemonize", "no", env={"LD_PRELOAD": harness.COUNTER, "COUNT_OUT": self.path("count")})
         wait_until(lambda: os.path.exists(socket), "the server's socket")
         load = subprocess.run(["redis-benchmark", "-s", socket, "-q", "-n", "20000", "-c", "10", "-r", "5000",
                                "-t", "set,get,lpush,lpop,sadd,hset"], stdout=subprocess.DEVNULL, check=False)
         self.assertEqual(load.returncode, 0)
-        return server
-
-    def test_redis_server_under_load_stopped_by_sigterm(self):
-        def plain(arguments):
-            env = harness.clean_env({"LD_PRELOAD": harness.COUNTER, "COUNT_OUT": self.path("count")})
-            return subprocess.Popen(arguments, env=env, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-
-        server = self.serve(plain)
-        server.send_signal(signal.SIGTERM)
-        self.assertEqual(server.wait(60), 0)
-        counts = count_read(self.dir, "count")
-        os.path.exists(self.path("redis.sock")) and os.unlink(self.path("redis.sock"))
-
-        running = self.serve(lambda arguments: self.start(*arguments))
         running.process.terminate()
         recording = running.wait()
         self.assertEqual(recording.status, 0, recording.stderr)
-        summary = self.assert_whole(recording)
-        if summary["allocations"] < 10000:
-            self.skipTest("this redis-server brings its own allocator, linked statically")
-        self.assertEqual(summary["allocations"] - summary["frees"], summary["live_blocks"])
-        counted = count_sum(counts, "allocations")
-        print(f"\n  redis-server: {summary['allocations']:,} allocations recorded, {counted:,} counted", end=" ")
-        self.assertLess(abs(summary["allocations"] - counted), 0.10 * counted)
+        counts = [count for count in count_read(self.dir, "count") if not count.command.startswith("geomem-")]
+        summary = self.assert_counts(recording, counts, peak=False)
+        print(f"\n  redis-server: {summary['allocations']:,} allocations, {summary['threads']} threads", end=" ")
+        self.assertGreater(summary["allocations"], 10000)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ static void *thread_run(void *unused)
 /* No descriptor to be had: threads and forks must do without. */
 static int mode_nofile(void)
 {
+    free(malloc(1));
     limit_set(RLIMIT_NOFILE, 3);
     pthread_t id;
     for (int i = 0; i < 20; i++) {
