@@ -44,7 +44,7 @@ struct gm_doorman {
     struct gm_newcomer *queue, **queue_end;
     _Atomic size_t session_bytes; /* mapped now; relaxed: a budget, not a lock */
     _Atomic uint32_t refused, bad_hellos;
-    _Atomic bool closed;
+    _Atomic bool closed, serving;
 };
 
 void gm_newcomer_free(struct gm_newcomer *newcomer)
@@ -133,6 +133,13 @@ uint32_t gm_doorman_refused(const struct gm_doorman *d)
 uint32_t gm_doorman_bad_hellos(const struct gm_doorman *d)
 {
     return atomic_load_explicit(&d->bad_hellos, memory_order_relaxed); /* a figure for people */
+}
+bool gm_doorman_is_idle(struct gm_doorman *d)
+{
+    /* In this order: a caller leaves the backlog after `serving` is set, and its newcomer is queued
+     * before it is taken back. */
+    struct pollfd p = {.fd = d->listen_fd, .events = POLLIN};
+    return poll(&p, 1, 0) == 0 && !atomic_load(&d->serving);
 }
 void gm_doorman_close(struct gm_doorman *d)
 {
@@ -366,9 +373,11 @@ static void *doorman_main(void *arg)
             return NULL;
         if (polled[n].revents)
             return NULL;
+        atomic_store(&d->serving, true); /* partner: gm_doorman_is_idle */
         doorman_serve(d, polled);
         if (polled[n + 1].revents)
             doorman_accept(d);
+        atomic_store(&d->serving, d->caller_count > 0);
     }
 }
 

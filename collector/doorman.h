@@ -56,6 +56,8 @@ struct gm_newcomer *gm_doorman_take(struct gm_doorman *doorman);
 
 /* A session of that size has been unmapped. */
 void gm_doorman_session_gone(struct gm_doorman *doorman, size_t bytes);
+/* True when nobody knocks or is being served; who has been served before is in the queue. */
+bool gm_doorman_is_idle(struct gm_doorman *doorman);
 /* From now on everyone is told to run unrecorded. */
 void gm_doorman_close(struct gm_doorman *doorman);
 uint32_t gm_doorman_refused(const struct gm_doorman *doorman); /* targets without a session */

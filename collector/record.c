@@ -29,6 +29,7 @@
 #include "collector/say.h"
 #include "collector/signals.h"
 #include "collector/store.h"
+#include "collector/stragglers.h"
 #include "collector/symbols/client.h"
 #include "schemas/db.h"
 #include "schemas/registry.h"
@@ -54,6 +55,8 @@ struct record {
     int root_status;       /* waitpid's, once reaped */
     int64_t root_ended_ns; /* CLOCK_MONOTONIC */
     bool show_progress, said_waiting;
+    struct gm_stragglers stragglers;
+    bool alone;      /* in the round before, no process was left that could still say hello */
     bool stop_asked; /* over the control socket: the file is finished, we stay for the status */
     bool abandoned;  /* a second Ctrl-C: we leave the program behind */
     int64_t progress_ns;
@@ -308,12 +311,23 @@ static void show_progress(struct record *r, const struct gm_recorder_figures *f)
 
 static void say_waiting(struct record *r, const struct gm_recorder_figures *f)
 {
-    if (r->root > 0 || r->said_waiting || r->o->quiet || f->processes_living == 0 ||
+    uint32_t n = f->processes_living + (r->stragglers.found != 0);
+    if (r->root > 0 || r->said_waiting || r->o->quiet || n == 0 ||
         clock_ns(CLOCK_MONOTONIC) - r->root_ended_ns < WAITING_NS)
         return;
     r->said_waiting = true;
-    gm_say("the program has ended; waiting for %u process%s it started, Ctrl-C stops recording",
-        f->processes_living, f->processes_living == 1 ? "" : "es");
+    gm_say("the program has ended; waiting for %u process%s it started, Ctrl-C stops recording", n,
+        n == 1 ? "" : "es");
+}
+
+/* Nobody is left, and nobody can come: seen twice, with a round between, since one that was about to enter
+ * while we looked through /proc is at the door by then, or in. */
+static bool all_ended(struct record *r, const struct gm_recorder_figures *f)
+{
+    bool quiet = f->processes_living == 0 && f->door_idle && (f->root_ended || !f->root_seen);
+    bool was_alone = r->alone;
+    r->alone = quiet && (!r->o->follow || was_alone || !gm_stragglers_any(&r->stragglers));
+    return r->alone && (was_alone || !r->o->follow);
 }
 
 /* Rounds until all have ended or somebody wants it to end. Returns 0 or what gm_recorder_step failed with. */
@@ -337,7 +351,7 @@ static int record_run(struct record *r)
         if (r->stop_asked || r->abandoned)
             return 0;
         gm_recorder_figures(r->recorder, &f);
-        if (rounds_after > 0 && f.processes_living == 0 && (f.root_ended || !f.root_seen))
+        if (rounds_after > 0 && all_ended(r, &f))
             return 0;
         say_waiting(r, &f);
         show_progress(r, &f);
@@ -468,6 +482,7 @@ static int record_start(struct record *r)
         status = file_make(r);
     if (status)
         return status;
+    gm_stragglers_init(&r->stragglers, getpid(), gm_recorder_socket(r->recorder));
     error = gm_recorder_start(r->recorder, r->store, r->root);
     if (error < 0) {
         start_fail("no thread can be started", error);

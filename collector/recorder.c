@@ -379,6 +379,7 @@ void gm_recorder_figures(const struct gm_recorder *r, struct gm_recorder_figures
         .processes_living = gm_images_living(&r->images),
         .processes_refused = gm_doorman_refused(r->doorman),
         .bad_hellos = gm_doorman_bad_hellos(r->doorman),
+        .door_idle = gm_doorman_is_idle(r->doorman),
         .root_seen = r->images.root_process_id != 0,
         .root_ended = gm_images_root_ended(&r->images),
         .events = run->events,

@@ -79,6 +79,7 @@ struct gm_recorder_figures {
     uint32_t processes_living;  /* of these, still running */
     uint32_t processes_refused; /* images that run unrecorded for want of memory or descriptors */
     uint32_t bad_hellos;        /* connections that were not a target of ours */
+    bool door_idle;             /* no process is about to enter */
     bool root_seen;             /* the program itself has connected */
     bool root_ended;            /* its last image has ended and is drained */
     uint64_t events;            /* alloc, free and realloc records taken in */
@@ -88,7 +89,7 @@ struct gm_recorder_figures {
     uint64_t end_live_bytes, end_live_blocks; /* sum over all processes, as at the end of each */
     uint64_t peak_bytes, peak_blocks;         /* all processes together */
     int64_t duration_ns;
-    double ring_fill; /* fullest ring in the last round, 0..1 */
+    double ring_fill;                               /* fullest ring in the last round, 0..1 */
     uint64_t verified_captures, differing_captures; /* with struct gm_session_options.verify */
 };
 /* Cheap. */

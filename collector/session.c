@@ -113,11 +113,18 @@ static size_t page_round(size_t bytes)
     return (bytes + 4095) & ~(size_t)4095;
 }
 
+void gm_session_memfd_name(pid_t recorder_pid, char ret_name[GM_SESSION_NAME_ROOM])
+{
+    snprintf(ret_name, GM_SESSION_NAME_ROOM, "geomem-session-%d", (int)recorder_pid);
+}
+
 /* A memfd of this many bytes that can neither run out of memory nor change its size. */
 static int memfd_sealed(size_t bytes, int *ret_fd)
 {
     int r = 0;
-    int fd = memfd_create("geomem-session", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    char name[GM_SESSION_NAME_ROOM];
+    gm_session_memfd_name(getpid(), name);
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return -errno;
     if (ftruncate(fd, (off_t)bytes) < 0 || fallocate(fd, 0, 0, (off_t)bytes) < 0 ||

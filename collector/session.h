@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "schemas/wire.h"
 
@@ -71,6 +72,10 @@ struct gm_shared_session {
  * Fails with -ENOSPC, -ENOMEM, -EMFILE, -ENFILE or what else the kernel said. Thread-safe. */
 int gm_session_make(const struct gm_session_options *options, enum gm_session_size size,
     struct gm_shared_session *ret, int *ret_fd);
+
+/* What the memfds of the recorder with this pid are called: how a process is known by its mappings. */
+#define GM_SESSION_NAME_ROOM 32
+void gm_session_memfd_name(pid_t recorder_pid, char ret_name[GM_SESSION_NAME_ROOM]);
 
 /* Unmaps; idempotent. */
 void gm_session_done(struct gm_shared_session *session);

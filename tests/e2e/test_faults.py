@@ -163,6 +163,10 @@ class Children(harness.Case):
         _, rows = self.processes("double-fork")
         self.assertEqual(sorted(row[1] for row in rows if row[0] == "fork"), [0, 2222] if len(rows) == 3 else [2222])
 
+    def test_a_daemon_is_waited_for_before_its_first_event(self):
+        _, rows = self.processes("daemon")
+        self.assertEqual([row[:2] for row in rows][-1], ("fork", 2222))
+
     def test_fault_05_fork_from_a_multithreaded_program(self):
         recording, rows = self.processes("fork-threads")
         forks = [row for row in rows if row[0] == "fork"]

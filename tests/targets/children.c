@@ -8,8 +8,10 @@
  *   exec-chain N   exec self N times              exec-fail     exec of nothing, then goes on
  *   image          keeps one block of 3333 B, exits 7
  *   fork-free      the child frees what it inherited
- *   double-fork    a grandchild whose parent has gone */
+ *   double-fork    a grandchild whose parent has gone
+ *   daemon         a grandchild that allocates for the first time when all others have long gone */
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -86,6 +88,22 @@ static int mode_double_fork(void)
     char byte;
     REQUIRE(wait_status(pid) == 0 && read(ends[0], &byte, 1) == 1);
     return 0;
+}
+
+/* Nothing else in here allocates: the recorder knows of nobody while the grandchild is silent. */
+static int mode_daemon(void)
+{
+    pid_t root = getpid(), pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid > 0)
+        return 0;
+    if (fork() > 0)
+        _exit(0);
+    while (kill(root, 0) == 0)
+        usleep(1000);
+    usleep(300000);
+    keep_in_child();
+    _exit(3);
 }
 
 static _Atomic int threads_stop;
@@ -207,6 +225,8 @@ int main(int argc, char **argv)
         return mode_fork_free();
     if (!strcmp(mode, "double-fork"))
         return mode_double_fork();
+    if (!strcmp(mode, "daemon"))
+        return mode_daemon();
     if (!strcmp(mode, "fork-threads"))
         return mode_fork_threads();
     if (!strcmp(mode, "storm"))
