@@ -185,7 +185,11 @@ static void program_intruders(const char *socket)
 Test(recorder, callers_that_are_no_targets_are_counted_and_delay_nobody)
 {
     int status = 0;
-    struct gm_recorder_figures f = record(program_intruders, &status);
+    pid_t pid = launch(program_intruders);
+    cr_assert_eq(gm_recorder_start(recorder, NULL, pid), 0);
+    while (figures().bad_hellos < 3)
+        cr_assert_eq(gm_recorder_step(recorder, NULL, 0), 0);
+    struct gm_recorder_figures f = run_to_end(pid, &status);
     cr_assert(f.allocs == 1 && f.processes_seen == 1);
     cr_assert_eq(f.bad_hellos, 3);
 }
