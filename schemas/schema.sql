@@ -316,7 +316,7 @@ CREATE VIEW v_stacks AS
 WITH RECURSIVE walk(stack_id, node_id, parent_id, frame_id, level) AS (
     SELECT stack_id, stack_id, parent_id, frame_id, 0 FROM stack WHERE stack_id IN (SELECT stack_id FROM site)
     UNION ALL
-    SELECT w.stack_id, s.stack_id, s.parent_id, s.frame_id, w.level + 1 FROM walk w JOIN stack s ON s.stack_id = w.parent_id)
+    SELECT w.stack_id, s.stack_id, s.parent_id, s.frame_id, w.level + 1 FROM walk w JOIN stack s ON s.stack_id = w.parent_id AND s.stack_id < w.node_id)
 SELECT stack_id, count(DISTINCT level) AS depth, group_concat(function, ' < ') AS stack
 FROM (SELECT w.stack_id, w.level, v.function FROM walk w JOIN v_frames v USING (frame_id)
       ORDER BY w.stack_id, w.level, v.depth)
