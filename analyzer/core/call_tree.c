@@ -116,6 +116,8 @@ static int group_compare(const void *a, const void *b)
 static size_t groups_make(struct items *list, struct group *groups)
 {
     size_t n = 0;
+    if (list->n == 0)
+        return 0;
     qsort(list->v, list->n, sizeof *list->v, item_compare);
     for (size_t i = 0; i < list->n; i++) {
         if (n == 0 || item_compare(&list->v[i], &list->v[groups[n - 1].first]) != 0)

@@ -18,7 +18,7 @@
 #include "analyzer/core/stack_tree.h"
 #include "analyzer/core/stacks.h"
 
-#define GM_CALL_MAX_DEPTH                                                                          \
+#define GM_CALL_MAX_DEPTH \
     1500 /* rows below each other; bounds the recursion, deeper ones are cut off */
 
 struct gm_call_row {

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define GM_FIGURE_BYTES                                                                            \
+#define GM_FIGURE_BYTES \
     32 /* room for any figure below; each function returns its first argument                      \
         */
 

@@ -13,13 +13,13 @@ struct gm_site_change {
     struct gm_site_window window;
 };
 
-#define SITE_COLUMNS                                                                               \
+#define SITE_COLUMNS \
     "SELECT s.site_id, s.process_id, s.stack_id, s.function, s.allocs, s.alloc_bytes, s.reallocs," \
-    " s.live_blocks, s.live_bytes, s.died_g0, s.died_g1, s.died_g2, s.died_g3, s.promoted_g1,"     \
-    " s.promoted_g2, s.promoted_g3, s.birth_sum_us, s.min_bytes, s.max_bytes, s.first_ns, "        \
-    "s.last_ns,"                                                                                   \
-    " s.last_free_ns, s.peak_seen, s.peak_bytes, s.peak_blocks, s.run_peak_seen, "                 \
-    "s.run_peak_bytes,"                                                                            \
+    " s.live_blocks, s.live_bytes, s.died_g0, s.died_g1, s.died_g2, s.died_g3, s.promoted_g1," \
+    " s.promoted_g2, s.promoted_g3, s.birth_sum_us, s.min_bytes, s.max_bytes, s.first_ns, " \
+    "s.last_ns," \
+    " s.last_free_ns, s.peak_seen, s.peak_bytes, s.peak_blocks, s.run_peak_seen, " \
+    "s.run_peak_bytes," \
     " s.run_peak_blocks FROM site s "
 
 static const char *allocator_name(struct gm_query *q, int column)

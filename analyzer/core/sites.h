@@ -75,16 +75,16 @@ int64_t gm_site_growth_bytes(const struct gm_site *site);
 /* Share of allocations that outlived generation 0, 0..1; < 0 if nothing was allocated. */
 double gm_site_promotion_rate(const struct gm_site *site);
 
-#define GM_SITE_ORDERS(X)                                                                          \
-    X(live, "bytes still live")                                                                    \
-    X(blocks, "blocks still live")                                                                 \
-    X(growth, "growth of live bytes within the window")                                            \
-    X(allocs, "allocations")                                                                       \
-    X(bytes, "bytes allocated")                                                                    \
-    X(rate, "allocations per second within the window")                                            \
-    X(promoted, "blocks that outlived generation 0")                                               \
-    X(peak, "bytes live at the peak of all processes")                                             \
-    X(age, "mean age of the live blocks")                                                          \
+#define GM_SITE_ORDERS(X) \
+    X(live, "bytes still live") \
+    X(blocks, "blocks still live") \
+    X(growth, "growth of live bytes within the window") \
+    X(allocs, "allocations") \
+    X(bytes, "bytes allocated") \
+    X(rate, "allocations per second within the window") \
+    X(promoted, "blocks that outlived generation 0") \
+    X(peak, "bytes live at the peak of all processes") \
+    X(age, "mean age of the live blocks") \
     X(id, "order of first appearance")
 
 enum gm_site_order {

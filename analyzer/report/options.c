@@ -164,7 +164,10 @@ static bool set_sysroot(struct report_options *o, const char *v)
 }
 static bool set_debug_dir(struct report_options *o, const char *v)
 {
-    return o->debug_dir = v, *v != 0;
+    if (!*v || o->debug_dir_count == REPORT_DEBUG_DIRS)
+        return false;
+    o->debug_dirs[o->debug_dir_count++] = v;
+    return true;
 }
 static bool set_from(struct report_options *o, const char *v)
 {
@@ -225,7 +228,7 @@ static bool set_fail_on(struct report_options *o, const char *v)
 #define C(name) (1u << REPORT_##name)
 #define C_ALL ((1u << REPORT_COMMAND_COUNT) - 1)
 #define C_SITES (C(leaks) | C(sites) | C(peak) | C(tree) | C(flame) | C(generations))
-#define C_TIME                                                                                     \
+#define C_TIME \
     (C(summary) | C(leaks) | C(sites) | C(timeline) | C(tree) | C(flame) | C(generations))
 
 static const struct option {
@@ -252,7 +255,7 @@ static const struct option {
     {"top", 'n', "N", C_SITES | C(summary) | C(timeline), set_top, "show N rows"},
     {"all", 'a', NULL, C_SITES | C(summary) | C(timeline), set_all, "show all rows"},
     {"sort", 's', "KEY", C(sites), set_sort,
-        "live, blocks, growth, allocs, bytes, rate, promoted, peak, age, id"},
+        "live, blocks, growth, allocs, bytes, rate, promoted, peak, age"},
     {"weight", 'w', "WHAT", C(tree) | C(flame), set_weight, "live, peak, allocated or allocations"},
     {"bottom-up", 'b', NULL, C(tree), set_bottom_up,
         "from the allocating functions to their callers"},
@@ -264,7 +267,8 @@ static const struct option {
     {"force", 'f', NULL, C(flame), set_force, "overwrite FILE"},
     {"sysroot", 0, "DIR", C(symbolize), set_sysroot,
         "look for the programs and libraries below DIR"},
-    {"debug-dir", 0, "DIR", C(symbolize), set_debug_dir, "look for separate debug files in DIR"},
+    {"debug-dir", 0, "DIR", C(symbolize), set_debug_dir,
+        "look for separate debug files in DIR; may be repeated"},
     {"color", 0, "WHEN", C_ALL, set_color, "auto, always or never"},
     {"ascii", 0, NULL, C_ALL, set_ascii, "draw with ASCII characters"},
     {"no-pager", 0, NULL, C_ALL, set_no_pager, "never start a pager"},
@@ -526,8 +530,7 @@ void report_options_help(FILE *file, enum report_command command)
     for (size_t i = 0; i < OPTION_COUNT; i++)
         if (!one || options[i].commands & 1u << command)
             help_option(file, &options[i]);
-    fputs("\nexit status: 0 done; 1 findings (--fail-on, or check found something missing); 2 "
-          "wrong usage;\n"
-          "3 the recording cannot be read\n",
+    fputs("\nexit status: 0 done; 1 findings (--fail-on), or check found something missing;\n"
+          "2 wrong usage; 3 the recording cannot be read\n",
         file);
 }

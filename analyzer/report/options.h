@@ -14,18 +14,18 @@
 #include "analyzer/core/sites.h"
 #include "analyzer/report/output.h"
 
-#define REPORT_COMMANDS(X)                                                                         \
-    X(summary, "FILE", "what the program did with memory, in one page")                            \
-    X(leaks, "FILE", "what is still live at the end, by site, with stacks")                        \
-    X(sites, "FILE", "table of call sites (--sort)")                                               \
-    X(site, "N FILE", "everything about one site")                                                 \
-    X(peak, "FILE", "what was live when most was live, exactly")                                   \
-    X(generations, "FILE", "how old blocks get: born, died, promoted, lifetimes")                  \
-    X(timeline, "FILE", "live memory over time")                                                   \
-    X(tree, "FILE", "call tree by weight (--bottom-up, --weight)")                                 \
-    X(flame, "FILE", "folded stacks for flame graphs (--weight)")                                  \
-    X(sql, "FILE QUERY", "rows of a read-only SQL query")                                          \
-    X(check, "FILE", "whether the recording is whole, and what was lost")                          \
+#define REPORT_COMMANDS(X) \
+    X(summary, "FILE", "what the program did with memory, in one page") \
+    X(leaks, "FILE", "what is still live at the end, by site, with stacks") \
+    X(sites, "FILE", "table of call sites (--sort)") \
+    X(site, "N FILE", "everything about one site") \
+    X(peak, "FILE", "what was live when most was live, exactly") \
+    X(generations, "FILE", "how old blocks get: born, died, promoted, lifetimes") \
+    X(timeline, "FILE", "live memory over time") \
+    X(tree, "FILE", "call tree by weight (--bottom-up, --weight)") \
+    X(flame, "FILE", "folded stacks for flame graphs (--weight)") \
+    X(sql, "FILE QUERY", "rows of a read-only SQL query") \
+    X(check, "FILE", "whether the recording is whole, and what was lost") \
     X(symbolize, "FILE", "look up the names that are still missing")
 
 enum report_command {
@@ -43,6 +43,8 @@ struct report_moment {
     bool set, percent;
     double value; /* seconds, or 0..100 */
 };
+
+#define REPORT_DEBUG_DIRS 8 /* arbitrary */
 
 struct report_options {
     enum report_command command;
@@ -63,7 +65,8 @@ struct report_options {
     const char *output; /* NULL: standard output */
     enum { FAIL_NEVER, FAIL_LIVE_BYTES, FAIL_LIVE_BLOCKS } fail_on;
     uint64_t fail_above;
-    const char *sysroot, *debug_dir;
+    const char *sysroot, *debug_dirs[REPORT_DEBUG_DIRS];
+    size_t debug_dir_count;
 };
 
 /* Reads the command line. Returns 0, or -EINVAL with one line in message that says what to do. */

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define OUT_COLUMNS 88 /* no line of a text report is longer, but for names in `sql` and `flame`   \
+#define OUT_COLUMNS \
+    88 /* no line of a text report is longer, but for names in `sql` and `flame`   \
                         */
 
 enum out_color { OUT_COLOR_AUTO, OUT_COLOR_ALWAYS, OUT_COLOR_NEVER };

@@ -77,9 +77,12 @@ static void leaks_total(struct report *r, const struct selection *s)
     out_printf(&r->out, "  %s B in %s block%s %s%s", gm_figure_count(a, s->live_bytes),
         gm_figure_count(b, s->live_blocks), gm_figure_plural(s->live_blocks),
         r->to_ns < r->run.duration_ns ? "at " : "", at);
-    out_printf(&r->out, ", from %s site%s (%s of %s allocated)\n", gm_figure_count(c, s->n),
-        gm_figure_plural(s->n), gm_figure_percent(a, (double)s->live_bytes, (double)s->alloc_bytes),
-        gm_figure_bytes(d, s->alloc_bytes));
+    out_printf(&r->out, ", from %s site%s", gm_figure_count(c, s->n), gm_figure_plural(s->n));
+    if (!r->ranged)
+        out_printf(&r->out, " (%s of %s allocated)",
+            gm_figure_percent(a, (double)s->live_bytes, (double)s->alloc_bytes),
+            gm_figure_bytes(d, s->alloc_bytes));
+    out_printf(&r->out, "\n");
 }
 
 static int leaks_row(struct report *r, const struct selection *s, size_t i)
@@ -120,8 +123,9 @@ static int leaks_table(struct report *r, const struct selection *s)
     }
     if (e == 0 && rows < s->n) {
         char n[GM_FIGURE_BYTES], bytes[GM_FIGURE_BYTES];
-        out_printf(&r->out, "     %9s in %s other sites (--all lists them)\n",
-            gm_figure_bytes(bytes, rest), gm_figure_count(n, s->n - rows));
+        out_printf(&r->out, "     %9s in %s other site%s (--all lists them)\n",
+            gm_figure_bytes(bytes, rest), gm_figure_count(n, s->n - rows),
+            gm_figure_plural(s->n - rows));
     }
     return e;
 }
@@ -137,12 +141,22 @@ static void leaks_sizes(struct report *r, const struct gm_site *site)
             gm_figure_bytes(b, site->max_bytes));
 }
 
+static void leaks_times(struct report *r, const struct gm_site *site)
+{
+    char first[32], last[32];
+    out_printf(&r->out, "     first at %s, last at %s, ", show_moment(site->first_ns, first),
+        show_moment(site->last_ns, last));
+    if (site->last_free_ns < 0)
+        out_printf(&r->out, "freed never\n");
+    else
+        out_printf(&r->out, "last freed at %s\n", show_moment(site->last_free_ns, first));
+}
+
 static int leaks_detail(struct report *r, const struct selection *s, size_t i)
 {
     const struct gm_site_group *g = s->list[i];
     struct gm_stack stack;
-    char live[GM_FIGURE_BYTES], blocks[GM_FIGURE_BYTES], allocs[GM_FIGURE_BYTES], first[32],
-        last[32];
+    char live[GM_FIGURE_BYTES], blocks[GM_FIGURE_BYTES], allocs[GM_FIGURE_BYTES];
     int e = gm_stack_load(r->recording, g->sum.stack_id, &stack);
     if (e < 0)
         return e;
@@ -150,19 +164,19 @@ static int leaks_detail(struct report *r, const struct selection *s, size_t i)
     out_printf(&r->out, "  %s B in %s block%s", gm_figure_count(live, g->sum.live_bytes),
         gm_figure_count(blocks, g->sum.live_blocks), gm_figure_plural(g->sum.live_blocks));
     leaks_sizes(r, &g->sum);
-    out_printf(&r->out, ", of %s allocated by %s \u00b7 site %" PRIu32,
-        gm_figure_count(allocs, g->sum.allocs), g->sum.allocator, g->sum.site_id);
+    if (!r->ranged)
+        out_printf(&r->out, ", of %s allocated by %s", gm_figure_count(allocs, g->sum.allocs),
+            g->sum.allocator);
+    out_printf(&r->out, " \u00b7 site %" PRIu32, g->sum.site_id);
     if (g->n > 1)
         out_printf(&r->out, " and %" PRIu32 " more", g->n - 1);
+    else if (r->processes.n > 1)
+        out_printf(&r->out, " \u00b7 process #%" PRIu32, g->sum.process_id);
     out_printf(&r->out, "\n");
     show_stack(r, &stack, 12);
-    out_printf(&r->out, "     first at %s, last at %s, ", show_moment(g->sum.first_ns, first),
-        show_moment(g->sum.last_ns, last));
-    if (g->sum.last_free_ns < 0)
-        out_printf(&r->out, "freed never\n");
-    else
-        out_printf(&r->out, "last freed at %s\n", show_moment(g->sum.last_free_ns, first));
     gm_stack_done(&stack);
+    if (!r->ranged)
+        leaks_times(r, &g->sum);
     return 0;
 }
 

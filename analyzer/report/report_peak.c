@@ -103,8 +103,8 @@ static int peak_text(struct report *r, const struct selection *s, const struct p
         rest -= s->list[i]->sum.run_peak_bytes;
     }
     if (e == 0 && rows < s->n)
-        out_printf(&r->out, "       %9s in %zu other sites (--all lists them)\n",
-            gm_figure_bytes(bytes, rest), s->n - rows);
+        out_printf(&r->out, "       %9s in %zu other site%s (--all lists them)\n",
+            gm_figure_bytes(bytes, rest), s->n - rows, gm_figure_plural(s->n - rows));
     return e;
 }
 

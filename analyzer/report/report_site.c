@@ -105,10 +105,15 @@ static int site_text(struct report *r, const struct site_view *v)
     show_title(r, "STACK");
     show_stack(r, &stack, 0);
     gm_stack_done(&stack);
-    show_title(r, "LIVE OVER TIME");
-    for (size_t i = 0; i < v->slices.n; i++)
+    uint64_t most = 0;
+    for (size_t i = 0; i < v->slices.n; i++) {
         points[i] = (struct chart_point){v->slices.v[i].end_ns, v->slices.v[i].live_bytes};
-    chart_draw(&r->out, points, v->slices.n, 0, 0, r->run.duration_ns, 6);
+        most = points[i].value > most ? points[i].value : most;
+    }
+    if (most) {
+        show_title(r, "LIVE OVER TIME, at the end of each slice");
+        chart_draw(&r->out, points, v->slices.n, 0, 0, r->run.duration_ns, 6);
+    }
     free(points);
     site_generations(r, v->member);
     show_title(r, "LIFETIMES of freed blocks, in bytes allocated meanwhile");

@@ -34,7 +34,7 @@ int report_symbolize(struct report *report)
     const struct report_options *o = report->options;
     char recorder[PATH_MAX], symbolize[] = "--symbolize", sysroot[] = "--sysroot",
                              debug_dir[] = "--debug-dir";
-    char *args[8];
+    char *args[6 + 2 * REPORT_DEBUG_DIRS];
     size_t n = 0;
     recorder_find(recorder);
     args[n++] = recorder;
@@ -44,9 +44,9 @@ int report_symbolize(struct report *report)
         args[n++] = sysroot;
         args[n++] = strdup(o->sysroot);
     }
-    if (o->debug_dir) {
+    for (size_t i = 0; i < o->debug_dir_count; i++) {
         args[n++] = debug_dir;
-        args[n++] = strdup(o->debug_dir);
+        args[n++] = strdup(o->debug_dirs[i]);
     }
     args[n] = NULL;
     execvp(recorder, args);

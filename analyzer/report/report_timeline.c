@@ -84,7 +84,7 @@ static void timeline_row(struct report *r, const struct gm_slice *s, uint64_t mo
         gm_figure_bytes(bytes, s->alloc_bytes), gm_figure_count(frees, s->frees),
         gm_figure_bytes(live, s->live_bytes), gm_figure_bytes(peak, s->peak_bytes),
         s->rss_bytes ? gm_figure_bytes(rss, s->rss_bytes) : "-");
-    out_bar(&r->out, (double)s->live_bytes, (double)most, s->lost_events ? 8 : 14);
+    out_bar(&r->out, (double)s->live_bytes, (double)most, s->lost_events ? 6 : 14);
     if (s->lost_events)
         out_styled(&r->out, OUT_WARN, " %s lost", gm_figure_short(allocs, s->lost_events));
     out_printf(&r->out, "\n");

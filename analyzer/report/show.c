@@ -119,14 +119,14 @@ static void warn_losses(struct report *r, const struct gm_losses *losses)
 
 static void warn_symbols(struct report *r, const struct gm_symbol_state *s)
 {
-    char figure[GM_FIGURE_BYTES];
+    char figure[GM_FIGURE_BYTES], all[GM_FIGURE_BYTES];
+    gm_figure_count(all, s->frames);
     if (s->pending)
-        warn(r, "%s of %" PRIu64 " code addresses not looked up yet%s",
-            gm_figure_count(figure, s->pending), s->frames,
-            r->run.state == GM_RUN_RUNNING ? "" : "; try: geomem-report symbolize FILE");
+        warn(r, "%s of %s code addresses not looked up yet%s", gm_figure_count(figure, s->pending),
+            all, r->run.state == GM_RUN_RUNNING ? "" : "; try: geomem-report symbolize FILE");
     if (s->unnamed * 20 >= s->frames && s->unnamed && s->module_count)
-        warn(r, "%s of %" PRIu64 " code addresses have no name, most in %s",
-            gm_figure_count(figure, s->unnamed), s->frames,
+        warn(r, "%s of %s code addresses have no name, most in %s",
+            gm_figure_count(figure, s->unnamed), all,
             s->modules[0].path ? gm_name_base(s->modules[0].path) : "generated code");
 }
 
@@ -225,25 +225,39 @@ int show_where(struct report *report, uint32_t stack_id, char *text, size_t text
     return 0;
 }
 
+static void stack_line(struct report *report, const struct gm_frame *f, bool where)
+{
+    char name[256], place[256];
+    gm_function_short(f->function, name, sizeof name);
+    gm_frame_place(f, place, sizeof place);
+    out_printf(&report->out, "   %s ", where ? ">" : " ");
+    if (!*place) {
+        out_cut(&report->out, name, OUT_COLUMNS - 5);
+        out_printf(&report->out, "\n");
+        return;
+    }
+    out_padded(&report->out, name, 46);
+    out_printf(&report->out, " ");
+    out_cut(&report->out, place, OUT_COLUMNS - 52 - (f->inlined ? 10 : 0));
+    out_printf(&report->out, "%s\n", f->inlined ? " (inlined)" : "");
+}
+
+/* Where the line of interest lies deep, the frames inside of it are cut short so that it is seen. */
 void show_stack(struct report *report, const struct gm_stack *stack, size_t most)
 {
-    size_t where = gm_where_index(stack);
+    size_t where = gm_where_index(stack), shown = 0;
     if (stack->n == 0)
         out_printf(&report->out, "     [no stack was captured]\n");
-    for (size_t i = 0; i < stack->n; i++) {
-        const struct gm_frame *f = &stack->v[i];
-        char name[256], place[256];
-        if (most && i >= most && stack->n - i > 1) {
+    for (size_t i = 0; i < stack->n; i++, shown++) {
+        if (most && shown == 2 && where > i + 5) {
+            out_printf(&report->out, "     \u2026 %zu more of libraries\n", where - 1 - i);
+            i = where - 1;
+        }
+        if (most && shown >= most && stack->n - i > 1) {
             out_printf(&report->out, "     \u2026 %zu more\n", stack->n - i);
             break;
         }
-        gm_function_short(f->function, name, sizeof name);
-        gm_frame_place(f, place, sizeof place);
-        out_printf(&report->out, "   %s ", i == where ? ">" : " ");
-        out_padded(&report->out, name, 46);
-        out_printf(&report->out, " ");
-        out_cut(&report->out, place, OUT_COLUMNS - 52 - (f->inlined ? 10 : 0));
-        out_printf(&report->out, "%s\n", f->inlined ? " (inlined)" : "");
+        stack_line(report, &stack->v[i], i == where);
     }
     if (stack->damaged)
         out_styled(&report->out, OUT_WARN, "     the rest of this stack is damaged in the file\n");
