@@ -20,8 +20,9 @@ class Live(harness.Case):
         seen = [0]
 
         def grown():
-            db = sqlite3.connect(f"file:{running.path}?mode=ro", uri=True)
+            db = sqlite3.connect(f"file:{running.path}?mode=ro", uri=True, isolation_level=None)
             try:
+                db.execute("BEGIN")
                 allocs, live, state = db.execute(
                     "SELECT allocations, live_blocks, state FROM v_run").fetchone()
                 sites = db.execute("SELECT sum(allocs), sum(live_blocks) FROM site").fetchone()
