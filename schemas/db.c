@@ -127,12 +127,25 @@ static int db_harden(sqlite3 *db)
         NULL);
 }
 
+/* A connection is used by one thread at a time, so SQLite's own locks and its count of memory only cost:
+ * a twentieth of the recorder's CPU time on a compiler. Without effect once SQLite is in use. */
+static int db_open(const char *name, int flags, sqlite3 **ret_db)
+{
+    static bool configured;
+    if (!configured) {
+        sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        configured = true;
+    }
+    return sqlite3_open_v2(name, ret_db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+}
+
 /* Opens and reads the schema once, so that every reason why it cannot be read shows here. */
 static int db_try(const char *name, int flags, sqlite3 **ret_db)
 {
     sqlite3 *db = NULL;
     int64_t objects;
-    int rc = sqlite3_open_v2(name, &db, flags, NULL);
+    int rc = db_open(name, flags, &db);
     if (rc == SQLITE_OK) {
         sqlite3_busy_timeout(db, READER_BUSY_MS);
         rc = db_harden(db);
@@ -471,7 +484,7 @@ enum gm_db_error gm_db_create(
         snprintf(stale, sizeof stale, "%s%s", real, tails[i]);
         unlink(stale);
     }
-    int rc = sqlite3_open_v2(real, &db, SQLITE_OPEN_READWRITE, NULL);
+    int rc = db_open(real, SQLITE_OPEN_READWRITE, &db);
     if (rc == SQLITE_OK) {
         sqlite3_extended_result_codes(db, 1);
         sqlite3_busy_timeout(db, READER_BUSY_MS);
