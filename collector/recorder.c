@@ -139,7 +139,8 @@ int gm_recorder_create(const struct gm_recorder_options *options, struct gm_reco
         .arg = &r->rollup, .event = gm_rollup_event, .prefetch = gm_rollup_prefetch};
     gm_order_init(&r->order, &sink, gm_timebase_ticks(&r->timebase, SKEW_NS));
     r->commit_ns = r->refine_ns = gm_mono_ns();
-    int error = gm_doorman_create(&options->session, &r->doorman);
+    r->options.session.ticks_per_ms = gm_timebase_ticks(&r->timebase, 1000000);
+    int error = gm_doorman_create(&r->options.session, &r->doorman);
     if (error < 0) {
         gm_recorder_free(r);
         return error;

@@ -164,6 +164,7 @@ static void session_fill_header(
     h->depth_leaf = options->depth_leaf;
     h->depth_root = options->depth_root;
     h->full_wait_ms = options->full_wait_ms;
+    h->ticks_per_ms = options->ticks_per_ms;
     h->magic = GM_SESSION_MAGIC;
 }
 

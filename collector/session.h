@@ -41,6 +41,7 @@ struct gm_session_options {
     uint32_t depth_root;       /* ... and 128 at the root end */
     bool verify;               /* targets capture each stack twice */
     enum gm_clock clock;       /* default: gm_session_best_clock() */
+    uint64_t ticks_per_ms;     /* of that clock, about; 0: targets take a guess */
 };
 /* Fills in the defaults. */
 void gm_session_options_init(struct gm_session_options *options);

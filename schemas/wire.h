@@ -92,7 +92,8 @@ struct gm_session {
     uint32_t depth_root;       /* frames kept at the root end of a longer stack */
     uint32_t full_wait_ms;     /* longest wait for room in a full ring before events are dropped */
     uint64_t sample_bytes;     /* reserved for sampled recording; 0: every event */
-    uint8_t reserved0[256 - 80];
+    uint64_t ticks_per_ms; /* of the clock, about: how the target tells how long it has waited */
+    uint8_t reserved0[256 - 88];
 
     /* [r] Counts up at least every 100 ms while the recorder lives; never read for anything else. */
     _Alignas(128) _Atomic uint64_t heartbeat;

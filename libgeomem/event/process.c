@@ -18,6 +18,8 @@ struct gm_image gm_image;
 #define HANDSHAKE_SECONDS \
     5 /* longest wait for a recorder that has accepted but does not answer; arbitrary */
 
+#define TICKS_PER_MS_GUESS 2000000 /* 2 GHz; arbitrary */
+
 /* ---- where the recorder is --------------------------------------------------------------------------- */
 
 void gm_process_read_environment(const char *block, uint64_t bytes)
@@ -180,6 +182,7 @@ static void session_adopt(struct gm_session *s)
     p->depth_leaf = s->depth_leaf;
     p->depth_root = s->depth_root;
     p->full_wait_ms = s->full_wait_ms;
+    p->ticks_per_ms = s->ticks_per_ms ? s->ticks_per_ms : TICKS_PER_MS_GUESS;
     p->session_id = s->session_id;
     p->session = s;
     gm_image.session = s;

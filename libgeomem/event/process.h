@@ -23,6 +23,7 @@ struct gm_process_data {
     _Atomic uint32_t state; /* enum gm_process_state; ON is stored with release after all else */
     /* What the recorder said once, copied and checked; constant while ON. */
     uint32_t clock, flags, ring_count, ring_words, depth_leaf, depth_root, full_wait_ms;
+    uint64_t ticks_per_ms; /* never 0 */
     uint64_t session_id;
     struct gm_session *session;
     /* Heartbeat at which the recorder was found not to move; 0: it moves. While it stays at this value nobody

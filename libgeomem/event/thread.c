@@ -292,13 +292,19 @@ void gm_scope_idle(struct gm_scope *scope)
         atomic_fetch_sub_explicit(&scope->producer->ring->busy, 1, memory_order_release);
 }
 
+/* Between two readings of the session's clock, which takes no system call where it is the processor's. */
+static uint64_t waited_ms(uint64_t from, uint64_t to)
+{
+    return ((to - from) & GM_STAMP_MASK) / gm_process.ticks_per_ms;
+}
+
 /* Shared rings: whoever holds the lock word is recording one event, or waiting for room within its bound. */
 bool gm_scope_lock(struct gm_scope *scope)
 {
     if (!scope_is_shared(scope) || scope->shared)
         return true;
     _Atomic uint32_t *owner = &scope->producer->ring->owner;
-    uint64_t limit_ns = 0;
+    uint64_t start = 0, limit_ms = gm_process.full_wait_ms + 100ull;
     for (unsigned i = 0;; i++) {
         uint32_t expected = 0;
         /* acquire: pairs with the release in gm_scope_leave of the owner before */
@@ -309,11 +315,12 @@ bool gm_scope_lock(struct gm_scope *scope)
             __builtin_ia32_pause();
             continue;
         }
-        uint64_t now = gm_sys_monotonic_ns();
-        if (limit_ns == 0)
-            limit_ns = now + (gm_process.full_wait_ms + 100ull) * 1000000u;
+        uint64_t now = gm_clock_before(gm_process.clock);
+        if (start == 0)
+            start = now;
         /* our own thread holds it below this handler: waiting would be for ever */
-        if (now > limit_ns || expected == (uint32_t)scope->thread->tid || recorder_stalled()) {
+        if (waited_ms(start, now) > limit_ms || expected == (uint32_t)scope->thread->tid ||
+            recorder_stalled()) {
             lost_count(1);
             return false;
         }
@@ -330,8 +337,7 @@ bool gm_scope_lock(struct gm_scope *scope)
     return true;
 }
 
-#define STALL_NS \
-    1000000000ull /* a recorder whose heart has not beaten for this long is taken for gone */
+#define STALL_MS 1000 /* a recorder whose heart has not beaten for this long is taken for gone */
 
 /* The ring is full: waits while the recorder lives, at most full_wait_ms. */
 static bool room_wait(struct gm_scope *scope, uint32_t words)
@@ -343,13 +349,14 @@ static bool room_wait(struct gm_scope *scope, uint32_t words)
     if (t->overrun && !gm_producer_has_room(p, p->words / 2))
         return false;
     t->overrun = false;
-    uint64_t start = gm_sys_monotonic_ns(), now = start, beat_at = start, sleep_ns = 50000;
+    uint64_t start = gm_clock_before(gm_process.clock), now = start, beat_at = start;
+    uint64_t sleep_ns = 50000;
     uint64_t beat = atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
     bool room = false;
     while (!room) {
         gm_sys_sleep_ns((long)sleep_ns);
         sleep_ns = sleep_ns < 1000000 ? sleep_ns * 2 : sleep_ns;
-        now = gm_sys_monotonic_ns();
+        now = gm_clock_before(gm_process.clock);
         room = gm_producer_has_room(p, words);
         uint64_t beat_now =
             atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
@@ -359,16 +366,17 @@ static bool room_wait(struct gm_scope *scope, uint32_t words)
         }
         if (room || atomic_load_explicit(&gm_process.session->stop, memory_order_relaxed))
             break;
-        if (now - beat_at > STALL_NS) {
+        if (waited_ms(beat_at, now) > STALL_MS) {
             atomic_store_explicit(&gm_process.stalled_heartbeat, beat, memory_order_relaxed);
             break;
         }
-        if (now - start > gm_process.full_wait_ms * 1000000ull) {
+        if (waited_ms(start, now) > gm_process.full_wait_ms) {
             t->overrun = true;
             break;
         }
     }
-    atomic_fetch_add_explicit(&p->ring->waited_ns, now - start, memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->ring->waited_ns,
+        ((now - start) & GM_STAMP_MASK) * 1000000 / gm_process.ticks_per_ms, memory_order_relaxed);
     return room;
 }
 

@@ -26,6 +26,7 @@ int main(void)
     FIELD(gm_session, depth_root);
     FIELD(gm_session, full_wait_ms);
     FIELD(gm_session, sample_bytes);
+    FIELD(gm_session, ticks_per_ms);
     FIELD(gm_session, heartbeat);
     FIELD(gm_session, stop);
     FIELD(gm_session, end_kind);

@@ -13,7 +13,7 @@ MALLOC_FAMILY = set("""malloc calloc realloc reallocarray free memalign aligned_
 # docs/design has the reason for each.
 OTHERS = set("""fork vfork _Fork clone daemon dlopen dlclose dlmopen
     execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn posix_spawnp system popen pclose
-    exit _exit _Exit quick_exit abort pthread_create pthread_setname_np""".split())
+    exit _exit _Exit quick_exit abort prctl pthread_create pthread_setname_np""".split())
 
 
 def library():

@@ -229,6 +229,20 @@ class Environment(harness.Case):
         self.assertGreaterEqual(kept[0], 1, "the user's library ran, too")
 
 
+class Sandboxes(harness.Case):
+    def test_fault_19_a_filter_that_lets_allocators_work_lets_recording_work(self):
+        # small buffers: the target has to wait for room again and again
+        recording = self.record(target("sandbox"), "filter", "300000", expect=4, options=["--ring-size=64K"])
+        self.assert_whole(recording)
+        self.assertEqual(recording.leak_at("keep_inside")["live_bytes"], 200)
+        self.assertGreaterEqual(recording.summary["allocations"], 300002)
+
+    def test_fault_19_strict_mode_ends_recording_and_not_the_program(self):
+        recording = self.record(target("sandbox"), "strict", "300000", expect=4)
+        self.assertEqual(recording.leak_at("keep_before")["live_bytes"], 100)
+        self.assertIn("strict seccomp", recording.row("SELECT text FROM mark")[0])
+
+
 class Signals(harness.Case):
     def test_fault_08_malloc_in_a_signal_handler_is_recorded_or_counted(self):
         tally = Tally(self.path("tally"))
