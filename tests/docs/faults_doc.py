@@ -13,7 +13,7 @@ def rows():
     for line in (ROOT / "docs" / "faults.md").read_text().splitlines():
         row = re.match(r"\| (\d+) \|", line)
         if row:
-            found[int(row.group(1))] = re.findall(r"`(test_\w+)`", line)
+            found[int(row.group(1))] = re.findall(r"`(test_\w+|\w+::\w+)`", line)
     return found
 
 
@@ -21,6 +21,8 @@ def main():
     tests = set()
     for path in (ROOT / "tests" / "e2e").glob("test_*.py"):
         tests |= set(re.findall(r"def (test_\w+)", path.read_text()))
+    for path in (ROOT / "tests" / "unit").glob("test_*.c"):
+        tests |= {"::".join(found) for found in re.findall(r"^Test\((\w+), (\w+)", path.read_text(), re.M)}
     documented, wrong = rows(), []
     for number, named in documented.items():
         wrong += [f"row {number} names {n}, and no test is called so" for n in named
