@@ -179,14 +179,6 @@ static void window_subtract(struct gm_site_window *sum, const struct gm_site_win
     sum->free_bytes -= w->free_bytes;
 }
 
-/* Takes back what happened at a site after the moment that is asked for. */
-static void site_take_back(struct gm_site *s, const struct gm_site_window *later)
-{
-    uint64_t blocks = s->live_blocks + later->frees, bytes = s->live_bytes + later->free_bytes;
-    s->live_blocks = blocks > later->allocs ? blocks - later->allocs : 0;
-    s->live_bytes = bytes > later->alloc_bytes ? bytes - later->alloc_bytes : 0;
-}
-
 /* The whole slices that from_ns..to_ns touches: their ids, and the time they cover. */
 struct slice_range {
     int64_t first_id, last_id, start_ns, end_ns;
@@ -211,6 +203,7 @@ static int slices_find(
     return r;
 }
 
+/* Slices come in any order and may take more than is there for a while, so the sums wrap until the end. */
 static int sites_take_back(struct gm_recording *rec, struct gm_sites *sites, int64_t to_ns)
 {
     struct gm_query q;
@@ -220,9 +213,17 @@ static int sites_take_back(struct gm_recording *rec, struct gm_sites *sites, int
     gm_query_bind(&q, 1, to_ns);
     while (gm_query_next(&q)) {
         struct gm_site *s = gm_site_find(sites, gm_query_id(&q, 0));
-        struct gm_site_window w = window_read(&q, 1);
-        if (s)
-            site_take_back(s, &w);
+        struct gm_site_window later = window_read(&q, 1);
+        if (!s)
+            continue;
+        s->live_blocks += later.frees - later.allocs;
+        s->live_bytes += later.free_bytes - later.alloc_bytes;
+    }
+    for (size_t i = 0; i < sites->n; i++) { /* below 0 only in a damaged file */
+        if (sites->v[i].live_blocks > INT64_MAX)
+            sites->v[i].live_blocks = 0;
+        if (sites->v[i].live_bytes > INT64_MAX)
+            sites->v[i].live_bytes = 0;
     }
     return gm_query_close(&q);
 }

@@ -85,7 +85,7 @@ static uint8_t frame_match(const struct gm_stack_filter *filter, const struct gm
             (gm_name_match(filter->module, v[i].module) ||
                 (v[i].module && gm_name_match(filter->module, gm_name_base(v[i].module)))))
             match |= MATCH_MODULE;
-        if (filter->function && gm_name_match(filter->function, v[i].function))
+        if (filter->function && v[i].named && gm_name_match(filter->function, v[i].function))
             match |= MATCH_FUNCTION;
         if (filter->file &&
             (gm_name_match(filter->file, v[i].file) ||

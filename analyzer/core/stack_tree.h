@@ -33,7 +33,8 @@ void gm_stack_tree_done(struct gm_stack_tree *tree);
 /* Index of a stack's innermost node, or GM_NODE_NONE. */
 uint32_t gm_stack_tree_find(const struct gm_stack_tree *tree, uint32_t stack_id);
 
-/* What a stack must hold, each as in gm_name_match; NULL: anything. One frame may fulfil all of it,
+/* What a stack must hold, each as in gm_name_match; NULL: anything; frames
+ * without a name have no function. One frame may fulfil all of it,
  * or different ones. */
 struct gm_stack_filter {
     const char *module, *function, *file;
