@@ -69,7 +69,7 @@ struct gm_reader {
     uint64_t last_stamp;
     uint64_t now;                  /* clock at the last fill: what 48-bit stamps are near to */
     uint64_t corrupt;              /* records that were wrong */
-    uint64_t backward;             /* stamps that were smaller than the one before */
+    uint64_t backward;             /* stamps that were much smaller than the one before */
     bool held;                     /* order.c: an event of it waits for another ring */
     struct gm_reader_group *group; /* the readers of one process */
     uint32_t index;                /* within the group */
