@@ -75,6 +75,20 @@ static uint64_t stamp_widen(const struct gm_reader *reader, uint64_t stamp)
     return limit - ((limit - stamp) & GM_STAMP_MASK);
 }
 
+uint64_t gm_reader_newest(const struct gm_reader *reader, size_t from)
+{
+    uint64_t newest = 0;
+    for (size_t i = from, words; i < reader->n; i += words) {
+        uint64_t word0 = reader->words[i];
+        words = gm_rec_words(word0);
+        if (words == 0 || words > reader->n - i)
+            break;
+        if (!kind_is_unstamped(gm_rec_kind(word0)))
+            newest = gm_rec_stamp(word0);
+    }
+    return newest ? stamp_widen(reader, newest) : 0;
+}
+
 static uint64_t reader_next_stamp(struct gm_reader *reader, uint64_t stamp)
 {
     uint64_t wide = stamp_widen(reader, stamp);

@@ -89,6 +89,10 @@ uint64_t *gm_reader_reserve(struct gm_reader *reader, size_t count);
 /* The words reserved are there; `now` is a reading of the clock taken before they were. */
 void gm_reader_commit(struct gm_reader *reader, size_t count, uint64_t now);
 
+/* The latest stamp among the words from index `from`, where a record begins, or 0: nothing that follows in this ring
+ * is older. */
+uint64_t gm_reader_newest(const struct gm_reader *reader, size_t from);
+
 /* Words not yet told on. */
 static inline size_t gm_reader_left(const struct gm_reader *reader)
 {
