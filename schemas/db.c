@@ -564,6 +564,8 @@ int64_t gm_db_start_ticks(int64_t pid)
     line[n] = 0;
     /* Field 2, the name, may hold blanks and parentheses: fields count from the last ')'. */
     char *p = strrchr(line, ')');
+    if (p && (strncmp(p, ") Z", 3) == 0 || strncmp(p, ") X", 3) == 0))
+        return -1; /* dead, and only waiting for its parent to look */
     for (int field = 2; p && field < 22; field++)
         p = strchr(p + 1, ' ');
     return p ? strtoll(p + 1, NULL, 10) : -1;
