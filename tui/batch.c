@@ -30,8 +30,7 @@ static void text_header(FILE *out, const struct gm_model *model)
         "%s[%" PRId64 "] %s at %s  processes %" PRIu64 "  threads %" PRIu64
         "  ring %.0f%%  lost %" PRIu64 "\n",
         model->program, pic->root_pid, gm_state_text(model, state), gm_short_clock(a, pic->at_ns),
-        pic->run->processes, pic->threads, pic->run->ring_fill * 100,
-        pic->run->lost_events + pic->run->corrupt_records);
+        pic->run->processes, pic->threads, pic->run->ring_fill * 100, pic->run->lost_events);
     fprintf(out, "heap %s  %s/min over %s  peak %s  rss %s",
         gm_short_count(a, (double)pic->live_bytes), gm_short_change(b, pic->growth_bytes_per_min),
         gm_short_age(c, pic->window_ns), gm_short_count(d, (double)pic->run->peak_bytes),
@@ -86,6 +85,7 @@ static void put_count(struct document *d, json_t *object, const char *name, uint
     put(d, object, name, json_integer((json_int_t)(value > INT64_MAX ? INT64_MAX : value)));
 }
 
+/* null below 0 */
 static void put_time(struct document *d, json_t *object, const char *name, int64_t value)
 {
     put(d, object, name, value < 0 ? json_null() : json_integer(value));
@@ -194,8 +194,8 @@ static json_t *row_json(struct document *d, const struct gm_row *row)
     put_real(d, site, "growth_bytes_per_min", row->growth_bytes_per_min);
     put_real(d, site, "allocations_per_s", row->allocs_per_s);
     put_real(d, site, "frees_per_s", row->frees_per_s);
-    put_count(d, site, "allocations", row->allocs);
-    put_count(d, site, "allocated_bytes", row->alloc_bytes);
+    put_time(d, site, "allocations", row->past ? -1 : (int64_t)row->allocs);
+    put_time(d, site, "allocated_bytes", row->past ? -1 : (int64_t)row->alloc_bytes);
     put(d, site, "promotion_rate",
         row->promotion_rate < 0 ? json_null() : json_real(row->promotion_rate));
     put_time(d, site, "mean_age_ns", row->mean_age_ns);

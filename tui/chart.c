@@ -26,7 +26,8 @@ uint64_t gm_chart_resample(const struct gm_chart_point *points, size_t points_n,
     uint64_t carried = 0, most = 0;
     size_t p = 0;
     for (int c = 0; c < n; c++) {
-        double start = (double)from_ns + width * c, end = start + width;
+        double start = (double)from_ns + width * c;
+        double end = c + 1 < n ? start + width : (double)to_ns; /* not a rounding error before it */
         uint64_t value = carried;
         /* A point speaks for the time before it, so one that ends behind this column counts here too. */
         while (p < points_n && (double)points[p].ns <= end) {

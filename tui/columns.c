@@ -45,7 +45,7 @@ double gm_column_value(const struct gm_row *row, enum gm_column column)
     case GM_COLUMN_average:
         return row_average(row);
     case GM_COLUMN_total:
-        return (double)row->alloc_bytes;
+        return row->past ? -1 : (double)row->alloc_bytes;
     case GM_COLUMN_stacks:
         return row->stacks;
     case GM_COLUMN_where:
@@ -62,7 +62,6 @@ char *gm_column_text(
     switch (column) {
     case GM_COLUMN_live:
     case GM_COLUMN_blocks:
-    case GM_COLUMN_total:
     case GM_COLUMN_stacks:
         return gm_short_count(out, value);
     case GM_COLUMN_growth:
@@ -75,6 +74,7 @@ char *gm_column_text(
     case GM_COLUMN_age:
         return gm_short_age(out, row->mean_age_ns);
     case GM_COLUMN_average:
+    case GM_COLUMN_total:
         return value < 0 ? strcpy(out, "-") : gm_short_count(out, value);
     case GM_COLUMN_where:
     case GM_COLUMN_COUNT:

@@ -11,17 +11,17 @@ struct gm_row;
  *   width  columns it takes, without the blank before it; 0: the rest of the line
  *   from   narrowest screen that shows it
  *   text   one line for the sort menu and the help */
-#define GM_COLUMNS(X)                                                                              \
-    X(live, "LIVE", 6, 40, "bytes allocated here and not freed")                                   \
-    X(growth, "GROWTH/m", 8, 40, "change of LIVE per minute within the window")                    \
-    X(blocks, "BLOCKS", 6, 100, "blocks allocated here and not freed")                             \
-    X(allocs, "ALLOC/s", 7, 60, "allocations per second within the window")                        \
-    X(frees, "FREE/s", 7, 100, "frees per second within the window")                               \
-    X(promote, "PROMOTE", 7, 80, "share of all blocks that outlived generation 0")                 \
-    X(age, "AGE", 6, 80, "mean age of the live blocks")                                            \
-    X(average, "AVG", 6, 130, "mean size of the live blocks")                                      \
-    X(total, "TOTAL", 6, 130, "bytes ever allocated here")                                         \
-    X(stacks, "STACKS", 6, 130, "distinct call stacks that lead here")                             \
+#define GM_COLUMNS(X) \
+    X(live, "LIVE", 6, 40, "bytes allocated here and not freed") \
+    X(growth, "GROWTH/m", 8, 40, "change of LIVE per minute within the window") \
+    X(blocks, "BLOCKS", 6, 100, "blocks allocated here and not freed") \
+    X(allocs, "ALLOC/s", 7, 60, "allocations per second within the window") \
+    X(frees, "FREE/s", 7, 100, "frees per second within the window") \
+    X(promote, "PROMOTE", 7, 80, "share of all blocks that outlived generation 0") \
+    X(age, "AGE", 6, 80, "mean age of the live blocks") \
+    X(average, "AVG", 6, 130, "mean size of the live blocks") \
+    X(total, "TOTAL", 6, 130, "bytes ever allocated here") \
+    X(stacks, "STACKS", 6, 130, "distinct call stacks that lead here") \
     X(where, "SITE", 0, 0, "function, file and line that asked for the memory")
 
 enum gm_column {

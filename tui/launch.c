@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "analyzer/core/names.h"
+#include "analyzer/core/run.h"
 
 #define OPEN_WAIT_MS 20
 #define OPEN_TRIES 1500 /* 30 s: a loaded machine may be slow to start a program; arbitrary */
@@ -126,6 +127,36 @@ static int launch_failed(
     return -ECHILD;
 }
 
+/* The file is there before the first commit; only with that there is something to show. */
+static bool recording_begun(struct gm_recording *recording, char *why, size_t why_bytes)
+{
+    struct gm_run run;
+    int r = gm_recording_begin(recording);
+    if (r == 0)
+        r = gm_run_load(recording, &run);
+    if (r == 0)
+        gm_run_done(&run);
+    gm_recording_end(recording);
+    if (r < 0)
+        snprintf(why, why_bytes, "%s", gm_recording_message(recording));
+    return r == 0;
+}
+
+static bool launch_try(const struct gm_launch *launch, struct gm_recording **ret_recording,
+    char *why, size_t why_bytes)
+{
+    struct gm_recording *recording;
+    if (access(launch->file, F_OK) < 0 ||
+        gm_recording_open(launch->file, &recording, why, why_bytes) < 0)
+        return false;
+    if (recording_begun(recording, why, why_bytes)) {
+        *ret_recording = recording;
+        return true;
+    }
+    gm_recording_close(recording);
+    return false;
+}
+
 int gm_launch_open(struct gm_launch *launch, struct gm_recording **ret_recording, char *message,
     size_t message_bytes)
 {
@@ -134,8 +165,7 @@ int gm_launch_open(struct gm_launch *launch, struct gm_recording **ret_recording
     for (int i = 0; i < OPEN_TRIES; i++) {
         gm_launch_poll(launch);
         bool ended = launch->ended; /* looked at first: a file may have come just before the end */
-        if (access(launch->file, F_OK) == 0 &&
-            gm_recording_open(launch->file, ret_recording, why, sizeof why) == 0)
+        if (launch_try(launch, ret_recording, why, sizeof why))
             return 0;
         if (ended)
             return launch_failed(launch, why, message, message_bytes);

@@ -132,6 +132,7 @@ static void row_link(struct gm_model *model, struct gm_row *row, size_t site)
 static void row_settle(struct gm_row *row, bool past)
 {
     row->present = row->stacks > 0;
+    row->past = past;
     if (row->min_bytes > row->max_bytes)
         row->min_bytes = row->max_bytes;
     if (past)

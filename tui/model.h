@@ -32,7 +32,9 @@ struct gm_row {
     uint32_t
         first_site; /* index of its heaviest site + 1; the others follow by gm_model.next_site */
     uint32_t stacks;
-    uint64_t live_bytes, live_blocks, allocs, alloc_bytes, promoted;
+    uint64_t live_bytes, live_blocks;
+    bool past; /* a moment in the past: what follows, up to the times, is of the whole recording */
+    uint64_t allocs, alloc_bytes, promoted;
     double growth_bytes_per_min, allocs_per_s, frees_per_s;
     double promotion_rate; /* 0..1; < 0: not known */
     int64_t mean_age_ns;   /* < 0: not known */

@@ -115,9 +115,12 @@ static const char *set_rows(struct gm_options *o, const char *a)
 {
     char *end;
     errno = 0;
-    o->rows = strcmp(a, "all") == 0 ? SIZE_MAX : strtoull(a, &end, 10);
-    return o->rows != SIZE_MAX && (errno || end == a || *end || *a == '-') ? "a number, or all"
-                                                                           : NULL;
+    if (strcmp(a, "all") == 0) {
+        o->rows = SIZE_MAX;
+        return NULL;
+    }
+    o->rows = strtoull(a, &end, 10);
+    return errno || end == a || *end || *a == '-' ? "a number, or all" : NULL;
 }
 
 static const char *set_at(struct gm_options *o, const char *a)

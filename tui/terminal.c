@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#define ESCAPE_DELAY_MS                                                                            \
+#define ESCAPE_DELAY_MS \
     25 /* a lone Esc is told from an arrow key after this; ncurses waits a second */
 
 static struct {
@@ -284,35 +284,36 @@ static int key_of_code(wint_t code)
     }
 }
 
-/* Some terminals send application-mode arrows (ESC O B) though not asked to, or the other way round;
- * terminfo knows only one of the two. */
+/* Terminals do not always send what their terminfo entry says: arrows in the other of two modes, Home and
+ * End in one of four forms. What curses did not know comes here: the rest of "ESC [ B", "ESC O B", "ESC [ 4 ~". */
 static int key_after_escape(void)
 {
-    wint_t a, b;
-    if (get_wch(&a) == ERR)
+    static const struct {
+        char last;
+        int number; /* in front of '~' */
+        int key;
+    } sequences[] = {{'A', 0, GM_KEY_UP}, {'B', 0, GM_KEY_DOWN}, {'C', 0, GM_KEY_RIGHT},
+        {'D', 0, GM_KEY_LEFT}, {'H', 0, GM_KEY_HOME}, {'F', 0, GM_KEY_END}, {'~', 1, GM_KEY_HOME},
+        {'~', 7, GM_KEY_HOME}, {'~', 4, GM_KEY_END}, {'~', 8, GM_KEY_END}, {'~', 5, GM_KEY_PAGE_UP},
+        {'~', 6, GM_KEY_PAGE_DOWN}};
+    wint_t first, ch;
+    int number = 0;
+    if (get_wch(&first) == ERR)
         return GM_KEY_ESCAPE;
-    if (a != 'O' && a != '[') {
-        unget_wch((wchar_t)a); /* Esc, and then a key of its own */
+    if (first != 'O' && first != '[') {
+        unget_wch((wchar_t)first); /* Esc, and then a key of its own */
         return GM_KEY_ESCAPE;
     }
-    if (get_wch(&b) == ERR)
-        return GM_KEY_ESCAPE;
-    switch (b) {
-    case 'A':
-        return GM_KEY_UP;
-    case 'B':
-        return GM_KEY_DOWN;
-    case 'C':
-        return GM_KEY_RIGHT;
-    case 'D':
-        return GM_KEY_LEFT;
-    case 'H':
-        return GM_KEY_HOME;
-    case 'F':
-        return GM_KEY_END;
-    default:
-        return 0;
-    }
+    do {
+        if (get_wch(&ch) == ERR)
+            return GM_KEY_ESCAPE;
+        if (ch >= '0' && ch <= '9' && number < 1000)
+            number = number * 10 + (int)(ch - '0');
+    } while ((ch >= '0' && ch <= '9') || ch == ';');
+    for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++)
+        if ((wint_t)sequences[i].last == ch && (ch != '~' || sequences[i].number == number))
+            return sequences[i].key;
+    return 0;
 }
 
 int gm_terminal_key(void)

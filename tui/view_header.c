@@ -48,7 +48,7 @@ static enum gm_style state_style(const struct gm_model *model)
 /* One figure of a header line: "label value". */
 struct segment {
     enum gm_style style;
-    char text[96];
+    char text[64];
 };
 
 /* Draws segments from left to right while they fit as a whole. */
@@ -64,10 +64,10 @@ static void segments_draw(
     }
 }
 
-#define SEGMENT(s, st, ...)                                                                        \
-    do {                                                                                           \
-        (s).style = (st);                                                                          \
-        snprintf((s).text, sizeof(s).text, __VA_ARGS__);                                           \
+#define SEGMENT(s, st, ...) \
+    do { \
+        (s).style = (st); \
+        snprintf((s).text, sizeof(s).text, __VA_ARGS__); \
     } while (0)
 
 static void header_first(struct gm_grid *grid, const struct gm_model *model, const struct gm_ui *ui)
@@ -76,7 +76,6 @@ static void header_first(struct gm_grid *grid, const struct gm_model *model, con
     const struct gm_run *run = pic->run;
     struct segment v[8] = {0};
     char state[32], clock[GM_SHORT_BYTES], total[GM_SHORT_BYTES], pid[32] = "", more[32] = "";
-    uint64_t lost = run->lost_events + run->corrupt_records;
     if (pic->root_pid > 0)
         snprintf(pid, sizeof pid, "[%" PRId64 "]", pic->root_pid);
     if (model->state == GM_TOP_LIVE ? pic->running_processes > 1 : run->processes > 1)
@@ -91,16 +90,19 @@ static void header_first(struct gm_grid *grid, const struct gm_model *model, con
         SEGMENT(v[1], state_style(model), "%s %gs", state, ui->delay_s);
     else
         SEGMENT(v[1], state_style(model), "%s", state);
+    /* Before the rest: whatever else has to go for lack of room, losses are shown. */
+    if (run->lost_events)
+        SEGMENT(v[2], GM_STYLE_BAD, "LOST %" PRIu64 "!", run->lost_events);
+    else if (run->corrupt_records)
+        SEGMENT(v[2], GM_STYLE_BAD, "CORRUPT %" PRIu64 "!", run->corrupt_records);
     if (pic->at_end)
-        SEGMENT(v[2], GM_STYLE_NORMAL, "%s %s", model->state == GM_TOP_LIVE ? "up" : "ran", clock);
+        SEGMENT(v[3], GM_STYLE_NORMAL, "%s %s", model->state == GM_TOP_LIVE ? "up" : "ran", clock);
     else
-        SEGMENT(v[2], GM_STYLE_WARN, "at %s of %s", clock, gm_short_clock(total, run->duration_ns));
-    if (lost)
-        SEGMENT(v[3], GM_STYLE_BAD, "LOST %" PRIu64 "!", lost);
+        SEGMENT(v[3], GM_STYLE_WARN, "at %s of %s", clock, gm_short_clock(total, run->duration_ns));
     if (model->state == GM_TOP_LIVE)
         SEGMENT(v[4], run->ring_fill > 0.8 ? GM_STYLE_BAD : GM_STYLE_NORMAL, "ring %.0f%%",
             run->ring_fill * 100);
-    if (!lost)
+    if (!run->lost_events)
         SEGMENT(v[5], GM_STYLE_NORMAL, "lost 0");
     if (grid->w >= 100)
         SEGMENT(v[6], GM_STYLE_DIM, "events %s", gm_short_count(total, (double)run->events));

@@ -38,21 +38,21 @@ static void pager_figure(struct pager *p, const char *label, const char *text)
     }
 }
 
-static void stacks_figures(struct pager *p, const struct gm_model *model, const struct gm_row *row)
+/* How long before the moment something was: "1.9s ago". */
+static char *ago(char out[static GM_SHORT_BYTES + 8], int64_t at_ns, int64_t ns)
 {
-    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], c[GM_SHORT_BYTES], text[256];
+    gm_short_age(out, at_ns > ns ? at_ns - ns : 0);
+    return strcat(out, " ago");
+}
+
+/* What the file tells of a site's whole life only, so not of a moment in the past. */
+static void stacks_life(struct pager *p, const struct gm_model *model, const struct gm_row *row)
+{
+    char a[GM_SHORT_BYTES + 8], b[GM_SHORT_BYTES + 8], c[GM_SHORT_BYTES + 8], text[256];
     const struct gm_live_picture *pic = model->picture;
-    snprintf(text, sizeof text, "%" PRIu64 " blocks, %" PRIu64 " bytes, mean age %s",
-        row->live_blocks, row->live_bytes, gm_short_age(a, row->mean_age_ns));
-    pager_figure(p, "live", text);
-    snprintf(text, sizeof text, "%s B/min over the last %s",
-        gm_short_change(a, row->growth_bytes_per_min), gm_short_age(b, pic->window_ns));
-    pager_figure(p, "growth", text);
-    snprintf(text, sizeof text,
-        "%" PRIu64 " blocks, %" PRIu64 " bytes, %s/s; freed %" PRIu64 " blocks, %s/s", row->allocs,
-        row->alloc_bytes, gm_short_rate(a, row->allocs_per_s),
-        row->allocs > row->live_blocks ? row->allocs - row->live_blocks : 0,
-        gm_short_rate(b, row->frees_per_s));
+    uint64_t freed = row->allocs > row->live_blocks ? row->allocs - row->live_blocks : 0;
+    snprintf(text, sizeof text, "%" PRIu64 " blocks, %" PRIu64 " bytes; freed %" PRIu64 " blocks",
+        row->allocs, row->alloc_bytes, freed);
     pager_figure(p, "allocated", text);
     snprintf(text, sizeof text, "%" PRIu64 " to %" PRIu64 " bytes", row->min_bytes, row->max_bytes);
     pager_figure(p, "sizes", text);
@@ -60,14 +60,26 @@ static void stacks_figures(struct pager *p, const struct gm_model *model, const 
         gm_short_percent(a, row->promotion_rate),
         gm_short_count(b, (double)pic->run->g_age_bytes[0]));
     pager_figure(p, "promoted", text);
-    snprintf(text, sizeof text, "first %s ago, last %s ago; last free %s%s",
-        gm_short_age(a, pic->at_ns - row->first_ns),
-        gm_short_age(b, pic->at_ns > row->last_ns ? pic->at_ns - row->last_ns : 0),
-        row->last_free_ns < 0
-            ? "never"
-            : gm_short_age(c, pic->at_ns > row->last_free_ns ? pic->at_ns - row->last_free_ns : 0),
-        row->last_free_ns < 0 ? "" : " ago");
+    snprintf(text, sizeof text, "first %s, last %s; last free %s",
+        ago(a, pic->at_ns, row->first_ns), ago(b, pic->at_ns, row->last_ns),
+        row->last_free_ns < 0 ? "never" : ago(c, pic->at_ns, row->last_free_ns));
     pager_figure(p, "used", text);
+}
+
+static void stacks_figures(struct pager *p, const struct gm_model *model, const struct gm_row *row)
+{
+    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], text[256];
+    snprintf(text, sizeof text, "%" PRIu64 " blocks, %" PRIu64 " bytes, mean age %s",
+        row->live_blocks, row->live_bytes, gm_short_age(a, row->mean_age_ns));
+    pager_figure(p, "live", text);
+    snprintf(text, sizeof text, "%s B/min over the last %s",
+        gm_short_change(a, row->growth_bytes_per_min), gm_short_age(b, model->picture->window_ns));
+    pager_figure(p, "growth", text);
+    snprintf(text, sizeof text, "%s allocations and %s frees a second",
+        gm_short_rate(a, row->allocs_per_s), gm_short_rate(b, row->frees_per_s));
+    pager_figure(p, "traffic", text);
+    if (!row->past)
+        stacks_life(p, model, row);
     if (row->place->module)
         pager_figure(p, "module", row->place->module);
 }

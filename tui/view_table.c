@@ -115,15 +115,16 @@ void gm_view_table(struct gm_grid *grid, const struct gm_model *model, const str
 
 static int pane_figures(struct gm_grid *grid, const struct gm_row *row, int y)
 {
-    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], c[GM_SHORT_BYTES], d[GM_SHORT_BYTES], line[256];
-    snprintf(line, sizeof line,
-        "live %" PRIu64 " blocks, %s B; %s B/min; allocated %" PRIu64
-        " (%s B); sizes %s..%s; %u stack%s",
+    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], line[256];
+    int n = snprintf(line, sizeof line, "live %" PRIu64 " blocks, %s B; %s B/min; %u stack%s",
         row->live_blocks, gm_short_count(a, (double)row->live_bytes),
-        gm_short_change(b, row->growth_bytes_per_min), row->allocs,
-        gm_short_count(c, (double)row->alloc_bytes), gm_short_count(d, (double)row->min_bytes),
-        gm_short_count((char[GM_SHORT_BYTES]){0}, (double)row->max_bytes), row->stacks,
-        row->stacks == 1 ? "" : "s");
+        gm_short_change(b, row->growth_bytes_per_min), row->stacks, row->stacks == 1 ? "" : "s");
+    if (!row->past && n < (int)sizeof line)
+        n += snprintf(line + n, sizeof line - (size_t)n, "; allocated %" PRIu64 " (%s B)",
+            row->allocs, gm_short_count(a, (double)row->alloc_bytes));
+    if (!row->past && n < (int)sizeof line)
+        snprintf(line + n, sizeof line - (size_t)n, "; sizes %s..%s",
+            gm_short_count(a, (double)row->min_bytes), gm_short_count(b, (double)row->max_bytes));
     gm_grid_text_cut(grid, 1, y, grid->w, GM_STYLE_NORMAL, line);
     return y + 1;
 }
