@@ -45,11 +45,12 @@ struct gm_row_site_delta {
     uint32_t site_id;
     uint8_t function;
     uint64_t d_allocs, d_alloc_bytes, d_reallocs, d_frees, d_free_bytes;
-    uint64_t d_died[GM_GENERATIONS], d_promoted[GM_GENERATIONS - 1]; /* promoted[0]: left generation 0 */
+    uint64_t d_died[GM_GENERATIONS],
+        d_promoted[GM_GENERATIONS - 1]; /* promoted[0]: left generation 0 */
     uint64_t live_blocks, live_bytes;
     uint64_t birth_sum_us;
     int64_t first_ns, last_ns, last_free_ns; /* of this batch's events; < 0: none in this batch */
-    uint64_t min_bytes, max_bytes;           /* of this batch's allocations; valid if d_allocs > 0 */
+    uint64_t min_bytes, max_bytes; /* of this batch's allocations; valid if d_allocs > 0 */
     uint64_t peak_seen, peak_bytes, peak_blocks, run_peak_seen, run_peak_bytes, run_peak_blocks;
     uint32_t life_first, life_count; /* slice of gm_batch.life: (unit, bucket, blocks), any order */
 };
@@ -61,8 +62,8 @@ struct gm_life {
 struct gm_row_process {
     uint32_t process_id, parent_process_id; /* 0: none */
     int32_t pid;
-    const char *origin; /* static string: 'root', 'fork', 'exec', 'spawn' */
-    char *exe, *command; /* command: JSON array */
+    const char *origin;       /* static string: 'root', 'fork', 'exec', 'spawn' */
+    char *exe, *command;      /* command: JSON array */
     int64_t start_ns, end_ns; /* end_ns < 0: runs */
     const char *end_kind;     /* static string or NULL */
     int32_t end_value;
@@ -120,7 +121,8 @@ struct gm_run_state {
     }
 
 struct gm_batch {
-    int64_t start_ns, end_ns; /* the slice of time this batch covers; slices follow each other without gaps */
+    int64_t start_ns,
+        end_ns; /* the slice of time this batch covers; slices follow each other without gaps */
     struct gm_run_state run;
     GM_ROWS(struct gm_row_module) modules;
     GM_ROWS(struct gm_row_mapping) mappings;
@@ -138,7 +140,8 @@ struct gm_batch {
 
 /* Makes room for one more row and returns it zeroed, or NULL without memory: gm_rows_add(&b->frames). */
 #define gm_rows_add(rows) \
-    ((__typeof__((rows)->v))gm_rows_grow((void **)&(rows)->v, &(rows)->n, &(rows)->room, sizeof *(rows)->v))
+    ((__typeof__((rows)->v))gm_rows_grow( \
+        (void **)&(rows)->v, &(rows)->n, &(rows)->room, sizeof *(rows)->v))
 void *gm_rows_grow(void **v, size_t *n, size_t *room, size_t row_bytes);
 
 /* Frees texts, sets all counts to 0 and keeps the memory for the next round. */

@@ -43,7 +43,8 @@ struct gm_drain_round {
     double fill; /* of the fullest ring, 0..1 */
     /* Differences since the last round. */
     uint64_t dropped, lost_unringed, cut_stacks, corrupt, backward;
-    uint64_t verified, differing; /* captures compared under --verify, and those that were not the same */
+    uint64_t verified,
+        differing; /* captures compared under --verify, and those that were not the same */
 };
 
 /* Takes over *session (sets its mapping to NULL there). `now`: no event of it is older. -ENOMEM. */

@@ -122,9 +122,8 @@ uint64_t gm_proc_rss_bytes(pid_t pid, long page_bytes)
 uint64_t gm_proc_own_peak_rss_bytes(void)
 {
     char buffer[4096];
-    const char *line = proc_read(getpid(), "status", buffer, sizeof buffer)
-                           ? strstr(buffer, "VmHWM:")
-                           : NULL;
+    const char *line =
+        proc_read(getpid(), "status", buffer, sizeof buffer) ? strstr(buffer, "VmHWM:") : NULL;
     unsigned long long kib = 0;
     return line && sscanf(line, "VmHWM: %llu", &kib) == 1 ? kib * 1024u : 0;
 }

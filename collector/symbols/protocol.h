@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define GM_SYMMSG_VERSION 1
-#define GM_SYMMSG_MAX_BYTES                                                                        \
+#define GM_SYMMSG_MAX_BYTES \
     (2u << 20)                   /* largest payload; a frame of 128 longest lines is half of it */
 #define GM_SYMMSG_MAX_BATCH 2048 /* addresses in one LOOKUP */
 

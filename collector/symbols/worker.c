@@ -27,7 +27,7 @@
 #define CPU_SECONDS_PER_ANSWER 60 /* arbitrary; bench/symbols: opening python3's DWARF takes 0.1 */
 #define STACK_BYTES (64ul << 20)  /* the demangler recurses: names.c */
 #define MAX_OPEN 4                /* modules kept open, and ... */
-#define MAX_OPEN_BYTES                                                                             \
+#define MAX_OPEN_BYTES \
     (UINT64_C(512) << 20) /* ... the size of their files that ends it; arbitrary */
 #define FLUSH_BYTES (16u << 10)
 

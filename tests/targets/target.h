@@ -11,12 +11,12 @@
 #define NOINLINE __attribute__((noinline, noclone))
 
 /* Ends the program with status 99: the test's own failure, never an expected result. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
-            _Exit(99);                                                                             \
-        }                                                                                          \
+#define REQUIRE(condition) \
+    do { \
+        if (!(condition)) { \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
+            _Exit(99); \
+        } \
     } while (0)
 
 /* Keeps the compiler from seeing through a pointer. */

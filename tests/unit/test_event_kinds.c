@@ -24,8 +24,8 @@ Test(event_kinds, codes_given_in_version_1_stay)
 Test(event_kinds, no_code_is_given_twice)
 {
     bool seen[256] = {false};
-#define GM_X(code, NAME, words, text)                                                              \
-    cr_assert(code >= 1 && code <= 255 && !seen[code], "code %d of " #NAME, code);                 \
+#define GM_X(code, NAME, words, text) \
+    cr_assert(code >= 1 && code <= 255 && !seen[code], "code %d of " #NAME, code); \
     seen[code] = true;
     GM_EVENT_KINDS(GM_X)
 #undef GM_X
