@@ -241,7 +241,7 @@ static double placed(double before, double now, bool steady)
 
 static int model_collect(struct gm_model *model, const struct gm_filter *filter)
 {
-    if (!MODEL_RESERVE(model->order, model->order_room, model->row_count))
+    if (!MODEL_RESERVE(model->order, model->order_room, model->row_count + 1))
         return -ENOMEM;
     model->order_count = 0;
     for (size_t i = 0; i < model->row_count; i++)
@@ -267,7 +267,7 @@ static int model_arrange_frozen(struct gm_model *model, const struct gm_filter *
     for (size_t i = 0; i < model->order_count; i++)
         rank[model->order[i]] = (double)i;
     int r = model_collect(model, filter);
-    if (r == 0)
+    if (r == 0 && model->order_count > 1)
         qsort_r(model->order, model->order_count, sizeof *model->order, frozen_compare, rank);
     free(rank);
     return r;
@@ -290,7 +290,8 @@ int gm_model_arrange(
     }
     model->placed_by = sorting->column;
     struct arrange arrange = {model->rows, sorting};
-    qsort_r(model->order, model->order_count, sizeof *model->order, arrange_compare, &arrange);
+    if (model->order_count > 1)
+        qsort_r(model->order, model->order_count, sizeof *model->order, arrange_compare, &arrange);
     return 0;
 }
 

@@ -107,8 +107,12 @@ static FILE *keys_open(void)
 static bool terminal_can_move(void)
 {
     int error = 0;
-    return setupterm(NULL, STDOUT_FILENO, &error) == OK && tigetstr("cup") &&
-           tigetstr("cup") != (char *)-1;
+    if (setupterm(NULL, STDOUT_FILENO, &error) != OK)
+        return false;
+    const char *move = tigetstr("cup");
+    bool can = move && move != (char *)-1;
+    del_curterm(cur_term);
+    return can;
 }
 
 static void terminal_modes(void)

@@ -48,7 +48,7 @@ static enum gm_style state_style(const struct gm_model *model)
 /* One figure of a header line: "label value". */
 struct segment {
     enum gm_style style;
-    char text[64];
+    char text[112];
 };
 
 /* Draws segments from left to right while they fit as a whole. */
