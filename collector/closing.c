@@ -19,7 +19,7 @@ static void say_losses(const struct gm_closing *c)
             "%s corrupt records were left out: the program wrote into memory that is not its own",
             gm_say_count(f->corrupt_records, n));
     if (f->processes_refused)
-        gm_say("%s processes ran unrecorded for want of memory or descriptors: see ulimit -n, or "
+        gm_say("%s processes ran unrecorded for want of memory or descriptors: see ulimit -a, or "
                "use a smaller"
                " --ring-size",
             gm_say_count(f->processes_refused, n));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,15 @@
 #include <unistd.h>
 
 struct client {
-    int fd; /* -1: free */
+    int fd;         /* -1: free */
+    uint64_t heard; /* when it was last heard of, in turns of gm_control.turn */
     size_t n;
     char line[GM_CONTROL_LINE];
 };
 
 struct gm_control {
     int listen_fd;
+    uint64_t turn;
     gm_control_handler *handler;
     void *context;
     struct client clients[GM_CONTROL_CLIENTS];
@@ -90,13 +93,9 @@ void gm_control_free(struct gm_control *control)
 
 void gm_control_poll_for(const struct gm_control *control, struct pollfd fds[GM_CONTROL_FDS])
 {
-    bool room = false;
-    for (int i = 0; i < GM_CONTROL_CLIENTS; i++) {
-        int fd = control ? control->clients[i].fd : -1;
-        fds[i + 1] = (struct pollfd){.fd = fd, .events = POLLIN};
-        room |= fd < 0;
-    }
-    fds[0] = (struct pollfd){.fd = control && room ? control->listen_fd : -1, .events = POLLIN};
+    fds[0] = (struct pollfd){.fd = control ? control->listen_fd : -1, .events = POLLIN};
+    for (int i = 0; i < GM_CONTROL_CLIENTS; i++)
+        fds[i + 1] = (struct pollfd){.fd = control ? control->clients[i].fd : -1, .events = POLLIN};
 }
 
 /* ---- clients -------------------------------------------------------------------------------------------- */
@@ -110,18 +109,24 @@ static bool peer_is_allowed(int fd)
            (peer.uid == geteuid() || peer.uid == 0);
 }
 
+/* Takes the place of who has been silent longest: clients that say nothing lock nobody out. */
 static void client_accept(struct gm_control *c)
 {
+    struct client *place = &c->clients[0];
     int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    for (int i = 0; i < GM_CONTROL_CLIENTS && peer_is_allowed(fd); i++) {
-        if (c->clients[i].fd < 0) {
-            c->clients[i].fd = fd;
-            return;
-        }
+    if (!peer_is_allowed(fd)) {
+        close(fd);
+        return;
     }
-    close(fd);
+    for (int i = 1; i < GM_CONTROL_CLIENTS && place->fd >= 0; i++) {
+        if (c->clients[i].fd < 0 || c->clients[i].heard < place->heard)
+            place = &c->clients[i];
+    }
+    client_close(place);
+    place->fd = fd;
+    place->heard = ++c->turn;
 }
 
 /* An answer fits the socket's buffer; a client that lets answers pile up is closed. */
@@ -153,6 +158,7 @@ static void client_serve(struct gm_control *c, struct client *client)
         client_close(client);
         return;
     }
+    client->heard = ++c->turn;
     client->n += (size_t)got;
     char *newline;
     while (client->fd >= 0 && (newline = memchr(client->line, '\n', client->n))) {

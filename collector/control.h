@@ -11,7 +11,7 @@
 
 struct gm_control;
 
-#define GM_CONTROL_CLIENTS 8 /* at once; more wait in the kernel's queue */
+#define GM_CONTROL_CLIENTS 8 /* at once; one more takes the place of the most silent */
 #define GM_CONTROL_FDS (GM_CONTROL_CLIENTS + 1)
 #define GM_CONTROL_LINE 1024 /* longest line taken, with its newline */
 #define GM_CONTROL_ANSWER 2048

@@ -69,7 +69,7 @@ struct gm_reader {
     uint64_t last_stamp;
     uint64_t now;                  /* clock at the last fill: what 48-bit stamps are near to */
     uint64_t corrupt;              /* records that were wrong */
-    uint64_t backward;             /* stamps that were smaller than the one before */
+    uint64_t backward;             /* stamps that were much smaller than the one before */
     bool held;                     /* order.c: an event of it waits for another ring */
     struct gm_reader_group *group; /* the readers of one process */
     uint32_t index;                /* within the group */
@@ -88,6 +88,10 @@ void gm_reader_done(struct gm_reader *reader);
 uint64_t *gm_reader_reserve(struct gm_reader *reader, size_t count);
 /* The words reserved are there; `now` is a reading of the clock taken before they were. */
 void gm_reader_commit(struct gm_reader *reader, size_t count, uint64_t now);
+
+/* The latest stamp among the words from index `from`, where a record begins, or 0: nothing that follows in this ring
+ * is older. */
+uint64_t gm_reader_newest(const struct gm_reader *reader, size_t from);
 
 /* Words not yet told on. */
 static inline size_t gm_reader_left(const struct gm_reader *reader)

@@ -65,8 +65,9 @@ static uint64_t counter_step(uint64_t *last, uint64_t now)
     return step;
 }
 
-/* Copies `count` words; false without memory, and then they stay where they are. */
-static bool ring_copy(struct gm_drain *drain, uint32_t i, uint64_t count, uint64_t now)
+/* Copies `count` words; false without memory, and then they stay where they are. A ring that is busy each time
+ * one looks, as a shared one may be whose owner waits for a processor, is known up to its newest record. */
+static bool ring_copy(struct gm_drain *drain, uint32_t i, uint64_t count, uint64_t now, bool busy)
 {
     const struct gm_shared_session *s = &drain->session;
     const uint64_t *data = gm_session_ring_data(s, i);
@@ -77,13 +78,17 @@ static bool ring_copy(struct gm_drain *drain, uint32_t i, uint64_t count, uint64
     uint64_t first = s->ring_words - at < count ? s->ring_words - at : count;
     memcpy(to, data + at, first * 8);
     memcpy(to + first, data, (count - first) * 8);
+    size_t from = (size_t)(to - drain->group.readers[i].words);
     gm_reader_commit(&drain->group.readers[i], count, now);
+    uint64_t newest = busy ? gm_reader_newest(&drain->group.readers[i], from) : 0;
+    if (newest > drain->rings[i].clear && newest <= now)
+        drain->rings[i].clear = newest;
     return true;
 }
 
 /* Returns the ring's fill, 0..1. */
-static double ring_take(
-    struct gm_drain *drain, uint32_t i, uint64_t head, uint64_t now, struct gm_drain_round *round)
+static double ring_take(struct gm_drain *drain, uint32_t i, uint64_t head, uint64_t now, bool busy,
+    struct gm_drain_round *round)
 {
     struct gm_drain_ring *ring = &drain->rings[i];
     uint64_t count = head - ring->tail;
@@ -92,7 +97,7 @@ static double ring_take(
     if (count > drain->session.ring_words) {
         round->corrupt++;
         ring->tail = head;
-    } else if (ring_copy(drain, i, count, now)) {
+    } else if (ring_copy(drain, i, count, now, busy)) {
         ring->tail = head;
         round->new_words += count;
     }
@@ -112,7 +117,7 @@ static void ring_drain(
     uint32_t busy = atomic_load_explicit(&shared->busy, memory_order_acquire);
     /* acquire: pairs with the release in gm_producer_publish */
     uint64_t head = atomic_load_explicit(&shared->head, memory_order_acquire);
-    double fill = ring_take(drain, i, head, now, round);
+    double fill = ring_take(drain, i, head, now, busy, round);
     if (!busy && ring->tail == head)
         ring->clear = now;
     if (fill > round->fill)

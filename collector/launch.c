@@ -90,6 +90,8 @@ __attribute__((noreturn)) static void child_run(
     while (n < 0 && errno == EINTR);
     if (n != 1) /* the recorder gave up, or is gone */
         _exit(127);
+    if (o->limits)
+        gm_limits_restore(o->limits);
     sigprocmask(SIG_SETMASK, o->mask, NULL);
     execve(o->path, o->argv, environment);
     int error = errno;

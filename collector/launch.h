@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "collector/limits.h"
+
 struct gm_launch_options {
     const char *path;     /* the file to execute */
     char *const *argv;    /* NULL-terminated; argv[0] as the user said it */
@@ -19,6 +21,7 @@ struct gm_launch_options {
     const sigset_t *mask; /* signal mask of the program */
     const int *
         ignored_by_us; /* signals this process ignores and the program shall not; 0 ends; or NULL */
+    const struct gm_limits_saved *limits; /* the program's soft limits; NULL: as they are */
 };
 
 struct gm_launch {

@@ -112,3 +112,25 @@ struct gm_limit gm_limit_find(void)
     }
     return limit;
 }
+
+/* ---- our own ---- */
+
+static const int raised[GM_LIMITS_RAISED] = {RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA};
+
+void gm_limits_raise(struct gm_limits_saved *ret_saved)
+{
+    for (size_t i = 0; i < GM_LIMITS_RAISED; i++) {
+        struct rlimit *saved = &ret_saved->v[i], most;
+        *saved = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+        if (getrlimit((__rlimit_resource_t)raised[i], saved) < 0)
+            continue;
+        most = (struct rlimit){saved->rlim_max, saved->rlim_max};
+        setrlimit((__rlimit_resource_t)raised[i], &most);
+    }
+}
+
+void gm_limits_restore(const struct gm_limits_saved *saved)
+{
+    for (size_t i = 0; i < GM_LIMITS_RAISED; i++)
+        setrlimit((__rlimit_resource_t)raised[i], &saved->v[i]);
+}

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/resource.h>
+
 struct gm_limit {
     uint64_t bytes;   /* 0: no limit is known */
     const char *kind; /* static: 'cgroup', 'RLIMIT_AS', 'RLIMIT_DATA'; NULL: none */
@@ -17,5 +19,15 @@ struct gm_limit gm_limit_find(void);
 /* The control group's part: `groups` is the text of /proc/PID/cgroup, `root` where cgroups are mounted.
  * Returns 0 without a limit. */
 uint64_t gm_limit_cgroup(const char *groups, const char *root);
+
+/* Soft limits are set for the program; the recorder holds descriptors and memory for all its processes, and
+ * takes what the hard limits give it. The program gets back what was saved. */
+#define GM_LIMITS_RAISED 4
+struct gm_limits_saved {
+    struct rlimit v[GM_LIMITS_RAISED];
+};
+void gm_limits_raise(struct gm_limits_saved *ret_saved);
+/* In the child, before execve. Async-signal-safe. */
+void gm_limits_restore(const struct gm_limits_saved *saved);
 
 #endif

@@ -43,6 +43,8 @@ struct record {
     const struct gm_record_options *o;
     struct gm_recorder_options recorder_options;
     struct gm_signals signals;
+    struct gm_limit memory_limit;
+    struct gm_limits_saved limits;
     struct gm_recorder *recorder;
     struct gm_store *store;
     struct gm_control *control;
@@ -132,7 +134,8 @@ static int child_make(struct record *r)
         .preload = r->preload,
         .session = gm_recorder_socket(r->recorder),
         .mask = &r->signals.before,
-        .ignored_by_us = r->signals.ignored};
+        .ignored_by_us = r->signals.ignored,
+        .limits = &r->limits};
     int error = gm_launch_fork(&options, &r->launch);
     if (error < 0)
         return start_fail("no process can be made for the program", error);
@@ -188,9 +191,8 @@ static int store_make(struct record *r)
         .cwd = cwd,
         .options_json = options,
         .start_utc_ns = r->start_utc_ns};
-    struct gm_limit limit = gm_limit_find();
-    run.memory_limit_bytes = limit.bytes;
-    run.memory_limit_kind = limit.kind;
+    run.memory_limit_bytes = r->memory_limit.bytes;
+    run.memory_limit_kind = r->memory_limit.kind;
     memcpy(run.g_age_bytes, gm_generation_age_bytes, sizeof run.g_age_bytes);
     options_json(r, options, sizeof options);
     if (!getcwd(cwd, sizeof cwd))
@@ -259,6 +261,13 @@ static void on_control(void *context, const char *line, char answer[GM_CONTROL_A
             "{\"ok\":false,\"error\":\"unknown command; known are: status, mark TEXT, stop\"}");
 }
 
+static bool registry_pass(void *context, const struct gm_registry_entry *entry)
+{
+    (void)context;
+    (void)entry;
+    return true;
+}
+
 /* Without it a recording is still a recording. */
 static void control_make(struct record *r)
 {
@@ -268,6 +277,7 @@ static void control_make(struct record *r)
         error = gm_control_create(path, on_control, r, &r->control);
     if (error == 0)
         error = gm_registry_add(r->registry, r->path);
+    gm_registry_list(registry_pass, NULL); /* clears away what killed recorders left */
     if (error < 0 && r->o->verbose)
         gm_say("no control socket (%s); geomem-top finds this recording by its file only",
             strerror(-error));
@@ -466,6 +476,8 @@ static int record_start(struct record *r)
     int error = gm_signals_init(&r->signals);
     if (error < 0)
         return start_fail("signals cannot be watched", error);
+    r->memory_limit = gm_limit_find();
+    gm_limits_raise(&r->limits);
     if (gm_registry_folder(r->registry, sizeof r->registry) < 0)
         r->registry[0] = 0;
     int status = find_all(r);

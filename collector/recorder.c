@@ -29,10 +29,9 @@
 #define REFINE_NS 500000000ll
 #define STALL_NS 1000000000ull /* a ring that stays busy so long is passed over */
 #define SKEW_NS 10000ull       /* processors' counters agree far better; arbitrary */
-#define LEFT_WORDS_MAX \
-    (32u << 20)    /* 256 MiB of private copies; beyond, the watermark is forced   \
-                                    */
-#define SLEEP_MS 4 /* polling much more often slows targets down: docs/design */
+/* 256 MiB of private copies that wait; beyond, nothing is waited for. */
+#define LEFT_WORDS_MAX (32u << 20)
+#define SLEEP_MS 4 /* polling every 50 us was seen to cost targets up to twice their time */
 #define SLEEP_BUSY_MS 1
 #define FILL_BUSY 0.15 /* of a ring in one round: look again sooner */
 #define FILL_FULL 0.40 /* look again at once */
@@ -239,8 +238,6 @@ static uint64_t recorder_drain(struct gm_recorder *r, uint64_t now)
         r->differing += round.differing;
     }
     uint64_t slack = gm_timebase_ticks(&r->timebase, GM_ORDER_SLACK_NS);
-    if (r->left_words > LEFT_WORDS_MAX)
-        return now;
     return watermark - slack;
 }
 
@@ -285,7 +282,13 @@ static void recorder_round(struct gm_recorder *r)
 {
     uint64_t now = recorder_now(r);
     recorder_take_newcomers(r);
-    recorder_merge(r, recorder_drain(r, now));
+    uint64_t watermark = recorder_drain(r, now);
+    if (r->left_words <= LEFT_WORDS_MAX) {
+        recorder_merge(r, watermark);
+    } else {
+        recorder_merge(r, UINT64_MAX); /* stamps from the future as well: they may be lies */
+        r->order.watermark = now;
+    }
     recorder_end_images(r);
     recorder_note_root_status(r);
     if (r->rollup.out_of_memory)

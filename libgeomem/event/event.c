@@ -136,6 +136,13 @@ static bool stack_prepare(
     return gm_scope_reserve(scope, name->fresh * 4 + words);
 }
 
+/* A stamp for what is about to happen. On a shared ring it must also not be older than those of the threads
+ * before, and rdtsc may run ahead of the lock that was taken: there it is fenced. */
+static uint64_t stamp_before(const struct gm_scope *scope)
+{
+    return scope->shared ? gm_clock_after(gm_process.clock) : gm_clock_before(gm_process.clock);
+}
+
 /* ---- events --------------------------------------------------------------------------------------------- */
 
 void gm_event_alloc(const struct gm_context *context, const void *block, uint64_t packed)
@@ -166,7 +173,7 @@ void gm_event_free(const void *block)
     if (gm_scope_reserve(&scope, 2)) {
         struct gm_producer *p = scope.producer;
         gm_scope_busy(&scope);
-        gm_producer_put(p, gm_rec_word0(GM_EV_FREE, 2, gm_clock_before(gm_process.clock)));
+        gm_producer_put(p, gm_rec_word0(GM_EV_FREE, 2, stamp_before(&scope)));
         gm_producer_put(p, (uint64_t)block);
         gm_scope_publish(&scope);
         gm_scope_idle(&scope);
@@ -185,7 +192,7 @@ void gm_event_realloc_begin(struct gm_event_realloc *r)
         return;
     }
     gm_scope_busy(&r->scope);
-    r->stamp = gm_clock_before(gm_process.clock);
+    r->stamp = stamp_before(&r->scope);
 }
 
 /* What a reallocation amounts to: see the records in wire.h. */
@@ -244,8 +251,7 @@ void gm_event_unload(void)
         return;
     if (gm_scope_reserve(&scope, 2)) {
         gm_scope_busy(&scope);
-        gm_producer_put(
-            scope.producer, gm_rec_word0(GM_EV_MODULE_EPOCH, 2, gm_clock_before(gm_process.clock)));
+        gm_producer_put(scope.producer, gm_rec_word0(GM_EV_MODULE_EPOCH, 2, stamp_before(&scope)));
         gm_producer_put(scope.producer, epoch);
         gm_scope_publish(&scope);
         gm_scope_idle(&scope);
@@ -269,8 +275,7 @@ int gm_event_mark(const char *text)
     bool room = gm_scope_reserve(&scope, words);
     if (room) {
         gm_scope_busy(&scope);
-        gm_producer_put(
-            scope.producer, gm_rec_word0(GM_EV_MARK, words, gm_clock_before(gm_process.clock)));
+        gm_producer_put(scope.producer, gm_rec_word0(GM_EV_MARK, words, stamp_before(&scope)));
         gm_producer_put(scope.producer, bytes);
         for (size_t at = 0; at < bytes; at += 8) {
             uint64_t v = 0;

@@ -337,9 +337,8 @@ bool gm_scope_lock(struct gm_scope *scope)
     return true;
 }
 
-#define STALL_MS 1000 /* a recorder whose heart has not beaten for this long is taken for gone */
-
-/* The ring is full: waits while the recorder lives, at most full_wait_ms. */
+/* The ring is full: waits for room, at most full_wait_ms. A recorder whose heart has not beaten in all that time is
+ * taken for gone. */
 static bool room_wait(struct gm_scope *scope, uint32_t words)
 {
     struct gm_producer *p = scope->producer;
@@ -349,7 +348,7 @@ static bool room_wait(struct gm_scope *scope, uint32_t words)
     if (t->overrun && !gm_producer_has_room(p, p->words / 2))
         return false;
     t->overrun = false;
-    uint64_t start = gm_clock_before(gm_process.clock), now = start, beat_at = start;
+    uint64_t start = gm_clock_before(gm_process.clock), now = start;
     uint64_t sleep_ns = 50000;
     uint64_t beat = atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
     bool room = false;
@@ -358,20 +357,12 @@ static bool room_wait(struct gm_scope *scope, uint32_t words)
         sleep_ns = sleep_ns < 1000000 ? sleep_ns * 2 : sleep_ns;
         now = gm_clock_before(gm_process.clock);
         room = gm_producer_has_room(p, words);
-        uint64_t beat_now =
-            atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
-        if (beat_now != beat) {
-            beat = beat_now;
-            beat_at = now;
-        }
         if (room || atomic_load_explicit(&gm_process.session->stop, memory_order_relaxed))
             break;
-        if (waited_ms(beat_at, now) > STALL_MS) {
-            atomic_store_explicit(&gm_process.stalled_heartbeat, beat, memory_order_relaxed);
-            break;
-        }
         if (waited_ms(start, now) > gm_process.full_wait_ms) {
             t->overrun = true;
+            if (atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed) == beat)
+                atomic_store_explicit(&gm_process.stalled_heartbeat, beat, memory_order_relaxed);
             break;
         }
     }

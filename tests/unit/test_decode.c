@@ -97,10 +97,14 @@ Test(decode, stamps_grow_past_their_48_bits_and_never_go_back)
     put_free(&r, top - 2, 0x10);
     put_free(&r, top + 3, 0x20);
     put_free(&r, top + 1, 0x30);
+    put_free(&r, top - 100000, 0x40);
     cr_assert(next(&r, &e));
     cr_assert_eq(e.stamp, top - 2);
     cr_assert(next(&r, &e));
     cr_assert_eq(e.stamp, top + 3);
+    cr_assert(next(&r, &e));
+    cr_assert_eq(e.stamp, top + 3);
+    cr_assert_eq(r.backward, 0, "within what threads on a shared ring may disagree by");
     cr_assert(next(&r, &e));
     cr_assert_eq(e.stamp, top + 3);
     cr_assert_eq(r.backward, 1);
