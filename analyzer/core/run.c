@@ -16,7 +16,8 @@ static const char run_sql[] =
     " g3_age_bytes, root_process_id, exit_status, exit_signal, events, lost_events, "
     "corrupt_records,"
     " late_events, hash_collisions, cut_stacks, peak_epoch, peak_bytes, peak_blocks, peak_ns,"
-    " recorder_cpu_ns, recorder_rss_bytes FROM run WHERE run_id = 1";
+    " recorder_cpu_ns, recorder_rss_bytes, memory_limit_bytes, memory_limit_kind FROM run WHERE "
+    "run_id = 1";
 
 static void run_read_texts(struct gm_query *q, struct gm_run *run)
 {
@@ -32,6 +33,7 @@ static void run_read_texts(struct gm_query *q, struct gm_run *run)
     run->kernel = gm_query_text_or_empty(q, 5);
     run->options = gm_query_text_or_empty(q, 6);
     run->stop_reason = gm_query_text(q, 7);
+    run->memory_limit_kind = gm_query_text(q, 32);
 }
 
 static void run_read_state(struct gm_query *q, struct gm_run *run)
@@ -68,6 +70,7 @@ static void run_read_figures(struct gm_query *q, struct gm_run *run)
     run->peak_ns = gm_query_time(q, 28);
     run->recorder_cpu_ns = gm_query_count(q, 29);
     run->recorder_rss_bytes = gm_query_count(q, 30);
+    run->memory_limit_bytes = gm_query_count(q, 31);
 }
 
 static int run_load_row(struct gm_recording *rec, struct gm_run *run)
@@ -126,7 +129,7 @@ int gm_run_load(struct gm_recording *recording, struct gm_run *ret_run)
 void gm_run_done(struct gm_run *run)
 {
     char *const texts[] = {run->geomem_version, run->program, run->cwd, run->host, run->kernel,
-        run->options, run->command, run->stop_reason};
+        run->options, run->command, run->stop_reason, run->memory_limit_kind};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     *run = (struct gm_run){0};

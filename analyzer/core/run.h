@@ -38,6 +38,8 @@ struct gm_run {
     uint64_t peak_epoch, peak_bytes, peak_blocks;
     int64_t peak_ns;
     uint64_t recorder_cpu_ns, recorder_rss_bytes;
+    uint64_t memory_limit_bytes; /* 0: none known */
+    char *memory_limit_kind;     /* "cgroup", "RLIMIT_AS", "RLIMIT_DATA"; NULL: none known */
     uint64_t processes, running_processes, threads, sites;
     double ring_fill; /* fullest ring of any process since the last commit, 0..1 */
     struct gm_totals totals;

@@ -187,6 +187,11 @@ static void json_run(struct report *r)
     json_put_count(j, "cut_stacks", run->cut_stacks);
     json_put_count(j, "recorder_cpu_ns", run->recorder_cpu_ns);
     json_put_count(j, "recorder_rss_bytes", run->recorder_rss_bytes);
+    if (run->memory_limit_kind)
+        json_put_count(j, "memory_limit_bytes", run->memory_limit_bytes);
+    else
+        json_put_null(j, "memory_limit_bytes");
+    json_put_text(j, "memory_limit_kind", run->memory_limit_kind);
 }
 
 static void summary_json(struct report *r, const struct summary *s)
@@ -249,6 +254,9 @@ static void text_memory(struct report *r, const struct summary *s)
     out_printf(o, "  still live%17s %18s   %s of allocated\n",
         gm_figure_count(a, s->totals.live_blocks), gm_figure_count(b, s->totals.live_bytes),
         gm_figure_percent(c, (double)s->totals.live_bytes, (double)s->totals.alloc_bytes));
+    if (r->run.memory_limit_kind)
+        out_printf(o, "  limit     %17s %18s   %s, when it was started\n", "",
+            gm_figure_count(a, r->run.memory_limit_bytes), r->run.memory_limit_kind);
 }
 
 static int text_chart(struct report *r)
