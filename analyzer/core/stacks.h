@@ -21,10 +21,10 @@ struct gm_frame {
     const char *file;     /* NULL: not known */
     const char *module;   /* path; NULL: code that belongs to no file */
     uint32_t line;        /* 0: not known */
-    bool inlined;     /* has no code of its own: lives in the next frame of the array that is not
-                         inlined */
-    bool named;       /* false: function is a stand-in */
-    uint64_t address; /* in the module's file */
+    bool inlined;         /* has no code of its own: lives in the next frame that is not inlined */
+    bool named;           /* false: function is a stand-in */
+    bool wrapper;         /* has no name, but is called like an allocation wrapper (wrappers.h) */
+    uint64_t address;     /* in the module's file */
     uint32_t frame_id;
 };
 

@@ -16,6 +16,7 @@
 
 #include "analyzer/core/query.h"
 #include "analyzer/core/stacks.h"
+#include "analyzer/core/wrappers.h"
 #include "analyzer/core/names.h"
 
 #define FRAME_MAX_INLINES 256 /* arbitrary; a compiler's limit is far below */
@@ -40,6 +41,8 @@ struct frame_names {
 struct gm_symbols {
     struct symbol_map strings, modules, frames;
     struct gm_query by_string, by_module, by_frame, by_line;
+    struct gm_wrappers wrappers;
+    bool wrappers_loaded;
 };
 
 static struct symbol_slot *map_slot(const struct symbol_map *map, uint32_t id)
@@ -107,6 +110,7 @@ void gm_symbols_free(struct gm_symbols *symbols)
     if (!symbols)
         return;
     gm_symbols_release(symbols);
+    gm_wrappers_done(&symbols->wrappers);
     map_done(&symbols->strings, free);
     map_done(&symbols->modules, free);
     map_done(&symbols->frames, frame_names_free);
@@ -226,11 +230,23 @@ static int frame_load_lines(
     return r;
 }
 
+/* Once per recording: who wraps does not change much, and it takes a look at every site. */
+static int wrappers_load(struct gm_recording *rec)
+{
+    if (rec->symbols->wrappers_loaded)
+        return 0;
+    rec->symbols->wrappers_loaded = true;
+    return gm_wrappers_load(rec, &rec->symbols->wrappers);
+}
+
 static int frame_read(struct gm_recording *rec, uint32_t frame_id, struct frame_names *names)
 {
     struct gm_frame base, lines[FRAME_MAX_INLINES];
     size_t n = 0;
-    int r = frame_load_base(rec, frame_id, names, &base);
+    int r = wrappers_load(rec);
+    if (r < 0)
+        return r;
+    r = frame_load_base(rec, frame_id, names, &base);
     if (r == 0)
         r = frame_load_lines(rec, &base, lines, &n);
     if (r < 0)
@@ -239,6 +255,8 @@ static int frame_read(struct gm_recording *rec, uint32_t frame_id, struct frame_
         lines[n++] = base;
     for (size_t i = 0; i + 1 < n; i++)
         lines[i].inlined = true;
+    lines[n - 1].wrapper =
+        n == 1 && !lines[0].named && gm_wrappers_has(&rec->symbols->wrappers, frame_id);
     struct gm_frame *v = malloc(n * sizeof *v);
     if (!v)
         return gm_recording_fail(rec, SQLITE_NOMEM);

@@ -17,22 +17,24 @@ static const char *const runtime_modules[] = {"python2*", "python3*", "libpython
     "perl5*", "libperl.so*", "ruby*", "libruby*", "node", "libnode.so*", "lua*", "liblua*", "php*",
     "libjvm.so", "mawk", "gawk", "libguile*", "libtcl*", "libmono*"};
 
-/* Function names, without parameters. Whole-name patterns. */
-static const char *const allocator_functions[] = {
-    /* the malloc family and its wrappers: those named after what they wrap, then the best known */
-    "*malloc", "*calloc", "*realloc", "*strdup", "*strndup", "*memdup", "agalloc", "gv_alloc",
-    "gv_recalloc", "malloc", "calloc", "realloc", "reallocarray", "free", "memalign",
-    "aligned_alloc", "posix_memalign", "valloc", "pvalloc", "strdup", "strndup", "asprintf",
-    "vasprintf", "operator new*", "operator delete*", "xmalloc*", "xcalloc*", "xrealloc*",
-    "xstrdup*", "xstrndup*", "xmemdup*", "xzalloc*", "xreallocarray", "do_xmalloc", "do_xmallocz",
-    "zmalloc*", "zcalloc*", "zrealloc*", "ztrymalloc*", "ztrycalloc*", "ztryrealloc*",
-    "safe_malloc", "safe_calloc", "safe_realloc", "Perl_safesys*", "Perl_sv_grow", "sqlite3Malloc*",
-    "sqlite3MemMalloc", "sqlite3MemRealloc", "sqlite3Realloc*", "sqlite3DbMalloc*",
-    "sqlite3DbRealloc*", "sqlite3DbStr*Dup", "sqlite3_malloc*", "sqlite3_realloc*",
-    "mallocWithAlarm", "dbMallocRawFinish", "dbReallocFinish", "pcache1Alloc", "g_malloc*",
-    "g_realloc*", "g_try_malloc*", "g_slice_alloc*", "g_strdup*", "g_memdup*", "PyMem_*",
-    "_PyMem_*", "PyObject_Malloc", "PyObject_Calloc", "PyObject_Realloc", "_PyObject_Malloc",
-    "_PyObject_Realloc", "je_*", "mi_*", "tc_malloc*", "geomem_*", "allocate_memory",
+/* Function names, without parameters. Whole-name patterns.
+ * The malloc family and its wrappers: those named after what they wrap, then the best known. */
+static const char *const wrapper_functions[] = {"*malloc", "*calloc", "*realloc", "*strdup",
+    "*strndup", "*memdup", "agalloc", "gv_alloc", "gv_recalloc", "malloc", "calloc", "realloc",
+    "reallocarray", "free", "memalign", "aligned_alloc", "posix_memalign", "valloc", "pvalloc",
+    "strdup", "strndup", "asprintf", "vasprintf", "operator new*", "operator delete*", "xmalloc*",
+    "xcalloc*", "xrealloc*", "xstrdup*", "xstrndup*", "xmemdup*", "xzalloc*", "xreallocarray",
+    "do_xmalloc", "do_xmallocz", "zmalloc*", "zcalloc*", "zrealloc*", "ztrymalloc*", "ztrycalloc*",
+    "ztryrealloc*", "safe_malloc", "safe_calloc", "safe_realloc", "Perl_safesys*", "Perl_sv_grow",
+    "sqlite3Malloc*", "sqlite3MemMalloc", "sqlite3MemRealloc", "sqlite3Realloc*",
+    "sqlite3DbMalloc*", "sqlite3DbRealloc*", "sqlite3DbStr*Dup", "sqlite3_malloc*",
+    "sqlite3_realloc*", "mallocWithAlarm", "dbMallocRawFinish", "dbReallocFinish", "pcache1Alloc",
+    "g_malloc*", "g_realloc*", "g_try_malloc*", "g_slice_alloc*", "g_strdup*", "g_memdup*",
+    "PyMem_*", "_PyMem_*", "PyObject_Malloc", "PyObject_Calloc", "PyObject_Realloc",
+    "_PyObject_Malloc", "_PyObject_Realloc", "je_*", "mi_*", "tc_malloc*", "geomem_*",
+    "allocate_memory"};
+
+static const char *const library_functions[] = {
     /* the C++ library, Rust's allocator and containers */
     "std::*", "__gnu_cxx::*", "__cxxabiv1::*", "__cxa_*", "__rust_*", "__rdl_*", "__rg_*",
     "alloc::*", "core::*", "<alloc::*", "<core::*", "hashbrown::*", "<hashbrown::*", "<std::*",
@@ -93,13 +95,21 @@ static const char *name_without_type(const char *function)
     return *start ? start : function;
 }
 
+bool gm_function_wraps(const char *function)
+{
+    return NAME_IN(function, wrapper_functions) ||
+           NAME_IN(name_without_type(function), wrapper_functions);
+}
+
 enum gm_frame_class gm_frame_classify(const struct gm_frame *frame)
 {
     const char *module = frame->module ? gm_name_base(frame->module) : NULL;
+    if (frame->wrapper)
+        return GM_FRAME_ALLOCATOR;
     if (module && NAME_IN(module, allocator_modules))
         return GM_FRAME_ALLOCATOR;
-    if (NAME_IN(frame->function, allocator_functions) ||
-        NAME_IN(name_without_type(frame->function), allocator_functions))
+    if (gm_function_wraps(frame->function) || NAME_IN(frame->function, library_functions) ||
+        NAME_IN(name_without_type(frame->function), library_functions))
         return GM_FRAME_ALLOCATOR;
     if (module && NAME_IN(module, runtime_modules))
         return GM_FRAME_RUNTIME;

@@ -7,6 +7,7 @@
 #ifndef GM_ANALYZER_CORE_WHERE_H
 #define GM_ANALYZER_CORE_WHERE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "analyzer/core/stacks.h"
@@ -18,6 +19,9 @@ enum gm_frame_class {
 };
 
 enum gm_frame_class gm_frame_classify(const struct gm_frame *frame);
+
+/* Whether a function is of the malloc family or named like a wrapper of it. */
+bool gm_function_wraps(const char *function);
 
 /* Index of the frame to show: the innermost of the best class there is. 0 for a stack without
  * frames too. */

@@ -8,6 +8,7 @@
 #include "analyzer/core/call_tree.h"
 #include "analyzer/core/stack_tree.h"
 #include "analyzer/core/stacks.h"
+#include "analyzer/core/where.h"
 
 static void names_begin(void)
 {
@@ -185,4 +186,61 @@ Test(stacks, a_call_tree_adds_up_whole_and_cut)
     }
     gm_stack_tree_done(&stacks);
     gm_recording_close(rec);
+}
+
+/* ---- wrappers without a name ---- */
+
+#define CALLERS 12
+
+/* Sites 1..CALLERS: main -> a frame of their own -> frame 10 (no name) -> frame 11 (no name), the leaf. */
+static void wrapped_make(int callers)
+{
+    made_run("DELETE FROM stack; DELETE FROM frame_line");
+    made_run("INSERT INTO frame (frame_id, module_id, address, symbolized) VALUES (10, 1, 10, 1), "
+             "(11, 1, 11, 1)");
+    for (int i = 0; i < callers; i++) {
+        made_run(
+            "INSERT INTO frame (frame_id, module_id, address, symbolized) VALUES (%d, 1, %d, 1)",
+            100 + i, 0x100 + i);
+        made_run("INSERT INTO stack VALUES (%d, NULL, %d, 1), (%d, %d, 10, 2), (%d, %d, 11, 3)",
+            3 * i + 1, 100 + i, 3 * i + 2, 3 * i + 1, 3 * i + 3, 3 * i + 2);
+        made_run("INSERT INTO site (site_id, process_id, stack_id, function) VALUES (%d, 1, %d, "
+                 "'malloc')",
+            i + 1, 3 * i + 3);
+    }
+}
+
+static size_t where_of(uint32_t stack_id)
+{
+    struct gm_recording *rec = made_open();
+    struct gm_stack s;
+    cr_assert_eq(gm_stack_load(rec, stack_id, &s), 0);
+    size_t where = gm_where_index(&s);
+    gm_stack_done(&s);
+    gm_recording_close(rec);
+    return where;
+}
+
+Test(stacks, an_address_with_a_single_caller_is_nobodys_wrapper)
+{
+    wrapped_make(CALLERS);
+    cr_expect_eq(where_of(3), 0);
+}
+
+Test(stacks, addresses_below_a_named_wrapper_and_with_many_callers_are_wrappers)
+{
+    wrapped_make(CALLERS);
+    made_run("INSERT INTO string VALUES (20, 'sqlite3Malloc'); INSERT INTO frame_line VALUES (10, "
+             "0, 20, NULL, NULL)");
+    cr_expect_eq(where_of(3), 2);
+    /* a leaf of its own that all call: frame 10 is now the leaf of sites with many callers */
+    made_run("DELETE FROM frame_line; UPDATE site SET stack_id = stack_id - 1");
+    cr_expect_eq(where_of(2), 1);
+}
+
+Test(stacks, fewer_callers_make_no_wrapper)
+{
+    wrapped_make(CALLERS - 1);
+    made_run("UPDATE site SET stack_id = stack_id - 1");
+    cr_expect_eq(where_of(2), 0);
 }
