@@ -43,7 +43,7 @@ static void stack_name_plain(
     else
         gm_walk_cfi(&t->unwind, context, c); /* the other ways are not re-entrant */
     if (c->cut)
-        atomic_fetch_add_explicit(&gm_process.session->cut_stacks, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&scope->session->cut_stacks, 1, memory_order_relaxed);
     for (uint32_t i = c->count; i-- > 0;)
         hash[i] = h = gm_stack_hash(h, c->pc[i]);
     *name = (struct name){
@@ -72,7 +72,7 @@ static bool stack_name_memo(
 static void name_verify(
     struct gm_scope *scope, const struct gm_context *context, const struct name *name)
 {
-    struct gm_session *s = gm_process.session;
+    struct gm_session *s = scope->session;
     struct name plain;
     uint32_t index = 0;
     uintptr_t oracle_pc = 0;

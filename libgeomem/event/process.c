@@ -85,7 +85,10 @@ static long socket_connect(void)
         return fd;
     gm_sys6(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, (long)&limit, sizeof limit, 0);
     gm_sys6(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, (long)&limit, sizeof limit, 0);
-    long r = gm_sys3(SYS_connect, fd, &address, sizeof address);
+    long r;
+    do /* waits while the recorder's queue is full */
+        r = gm_sys3(SYS_connect, fd, &address, sizeof address);
+    while (r == -4 /* EINTR */);
     if (r == 0)
         return fd;
     gm_sys1(SYS_close, fd);
@@ -138,8 +141,10 @@ static bool session_is_sound(const struct gm_session *s, uint64_t bytes)
         return false;
     if (rings <= GM_SHARED_RINGS || rings > 65536 || words < 4096 || (words & (words - 1)) != 0)
         return false;
-    if (s->depth_leaf == 0 || s->depth_root == 0 ||
-        s->depth_leaf + (uint64_t)s->depth_root > GM_CAPTURE_MAX)
+    /* the deepest stack's names and a reallocation fit a ring, or the event would wait for ever */
+    uint64_t depth = s->depth_leaf + (uint64_t)s->depth_root;
+    if (s->depth_leaf == 0 || s->depth_root == 0 || depth > GM_CAPTURE_MAX ||
+        (depth + 2) * 4 + 6 > words)
         return false;
     if (s->ring_data_offset < GM_SESSION_HEADER_BYTES + rings * sizeof(struct gm_ring) ||
         s->ring_data_offset % 64 != 0)
@@ -193,6 +198,16 @@ static void session_adopt(struct gm_session *s)
     gm_image.pid = (int32_t)gm_sys0(SYS_getpid);
 }
 
+/* The parent's session, unless a hook of this thread was interrupted and may still be writing to it. Once only: if
+ * this process gets no session of its own, the place is the program's, and its children must leave it alone. */
+static void session_unmap_inherited(void)
+{
+    struct gm_session *inherited = gm_image.session;
+    gm_image.session = NULL;
+    if (inherited && gm_thread_outside_hooks())
+        gm_sys2(SYS_munmap, inherited, gm_image.session_bytes);
+}
+
 bool gm_process_attach(void)
 {
     uint32_t expected = GM_PROCESS_NEW;
@@ -200,14 +215,16 @@ bool gm_process_attach(void)
     if (!atomic_compare_exchange_strong_explicit(&gm_process.state, &expected, GM_PROCESS_ATTACHING,
             memory_order_acq_rel, memory_order_acquire))
         return expected == GM_PROCESS_ON;
-    gm_sys3(SYS_madvise, &gm_process_page, sizeof gm_process_page, MADV_WIPEONFORK);
     bool forked = gm_image.session_id != 0;
     if (!forked)
         image_learn();
+    /* Without the kernel's help a forked child would write into its parent's rings. */
+    if (gm_sys3(SYS_madvise, &gm_process_page, sizeof gm_process_page, MADV_WIPEONFORK) < 0)
+        gm_image.unrecorded = true;
     struct gm_session *s = NULL;
     if (!gm_image.unrecorded && (!forked || gm_image.follow)) {
-        if (forked && gm_thread_outside_hooks())
-            gm_sys2(SYS_munmap, gm_image.session, gm_image.session_bytes); /* the parent's */
+        if (forked)
+            session_unmap_inherited();
         s = session_map();
     }
     if (s)

@@ -26,9 +26,9 @@ struct gm_process_data {
     uint64_t ticks_per_ms; /* never 0 */
     uint64_t session_id;
     struct gm_session *session;
-    /* Heartbeat at which the recorder was found not to move; 0: it moves. While it stays at this value nobody
-     * waits for it, and events are counted as lost at once. */
-    _Atomic uint64_t stalled_heartbeat;
+    /* One more than the heartbeat at which the recorder was found not to move; 0: it moves. While it stays there
+     * nobody waits for it, and events are counted as lost at once. */
+    _Atomic uint64_t stalled_after;
 };
 extern union gm_process_page {
     struct gm_process_data p;

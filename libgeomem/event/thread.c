@@ -14,7 +14,7 @@ static __thread struct {
     struct gm_thread *state;
     uint32_t depth; /* hooks entered and not left */
     uint8_t ending; /* rounds of key destructors seen */
-    bool ended;     /* state given back: the thread is in its last instructions */
+    bool ended;     /* past its last destructor: a state is borrowed for each event */
     bool own_work;  /* what is allocated now is ours, not the program's */
 } tls __attribute__((tls_model("initial-exec")));
 
@@ -28,7 +28,8 @@ bool gm_thread_outside_hooks(void)
 
 static void lost_count(uint64_t n)
 {
-    atomic_fetch_add_explicit(&gm_process.session->lost_unringed, n, memory_order_relaxed);
+    if (gm_process.session)
+        atomic_fetch_add_explicit(&gm_process.session->lost_unringed, n, memory_order_relaxed);
 }
 
 /* ---- pool of states --------------------------------------------------------------------------------- */
@@ -126,6 +127,17 @@ static void ring_release(struct gm_thread *t)
 
 /* ---- thread states -------------------------------------------------------------------------------------- */
 
+static void thread_give_back(void)
+{
+    struct gm_thread *t = tls.state;
+    tls.state = NULL;
+    if (!t)
+        return;
+    if (atomic_load_explicit(&gm_process.state, memory_order_acquire) == GM_PROCESS_ON)
+        ring_release(t);
+    pool_give(t);
+}
+
 /* glibc runs key destructors in rounds as long as there are values; staying until the last round keeps the
  * state for destructors of others that still free. (ThreadSanitizer leaves a thread before its last round.) */
 #ifdef __SANITIZE_THREAD__
@@ -140,13 +152,8 @@ static void thread_end(void *state)
         return;
     }
     tls.depth++;
-    struct gm_thread *t = tls.state;
-    tls.state = NULL;
     tls.ended = true;
-    if (t && atomic_load_explicit(&gm_process.state, memory_order_acquire) == GM_PROCESS_ON)
-        ring_release(t);
-    if (t)
-        pool_give(t);
+    thread_give_back();
     tls.depth--;
 }
 
@@ -166,12 +173,14 @@ static void thread_bind(struct gm_thread *t)
         t->session_id = gm_process.session_id;
     }
     t->overrun = false;
-    t->started = false;
+    t->started = tls.ended; /* such a thread has had its start and its end */
     for (unsigned i = 0; i < 2; i++) {
         t->capture[i].leaf = gm_process.depth_leaf;
         t->capture[i].root = gm_process.depth_root;
     }
-    ring_claim(t);
+    t->ring = GM_NO_RING;
+    if (!tls.ended)
+        ring_claim(t);
 }
 
 static struct gm_thread *thread_new(void)
@@ -189,14 +198,15 @@ static struct gm_thread *thread_new(void)
 
 /* ---- scopes ------------------------------------------------------------------------------------------------ */
 
-static bool recorder_stalled(void)
+static bool recorder_stalled(const struct gm_session *session)
 {
-    uint64_t stalled = atomic_load_explicit(&gm_process.stalled_heartbeat, memory_order_relaxed);
+    /* relaxed, all: a figure that is only compared; seen late, it costs one more wait or one more loss */
+    uint64_t stalled = atomic_load_explicit(&gm_process.stalled_after, memory_order_relaxed);
     if (stalled == 0)
         return false;
-    if (stalled == atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed))
+    if (stalled == 1 + atomic_load_explicit(&session->heartbeat, memory_order_relaxed))
         return true;
-    atomic_store_explicit(&gm_process.stalled_heartbeat, 0, memory_order_relaxed);
+    atomic_store_explicit(&gm_process.stalled_after, 0, memory_order_relaxed);
     return false;
 }
 
@@ -222,8 +232,9 @@ void gm_thread_own_work(bool on)
 
 bool gm_scope_enter(struct gm_scope *scope)
 {
+    /* NULL in a child that a signal handler forked after gm_process_on, and that returned from the handler */
     struct gm_session *session = gm_process.session;
-    if (tls.own_work)
+    if (tls.own_work || !session)
         return false;
     if (atomic_load_explicit(&session->stop, memory_order_relaxed)) {
         gm_process_stop();
@@ -232,7 +243,7 @@ bool gm_scope_enter(struct gm_scope *scope)
     scope->level = tls.depth++;
     atomic_signal_fence(memory_order_seq_cst); /* a handler from here on is nested */
     struct gm_thread *t = tls.state;
-    if (scope->level > 1 || recorder_stalled())
+    if (scope->level > 1 || recorder_stalled(session))
         goto lost;
     if (scope->level == 0) {
         if (!t)
@@ -242,13 +253,14 @@ bool gm_scope_enter(struct gm_scope *scope)
     }
     if (!t)
         goto lost;
+    scope->session = session;
     scope->thread = t;
     scope->shared = false;
     caches_refresh(t, scope->level);
     scope->producer =
         scope->level == 0 && t->ring != GM_NO_RING ? &t->producer : &scope->shared_producer;
     if (scope->producer == &scope->shared_producer) {
-        if (scope->level == 0 && (++t->overflow_uses & 255) == 0)
+        if (scope->level == 0 && !tls.ended && (++t->overflow_uses & 255) == 0)
             ring_claim(t);
         scope->shared_producer.ring = ring_at(
             scope->level == 0 ? GM_RING_OVERFLOW(&gm_process) : GM_RING_NESTED(&gm_process));
@@ -266,6 +278,9 @@ void gm_scope_leave(struct gm_scope *scope)
 {
     if (scope->shared)
         atomic_store_explicit(&scope->producer->ring->owner, 0, memory_order_release);
+    /* libc frees what a thread kept after the last round of destructors: nothing would give this back later */
+    if (__builtin_expect(tls.ended, 0) && scope->level == 0)
+        thread_give_back();
     atomic_signal_fence(memory_order_seq_cst);
     tls.depth--;
 }
@@ -292,10 +307,12 @@ void gm_scope_idle(struct gm_scope *scope)
         atomic_fetch_sub_explicit(&scope->producer->ring->busy, 1, memory_order_release);
 }
 
-/* Between two readings of the session's clock, which takes no system call where it is the processor's. */
+/* Between two readings of the session's clock, which takes no system call where it is the processor's. For ever in a
+ * child that a signal handler forked from within the wait: it need not wait for its parent's recorder. */
 static uint64_t waited_ms(uint64_t from, uint64_t to)
 {
-    return ((to - from) & GM_STAMP_MASK) / gm_process.ticks_per_ms;
+    uint64_t ticks_per_ms = gm_process.ticks_per_ms;
+    return ticks_per_ms ? ((to - from) & GM_STAMP_MASK) / ticks_per_ms : UINT64_MAX;
 }
 
 /* Shared rings: whoever holds the lock word is recording one event, or waiting for room within its bound. */
@@ -320,7 +337,7 @@ bool gm_scope_lock(struct gm_scope *scope)
             start = now;
         /* our own thread holds it below this handler: waiting would be for ever */
         if (waited_ms(start, now) > limit_ms || expected == (uint32_t)scope->thread->tid ||
-            recorder_stalled()) {
+            recorder_stalled(scope->session)) {
             lost_count(1);
             return false;
         }
@@ -343,31 +360,34 @@ static bool room_wait(struct gm_scope *scope, uint32_t words)
 {
     struct gm_producer *p = scope->producer;
     struct gm_thread *t = scope->thread;
-    if ((gm_process.flags & GM_SESSION_DROP_ON_FULL) || recorder_stalled())
+    struct gm_session *session = scope->session;
+    if ((gm_process.flags & GM_SESSION_DROP_ON_FULL) || recorder_stalled(session))
         return false;
     if (t->overrun && !gm_producer_has_room(p, p->words / 2))
         return false;
     t->overrun = false;
     uint64_t start = gm_clock_before(gm_process.clock), now = start;
     uint64_t sleep_ns = 50000;
-    uint64_t beat = atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed);
+    uint64_t beat = atomic_load_explicit(&session->heartbeat, memory_order_relaxed);
     bool room = false;
     while (!room) {
         gm_sys_sleep_ns((long)sleep_ns);
         sleep_ns = sleep_ns < 1000000 ? sleep_ns * 2 : sleep_ns;
         now = gm_clock_before(gm_process.clock);
         room = gm_producer_has_room(p, words);
-        if (room || atomic_load_explicit(&gm_process.session->stop, memory_order_relaxed))
+        if (room || atomic_load_explicit(&session->stop, memory_order_relaxed))
             break;
         if (waited_ms(start, now) > gm_process.full_wait_ms) {
             t->overrun = true;
-            if (atomic_load_explicit(&gm_process.session->heartbeat, memory_order_relaxed) == beat)
-                atomic_store_explicit(&gm_process.stalled_heartbeat, beat, memory_order_relaxed);
+            if (atomic_load_explicit(&session->heartbeat, memory_order_relaxed) == beat)
+                atomic_store_explicit(&gm_process.stalled_after, beat + 1, memory_order_relaxed);
             break;
         }
     }
-    atomic_fetch_add_explicit(&p->ring->waited_ns,
-        ((now - start) & GM_STAMP_MASK) * 1000000 / gm_process.ticks_per_ms, memory_order_relaxed);
+    uint64_t ticks_per_ms = gm_process.ticks_per_ms;
+    if (ticks_per_ms)
+        atomic_fetch_add_explicit(&p->ring->waited_ns,
+            ((now - start) & GM_STAMP_MASK) * 1000000 / ticks_per_ms, memory_order_relaxed);
     return room;
 }
 

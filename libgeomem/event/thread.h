@@ -42,6 +42,7 @@ struct gm_thread {
 
 /* One hook's access to recording, from gm_scope_enter to gm_scope_leave. */
 struct gm_scope {
+    struct gm_session *session; /* stays mapped until leave, whatever a handler does */
     struct gm_thread *thread;
     unsigned level; /* 0, or 1 for a nested hook */
     bool shared;    /* producer is one of the shared rings, and its lock word is held by us */

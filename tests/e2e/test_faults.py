@@ -70,6 +70,17 @@ class KilledRecorder(harness.Case):
         self.assertEqual(harness.status_of(status), 6)
         self.assertEqual(tally.allocs, 6000000)
 
+    def test_fault_02_a_child_of_the_abandoned_keeps_its_memory(self):
+        harness.become_subreaper()
+        running = self.start(target("children"), "abandoned")
+        pid = running.target_pid("children")
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+            wait_until(lambda: maps.seek(0) == 0 and "geomem-session" in maps.read(), "the session to be mapped")
+        os.kill(running.pid, signal.SIGKILL)
+        running.process.wait()
+        _, status = os.waitpid(pid, 0)
+        self.assertEqual(harness.status_of(status), 4, "as the grandchild ended")
+
 
 class StoppedRecorder(harness.Case):
     def stop_and_go_on(self, *options):
@@ -268,6 +279,12 @@ class Stacks(harness.Case):
             needs.append({line.split()[0]: int(line.split()[1]) for line in output.decode().splitlines()[:2]})
         for where in ("thread", "handler"):
             self.assertLess(needs[1][where] - needs[0][where], 2048, f"{where}: stack the hook takes, in bytes")
+
+    def test_fault_10_what_libc_frees_for_an_ended_thread_costs_nothing_that_stays(self):
+        recording = self.assert_recorded_as_counted(target("thread_ends"), "300")
+        self.assertEqual(recording.summary["threads"], 301)
+        growth, = map(int, recording.stdout.split())
+        self.assertLess(growth, 16 << 20, "bytes of address space that 300 ended threads left behind")
 
     def test_fault_10_thread_key_destructors_may_allocate(self):
         recording = self.record(target("early_late"))

@@ -9,11 +9,14 @@
  *   image          keeps one block of 3333 B, exits 7
  *   fork-free      the child frees what it inherited
  *   double-fork    a grandchild whose parent has gone
- *   daemon         a grandchild that allocates for the first time when all others have long gone */
+ *   daemon         a grandchild that allocates for the first time when all others have long gone
+ *   system-threads system() in threads that overlap, while another sets a variable; one is cancelled
+ *   abandoned      once the recorder has gone: a child maps memory where the session was, and forks */
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +197,101 @@ static int mode_shell(int with_popen)
     return WEXITSTATUS(status);
 }
 
+/* system() of a shell that says when it runs, and then waits. */
+struct shell {
+    pthread_t thread;
+    int ready[2], gate[2];
+};
+
+static void *shell_run(void *argument)
+{
+    struct shell *shell = argument;
+    char command[100];
+    snprintf(command, sizeof command, "echo >/dev/fd/%d; read line </dev/fd/%d", shell->ready[1], shell->gate[0]);
+    REQUIRE(system(command) == 0);
+    return NULL;
+}
+
+static void shell_start(struct shell *shell)
+{
+    char byte;
+    REQUIRE(pipe(shell->ready) == 0 && pipe(shell->gate) == 0);
+    REQUIRE(!pthread_create(&shell->thread, NULL, shell_run, shell));
+    REQUIRE(read(shell->ready[0], &byte, 1) == 1);
+}
+
+static void shell_finish(struct shell *shell)
+{
+    REQUIRE(write(shell->gate[1], "\n", 1) == 1);
+    REQUIRE(!pthread_join(shell->thread, NULL));
+}
+
+static int mode_system_threads(void)
+{
+    struct shell a, b;
+    char **own = environ;
+    REQUIRE(!getenv("GEOMEM_SESSION"));
+    shell_start(&a);
+    shell_start(&b);
+    shell_finish(&a); /* the first to come is the first to go */
+    shell_finish(&b);
+    REQUIRE(environ == own && !getenv("GEOMEM_SESSION"));
+    shell_start(&a);
+    REQUIRE(!pthread_cancel(a.thread) && !pthread_join(a.thread, NULL));
+    REQUIRE(environ == own && !getenv("GEOMEM_SESSION"));
+    shell_start(&b);
+    REQUIRE(!setenv("SET_MEANWHILE", "yes", 1));
+    shell_finish(&b);
+    REQUIRE(getenv("SET_MEANWHILE") && !getenv("GEOMEM_SESSION") && !getenv("LD_PRELOAD"));
+    return 0;
+}
+
+/* Where the recorder's memory is mapped; false when it is not. */
+static int session_find(uintptr_t *ret_start, size_t *ret_bytes)
+{
+    char line[500];
+    uintptr_t end;
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    REQUIRE(maps);
+    while (!found && fgets(line, sizeof line, maps))
+        found = strstr(line, "geomem-session") && sscanf(line, "%lx-%lx", ret_start, &end) == 2;
+    fclose(maps);
+    *ret_bytes = found ? end - *ret_start : 0;
+    return found;
+}
+
+static void abandoned_child(uintptr_t start, size_t bytes)
+{
+    keep_in_child(); /* no recorder answers: the parent's session is unmapped all the same */
+    char *own = mmap((void *)start, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(own == (void *)start);
+    own[0] = 'c';
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (!pid) {
+        keep_in_child();
+        _exit(own[0] == 'c' ? 4 : 5);
+    }
+    _exit(wait_status(pid));
+}
+
+static int mode_abandoned(void)
+{
+    uintptr_t start;
+    size_t bytes;
+    pid_t recorder = getppid();
+    keep_in_parent();
+    REQUIRE(session_find(&start, &bytes));
+    while (getppid() == recorder)
+        usleep(1000);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (!pid)
+        abandoned_child(start, bytes);
+    return wait_status(pid);
+}
+
 static int mode_exec_chain(int left)
 {
     char text[16];
@@ -237,6 +335,10 @@ int main(int argc, char **argv)
         return mode_spawn();
     if (!strcmp(mode, "system") || !strcmp(mode, "popen"))
         return mode_shell(mode[0] == 'p');
+    if (!strcmp(mode, "system-threads"))
+        return mode_system_threads();
+    if (!strcmp(mode, "abandoned"))
+        return mode_abandoned();
     if (!strcmp(mode, "exec-chain"))
         return mode_exec_chain(number);
     if (!strcmp(mode, "exec-fail"))
