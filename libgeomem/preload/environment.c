@@ -1,9 +1,12 @@
 /* environment.c - see environment.h. */
 #include "libgeomem/preload/environment.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "libgeomem/base/sys.h"
 #include "libgeomem/event/process.h"
 #include "schemas/wire.h"
 
@@ -54,51 +57,139 @@ void gm_environment_start(char **envp)
     *to = NULL;
 }
 
-size_t gm_environment_words(char *const envp[])
+#define TEXT_BYTES (2 * sizeof own_preload) /* for "LD_PRELOAD=ours:theirs" */
+
+static size_t environment_count(char *const envp[])
 {
     size_t n = 0;
     while (envp && envp[n])
         n++;
-    return n + 3 +
-           sizeof own_preload / sizeof(char *) *
-               2; /* our two, the end, and the text of LD_PRELOAD */
+    return n;
 }
 
-/* "LD_PRELOAD=ours:theirs" behind the pointers. A value too long for the room is passed on as it is. */
-static char *preload_join(const char *theirs, char *text, size_t room)
+size_t gm_environment_words(char *const envp[])
 {
-    size_t n = strlen(own_preload), value = theirs ? strlen(theirs + strlen(PRELOAD)) : 0;
-    if (n + value + 2 > room)
-        return NULL;
+    /* our two and the end; the text stands behind them */
+    return environment_count(envp) + 3 + TEXT_BYTES / sizeof(char *);
+}
+
+/* "LD_PRELOAD=ours:theirs" in `text`. A value too long for the room is passed on as it is. */
+static char *preload_join(char *theirs, char *text)
+{
+    size_t n = strlen(own_preload), value = strlen(theirs + strlen(PRELOAD));
+    if (n + value + 2 > TEXT_BYTES)
+        return theirs;
     memcpy(text, own_preload, n);
     if (value)
         text[n++] = ':';
-    memcpy(text + n, theirs ? theirs + strlen(PRELOAD) : "", value + 1);
+    memcpy(text + n, theirs + strlen(PRELOAD), value + 1);
     return text;
+}
+
+static bool children_are_recorded(void)
+{
+    if (!own_preload[0] || !own_session[0] || !gm_image.follow || gm_image.unrecorded)
+        return false;
+    /* relaxed: a child more or less */
+    return !gm_process.session ||
+           !atomic_load_explicit(&gm_process.session->stop, memory_order_relaxed);
+}
+
+static void environment_fill(char *const envp[], char **room)
+{
+    char *text = (char *)(room + environment_count(envp) + 3);
+    bool joined = false;
+    size_t n = 0;
+    for (char *const *from = envp; from && *from; from++) {
+        bool preload = starts_with(*from, PRELOAD);
+        if (starts_with(*from, SESSION) || (preload && joined))
+            continue;
+        bool has_ours = preload && strstr(*from, "libgeomem_preload");
+        room[n++] = preload && !has_ours ? preload_join(*from, text) : *from;
+        joined |= preload;
+    }
+    if (!joined)
+        room[n++] = own_preload;
+    room[n++] = own_session;
+    room[n] = NULL;
 }
 
 char **gm_environment_for_child(char *const envp[], char **room)
 {
-    static char *none[] = {NULL};
-    char *const *from = envp ? envp : none;
-    const char *theirs = NULL;
-    size_t n = 0;
-    if (!own_preload[0] || !own_session[0] || !gm_image.follow || gm_image.unrecorded)
+    if (!children_are_recorded())
         return (char **)(uintptr_t)envp;
-    if (gm_process.session && atomic_load_explicit(&gm_process.session->stop, memory_order_relaxed))
-        return (char **)(uintptr_t)envp;
-    for (; *from; from++) {
-        if (starts_with(*from, SESSION))
-            continue;
-        if (starts_with(*from, PRELOAD) && !theirs && !strstr(*from, "libgeomem_preload"))
-            theirs = *from;
-        else if (!starts_with(*from, PRELOAD))
-            room[n++] = *from;
-    }
-    char *text = (char *)(room + n + 3);
-    char *preload = preload_join(theirs, text, sizeof own_preload * 2);
-    room[n++] = preload ? preload : (char *)(uintptr_t)theirs;
-    room[n++] = own_session;
-    room[n] = NULL;
+    environment_fill(envp, room);
     return room;
+}
+
+/* ---- lending ------------------------------------------------------------------------------------------------ */
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned users;
+    char **theirs, **ours; /* NULL: nothing is lent */
+    char *their_preload;   /* their own entry of LD_PRELOAD, or NULL */
+    size_t bytes;          /* of the memory at `ours` */
+} lent = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void lend(void)
+{
+    size_t bytes = gm_environment_words(environ) * sizeof(char *);
+    char **room = children_are_recorded() ? gm_sys_map(bytes) : NULL;
+    if (!room)
+        return;
+    lent.theirs = environ;
+    lent.their_preload = NULL;
+    for (char **from = environ; from && *from && !lent.their_preload; from++)
+        if (starts_with(*from, PRELOAD))
+            lent.their_preload = *from;
+    environment_fill(environ, room);
+    lent.ours = room;
+    lent.bytes = bytes;
+    environ = room;
+}
+
+/* Writes the entries of `from` to `to`, which has room for them, without our own; the two may be one. */
+static void entries_restore(char **to, char *const *from)
+{
+    for (; *from; from++) {
+        bool inside = (uintptr_t)*from - (uintptr_t)lent.ours < lent.bytes;
+        if (*from == own_session || *from == own_preload || (inside && !lent.their_preload))
+            continue;
+        *to++ = inside ? lent.their_preload : *from;
+    }
+    *to = NULL;
+}
+
+/* What the program changed meanwhile is kept, whether it stands in our array or libc has made another from it. */
+static void take_back(void)
+{
+    if (!lent.ours)
+        return;
+    if (environ == lent.ours) {
+        if (lent.theirs)
+            entries_restore(lent.theirs, lent.ours);
+        environ = lent.theirs;
+    } else if (environ) {
+        entries_restore(environ, environ);
+    }
+    gm_sys2(SYS_munmap, lent.ours, lent.bytes);
+    lent.ours = NULL;
+}
+
+void gm_environment_lend(void)
+{
+    pthread_mutex_lock(&lent.lock);
+    if (lent.users++ == 0)
+        lend();
+    pthread_mutex_unlock(&lent.lock);
+}
+
+void gm_environment_take_back(void *ignored)
+{
+    (void)ignored;
+    pthread_mutex_lock(&lent.lock);
+    if (--lent.users == 0)
+        take_back();
+    pthread_mutex_unlock(&lent.lock);
 }

@@ -5,7 +5,7 @@
  */
 #include <alloca.h>
 #include <errno.h>
-#include <limits.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,10 +17,36 @@
 #include "libgeomem/preload/environment.h"
 #include "libgeomem/preload/real.h"
 
-#define REAL(name) \
-    static __typeof__(name) *real; \
-    if (!real) \
-    *(void **)&real = gm_real_symbol(#name)
+#define REAL_FUNCTIONS(X) \
+    X(execve) \
+    X(execveat) \
+    X(fexecve) \
+    X(execvpe) \
+    X(posix_spawn) \
+    X(posix_spawnp) \
+    X(system) \
+    X(popen)
+
+/* Written by the constructor, constant afterwards. */
+static struct {
+#define GM_X(name) __typeof__(name) *name;
+    REAL_FUNCTIONS(GM_X)
+#undef GM_X
+} real;
+
+void gm_exec_find(void)
+{
+#define GM_X(name) *(void **)&real.name = gm_real_symbol(#name);
+    REAL_FUNCTIONS(GM_X)
+#undef GM_X
+}
+
+/* A function of the program's that runs before our constructor may execute something, too. */
+#define FIND_REAL(name) \
+    do { \
+        if (!real.name) \
+            gm_exec_find(); \
+    } while (0)
 
 /* On the caller's stack: it must live until the program is executed. */
 #define CHILD_ENVIRONMENT(envp) \
@@ -40,26 +66,26 @@
 
 GM_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-    REAL(execve);
-    EXECUTE(real(path, argv, CHILD_ENVIRONMENT(envp)));
+    FIND_REAL(execve);
+    EXECUTE(real.execve(path, argv, CHILD_ENVIRONMENT(envp)));
 }
 
 GM_EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
 {
-    REAL(execveat);
-    EXECUTE(real(dir, path, argv, CHILD_ENVIRONMENT(envp), flags));
+    FIND_REAL(execveat);
+    EXECUTE(real.execveat(dir, path, argv, CHILD_ENVIRONMENT(envp), flags));
 }
 
 GM_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-    REAL(fexecve);
-    EXECUTE(real(fd, argv, CHILD_ENVIRONMENT(envp)));
+    FIND_REAL(fexecve);
+    EXECUTE(real.fexecve(fd, argv, CHILD_ENVIRONMENT(envp)));
 }
 
 GM_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-    REAL(execvpe);
-    EXECUTE(real(file, argv, CHILD_ENVIRONMENT(envp)));
+    FIND_REAL(execvpe);
+    EXECUTE(real.execvpe(file, argv, CHILD_ENVIRONMENT(envp)));
 }
 
 GM_EXPORT int execv(const char *path, char *const argv[])
@@ -111,59 +137,42 @@ GM_EXPORT int execle(const char *path, const char *arg, ...)
 GM_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
     const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-    REAL(posix_spawn);
-    return real(pid, path, actions, attributes, argv, CHILD_ENVIRONMENT(envp));
+    FIND_REAL(posix_spawn);
+    return real.posix_spawn(pid, path, actions, attributes, argv, CHILD_ENVIRONMENT(envp));
 }
 
 GM_EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
     const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-    REAL(posix_spawnp);
-    return real(pid, file, actions, attributes, argv, CHILD_ENVIRONMENT(envp));
+    FIND_REAL(posix_spawnp);
+    return real.posix_spawnp(pid, file, actions, attributes, argv, CHILD_ENVIRONMENT(envp));
 }
 
-/* system and popen take the environment from `environ`, and call posix_spawn inside libc where we do not see
- * it: for their duration `environ` is ours. What another thread sets meanwhile is kept: a new `environ` stays,
- * a replaced entry is carried over. (Setting the environment while others read it is not safe in any program;
- * this only keeps us from making it worse.) */
-struct swap {
-    char **theirs, **ours;
-};
-
-static void swap_back(const struct swap *s)
-{
-    if (s->ours == s->theirs || environ != s->ours)
-        return;
-    for (char **entry = s->ours; *entry; entry++) {
-        size_t name = strcspn(*entry, "=") + 1;
-        for (char **old = s->theirs; old && *old; old++)
-            if (*old != *entry && strncmp(*old, *entry, name) == 0 &&
-                strncmp(*entry, "LD_PRELOAD=", name) != 0)
-                *old = *entry;
-    }
-    environ = s->theirs;
-}
-
+/* system and popen take the environment from `environ`, and call posix_spawn inside libc where we do not see it.
+ * Both may be cancelled. */
 GM_EXPORT int system(const char *command)
 {
-    REAL(system);
-    struct swap s = {.theirs = environ};
-    s.ours = environ = CHILD_ENVIRONMENT(environ);
-    int r = real(command);
-    int saved_errno = errno;
-    swap_back(&s);
+    int r, saved_errno;
+    FIND_REAL(system);
+    gm_environment_lend();
+    pthread_cleanup_push(gm_environment_take_back, NULL);
+    r = real.system(command);
+    saved_errno = errno;
+    pthread_cleanup_pop(1);
     errno = saved_errno;
     return r;
 }
 
 GM_EXPORT FILE *popen(const char *command, const char *type)
 {
-    REAL(popen);
-    struct swap s = {.theirs = environ};
-    s.ours = environ = CHILD_ENVIRONMENT(environ);
-    FILE *f = real(command, type);
-    int saved_errno = errno;
-    swap_back(&s);
+    FILE *f;
+    int saved_errno;
+    FIND_REAL(popen);
+    gm_environment_lend();
+    pthread_cleanup_push(gm_environment_take_back, NULL);
+    f = real.popen(command, type);
+    saved_errno = errno;
+    pthread_cleanup_pop(1);
     errno = saved_errno;
     return f;
 }

@@ -25,7 +25,11 @@ extern struct gm_real gm_real;
 /* Looks all of them up. Safe to call again. */
 void gm_real_find(void);
 
-/* The next definition of `name` after ours, or NULL. */
+/* The next definition of `name` after ours, or NULL. Takes the loader's lock: not async-signal-safe. */
 void *gm_real_symbol(const char *name);
+
+/* Looks up what exec.c calls. The constructor does, since exec functions may be called where the loader's lock must
+ * not be taken: in a signal handler, in a child of vfork. */
+void gm_exec_find(void);
 
 #endif

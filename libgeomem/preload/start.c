@@ -20,6 +20,8 @@
 
 int geomem_mark(const char *text);
 
+static int (*real_dlclose)(void *); /* written by the constructor */
+
 static void image_at_exit(int status, void *ignored)
 {
     (void)ignored;
@@ -32,6 +34,8 @@ __attribute__((constructor)) static void preload_start(int argc, char **argv, ch
     (void)argc;
     (void)argv;
     gm_real_find();
+    gm_exec_find();
+    *(void **)&real_dlclose = gm_real_symbol("dlclose");
     if (getauxval(AT_SECURE)) {
         gm_image.unrecorded = true;
         return;
@@ -76,11 +80,10 @@ GM_EXPORT __attribute__((noreturn)) void quick_exit(int status)
 
 GM_EXPORT int dlclose(void *handle)
 {
-    static int (*real)(void *);
-    if (!real)
-        *(void **)&real = gm_real_symbol("dlclose");
+    if (!real_dlclose)
+        *(void **)&real_dlclose = gm_real_symbol("dlclose");
     gm_event_unload();
-    int r = real(handle);
+    int r = real_dlclose(handle);
     gm_event_unloaded();
     return r;
 }

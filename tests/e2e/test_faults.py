@@ -199,6 +199,10 @@ class Children(harness.Case):
                 self.assertEqual(recording.leak_at("keep_in_parent")["live_bytes"], 1111)
                 self.assertEqual([row[2:] for row in rows if row[1] == 3333], [("exit", 7)])
 
+    def test_fault_07_overlapping_and_cancelled_system_leave_the_environment(self):
+        _, rows = self.processes("system-threads")
+        self.assertGreaterEqual(len(rows), 5, "each shell is a process of the recording")
+
     def test_fault_07_exec_chain_makes_an_image_of_each(self):
         _, rows = self.processes("exec-chain", "3", expect=7)
         self.assertEqual([row[:3] for row in rows], [("root", 3333, "exec")] + [("exec", 3333, "exec")] * 2
