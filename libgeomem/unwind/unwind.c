@@ -1,6 +1,7 @@
 /* unwind.c - the seam, and what all ways of walking share. See unwind.h. */
 #include "libgeomem/unwind/unwind.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,15 +9,15 @@
 #include "libgeomem/base/sys.h"
 #include "schemas/wire.h"
 
-/* Written before the first event and by gm_unwind_load. */
-static uint32_t chosen = GM_UNWIND_CFI;
-static uint32_t wanted = GM_UNWIND_CFI;
+static _Atomic uint32_t chosen = GM_UNWIND_CFI; /* the way in force */
+static uint32_t wanted = GM_UNWIND_CFI;         /* written before the first event */
 static _Atomic bool load_wanted;
 
 void gm_unwind_choose(uint32_t unwinder, bool verify)
 {
     wanted = unwinder;
-    chosen = unwinder == GM_UNWIND_FP ? GM_UNWIND_FP : GM_UNWIND_CFI;
+    atomic_store_explicit(
+        &chosen, unwinder == GM_UNWIND_FP ? GM_UNWIND_FP : GM_UNWIND_CFI, memory_order_relaxed);
     atomic_store_explicit(
         &load_wanted, verify || unwinder == GM_UNWIND_LIBUNWIND, memory_order_relaxed);
 }
@@ -32,13 +33,16 @@ void gm_unwind_load(void)
 {
     if (!atomic_exchange_explicit(&load_wanted, false, memory_order_relaxed))
         return;
+    int saved_errno = errno;
     if (gm_libunwind_load() == 0)
-        chosen = wanted;
+        /* release: what was loaded; pairs with the acquire in gm_unwind_capture of other threads */
+        atomic_store_explicit(&chosen, wanted, memory_order_release);
+    errno = saved_errno;
 }
 
 bool gm_unwind_is_cfi(void)
 {
-    return chosen == GM_UNWIND_CFI;
+    return atomic_load_explicit(&chosen, memory_order_relaxed) == GM_UNWIND_CFI;
 }
 
 void gm_unwind_flush(struct gm_unwind *u)
@@ -49,9 +53,10 @@ void gm_unwind_flush(struct gm_unwind *u)
 void gm_unwind_capture(
     struct gm_unwind *u, const struct gm_context *context, struct gm_capture *capture)
 {
-    if (chosen == GM_UNWIND_LIBUNWIND)
+    uint32_t way = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (way == GM_UNWIND_LIBUNWIND)
         gm_walk_libunwind(context, capture);
-    else if (chosen == GM_UNWIND_FP)
+    else if (way == GM_UNWIND_FP)
         gm_walk_fp(u, context, capture);
     else
         gm_walk_cfi(u, context, capture);

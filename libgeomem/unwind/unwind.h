@@ -58,7 +58,7 @@ bool gm_unwind_load_due(void);
 bool gm_unwind_has_oracle(void);
 
 /* Loads libunwind; where it is missing, our own walk stays in force. Allocates, takes the loader's lock: not
- * from a signal handler. */
+ * from a signal handler. Preserves errno. */
 void gm_unwind_load(void);
 
 /* True when the way in force is our reader of .eh_frame, the only one that memo.h serves. */
