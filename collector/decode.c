@@ -68,11 +68,12 @@ static bool kind_is_unstamped(unsigned kind)
     return kind == GM_EV_STACK || kind == GM_EV_MODULE;
 }
 
-/* The clock value nearest below now + STAMP_AHEAD whose low bits are `stamp`. */
+/* The clock value nearest below now + STAMP_AHEAD whose low bits are `stamp`; 0 where that would be before
+ * the clock began: below zero it would wrap to a time that never comes, and be waited for for ever. */
 static uint64_t stamp_widen(const struct gm_reader *reader, uint64_t stamp)
 {
-    uint64_t limit = reader->now + STAMP_AHEAD;
-    return limit - ((limit - stamp) & GM_STAMP_MASK);
+    uint64_t limit = reader->now + STAMP_AHEAD, back = (limit - stamp) & GM_STAMP_MASK;
+    return back > limit ? 0 : limit - back;
 }
 
 uint64_t gm_reader_newest(const struct gm_reader *reader, size_t from)

@@ -89,6 +89,16 @@ Test(decode, at_the_end_dictionary_records_need_not_wait)
     gm_reader_done(&r);
 }
 
+Test(decode, a_stamp_of_the_far_future_is_not_waited_for)
+{
+    struct gm_reader r = {0};
+    uint64_t w[2] = {GM_STAMP_MASK << 16 | 2 << 8 | GM_EV_FREE, 0x10};
+    put_words(&r, w, 2, 1000);
+    cr_assert(gm_reader_ready(&r, false));
+    cr_assert_leq(r.stamp, 1000, "clocks count from 0: this one is neither to come nor past");
+    gm_reader_done(&r);
+}
+
 Test(decode, stamps_grow_past_their_48_bits_and_never_go_back)
 {
     struct gm_reader r = {0};
