@@ -21,7 +21,9 @@
 
 #define CALLERS_MAX 64u        /* connections that have not said hello yet */
 #define HELLO_PATIENCE_MS 2000 /* a target says hello right after it connects */
-#define BACKLOG 512            /* a storm of forks must not see ECONNREFUSED */
+#define CROWD_PATIENCE_MS \
+    200             /* while others wait outside; arbitrary, above a busy machine's delays */
+#define BACKLOG 512 /* a storm of forks must not see ECONNREFUSED */
 
 struct doorman_caller {
     int fd;
@@ -187,7 +189,7 @@ static int caller_identify(int fd, pid_t *ret_pid, int *ret_pidfd)
     if (peer.uid != geteuid() && geteuid() != 0)
         return -EACCES;
     if (peer.pid <= 0)
-        return -ESRCH; /* outside our pid namespace */
+        return -EREMOTE; /* outside our pid namespace */
     int pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
     if (pidfd < 0)
         return -errno;
@@ -307,7 +309,8 @@ static void doorman_hear(struct gm_doorman *d, int fd)
     int r = doorman_admit(d, fd, &hello, &welcome.session_bytes, &memfd);
     if (r < 0) {
         welcome.status = (uint32_t)-r;
-        atomic_fetch_add_explicit(&d->refused, 1, memory_order_relaxed); /* a figure */
+        if (r != -ESRCH) /* a process that died while it said hello misses nothing */
+            atomic_fetch_add_explicit(&d->refused, 1, memory_order_relaxed); /* a figure */
     }
     /* Where this fails the target is gone, or runs on unrecorded: its empty session ends with it.
      */
@@ -345,7 +348,10 @@ static void doorman_drop(struct gm_doorman *d, size_t i)
  */
 static void doorman_serve(struct gm_doorman *d, const struct pollfd *polled)
 {
+    bool crowded = d->caller_count == CALLERS_MAX;
     int64_t now = gm_mono_ns();
+    if (crowded)
+        now += (HELLO_PATIENCE_MS - CROWD_PATIENCE_MS) * 1000000ll;
     for (size_t i = d->caller_count; i-- > 0;) {
         bool speaks = polled[i].revents != 0;
         if (!speaks && now < d->callers[i].deadline_ns)
@@ -369,7 +375,7 @@ static void *doorman_main(void *arg)
         polled[n] = (struct pollfd){.fd = d->stop_fd, .events = POLLIN};
         polled[n + 1] =
             (struct pollfd){.fd = n < CALLERS_MAX ? d->listen_fd : -1, .events = POLLIN};
-        if (poll(polled, n + 2, n ? HELLO_PATIENCE_MS / 4 : -1) < 0 && errno != EINTR)
+        if (poll(polled, n + 2, n ? CROWD_PATIENCE_MS / 4 : -1) < 0 && errno != EINTR)
             return NULL;
         if (polled[n].revents)
             return NULL;
