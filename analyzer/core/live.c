@@ -238,13 +238,13 @@ static void live_settle_rates(struct gm_live *live, int64_t from_ns, bool slow)
 static void live_settle_growth(struct gm_live *live)
 {
     struct gm_live_picture *pic = &live->picture;
-    int64_t grown = 0;
+    double grown = 0; /* a damaged file's figures may not fit an integer */
     pic->window_ns = live->sites.to_ns - live->sites.from_ns;
     for (size_t i = 0; i < live->sites.n; i++)
         if (live->shown[i])
-            grown += gm_site_growth_bytes(&live->sites.v[i]);
+            grown += (double)gm_site_growth_bytes(&live->sites.v[i]);
     if (pic->window_ns > 0)
-        pic->growth_bytes_per_min = (double)grown * 60 / ((double)pic->window_ns / NS_PER_S);
+        pic->growth_bytes_per_min = grown * 60 / ((double)pic->window_ns / NS_PER_S);
 }
 
 static int live_count_threads(struct gm_live *live)
