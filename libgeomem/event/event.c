@@ -80,7 +80,8 @@ static void name_verify(
         return; /* before libc is up, or where there is no libunwind */
     stack_name_plain(scope, context, &plain);
     bool same = plain.hash == name->hash && plain.count == name->count &&
-                gm_unwind_verify(context, &scope->thread->capture[0], &index, &oracle_pc);
+                gm_unwind_verify(&scope->thread->unwind, context, &scope->thread->capture[0],
+                    &index, &oracle_pc);
     atomic_fetch_add_explicit(&s->verify_captures, 1, memory_order_relaxed);
     if (!same)
         atomic_fetch_add_explicit(&s->verify_differences, 1, memory_order_relaxed);

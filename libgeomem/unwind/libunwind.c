@@ -6,6 +6,7 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
@@ -106,17 +107,20 @@ static bool oracle_compare(
     return false;
 }
 
-bool gm_unwind_verify(const struct gm_context *context, const struct gm_capture *capture,
-    uint32_t *ret_index, uintptr_t *ret_oracle_pc)
+bool gm_unwind_verify(struct gm_unwind *u, const struct gm_context *context,
+    const struct gm_capture *capture, uint32_t *ret_index, uintptr_t *ret_oracle_pc)
 {
-    static __thread unw_cursor_t cursor __attribute__((tls_model("initial-exec")));
-    static __thread unw_context_t uc __attribute__((tls_model("initial-exec")));
+    struct oracle {
+        unw_cursor_t cursor;
+        unw_context_t uc;
+    } *oracle = (struct oracle *)(void *)u->oracle;
+    static_assert(sizeof *oracle <= sizeof u->oracle, "the oracle fits its memory");
     int saved_errno = errno;
     if (!lib.loaded)
         return true;
-    lib.get_context(&uc);
-    bool same = oracle_start(&cursor, &uc, context->sp) &&
-                oracle_compare(&cursor, capture, ret_index, ret_oracle_pc);
+    lib.get_context(&oracle->uc);
+    bool same = oracle_start(&oracle->cursor, &oracle->uc, context->sp) &&
+                oracle_compare(&oracle->cursor, capture, ret_index, ret_oracle_pc);
     errno = saved_errno;
     return same;
 }

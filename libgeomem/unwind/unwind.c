@@ -47,7 +47,8 @@ bool gm_unwind_is_cfi(void)
 
 void gm_unwind_flush(struct gm_unwind *u)
 {
-    memset(u, 0, sizeof *u);
+    memset(u->rules, 0, sizeof u->rules);
+    u->readable_page = 0;
 }
 
 void gm_unwind_capture(

@@ -42,9 +42,13 @@ struct gm_capture {
 struct gm_unwind {
     uint64_t rules[GM_UNWIND_RULES]; /* code address << 16 | compact rule */
     uintptr_t readable_page;         /* a stack page known to be readable */
+    /* The oracle's context and cursor: 2 KB that would else lie on each thread's stack, as automatic or as
+     * thread-local storage. */
+    uint64_t oracle[256];
 };
 
-/* Forgets everything that depends on what is loaded where. Call when an object has been unloaded. */
+/* Forgets everything that depends on what is loaded where. Call when an object has been unloaded. May interrupt a
+ * walk with the same `u`: entries go word by word, and the oracle's memory is left alone. */
 void gm_unwind_flush(struct gm_unwind *u);
 
 /* Chooses the way for this process (an enum gm_unwinder), and whether the oracle is wanted. libunwind is not
@@ -71,8 +75,8 @@ void gm_unwind_capture(
 /* Compares a finished capture with libunwind's unw_step, frame by frame. True when they agree (or when the
  * oracle is not loaded). On a difference stores the index of the first differing frame and what the oracle has
  * there (0: its stack ends). */
-bool gm_unwind_verify(const struct gm_context *context, const struct gm_capture *capture,
-    uint32_t *ret_index, uintptr_t *ret_oracle_pc);
+bool gm_unwind_verify(struct gm_unwind *u, const struct gm_context *context,
+    const struct gm_capture *capture, uint32_t *ret_index, uintptr_t *ret_oracle_pc);
 
 /* Used by the ways (cfi walk, fp walk, libunwind) and nobody else. */
 struct gm_walk {

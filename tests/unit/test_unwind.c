@@ -159,9 +159,10 @@ Test(unwind, libunwind_agrees)
     gm_unwind_capture(&state, &context, &capture);
     uint32_t index = 0;
     uintptr_t pc = 0;
-    cr_assert(gm_unwind_verify(&context, &capture, &index, &pc), "frame %u: libunwind has 0x%lx",
-        index, pc);
+    cr_assert(gm_unwind_verify(&state, &context, &capture, &index, &pc),
+        "frame %u: libunwind has 0x%lx", index, pc);
     capture.pc[1] ^= 4;
-    cr_assert_not(gm_unwind_verify(&context, &capture, &index, &pc), "the comparison can fail");
+    cr_assert_not(
+        gm_unwind_verify(&state, &context, &capture, &index, &pc), "the comparison can fail");
     cr_assert_eq(index, 1);
 }
