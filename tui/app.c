@@ -167,9 +167,9 @@ static void app_refresh(struct app *app)
         app->dirty = true;
     }
     if (app->ui.paused && app->follow.read_before && app->at_ns == app->follow.shown_at_ns &&
-        app->ui.window_ns == app->follow.shown_window_ns)
+        app->ui.window_ns == app->follow.shown_window_ns && !app->follow.more)
         return;
-    int r = gm_follow_read(&app->follow, app->at_ns, app->ui.window_ns, &read);
+    int r = gm_follow_read(&app->follow, app->at_ns, app->ui.window_ns, false, &read);
     if (r == -EBUSY)
         return; /* next time */
     if (r < 0 && !app->follow.read_before) {
@@ -180,6 +180,8 @@ static void app_refresh(struct app *app)
         app_arrange(app);
         app_load_detail(app);
         app_say_end(app);
+        if (app->follow.more)
+            app->refresh_at = now; /* goes on at once, after a look at the keys */
     }
     app->refreshes++;
 }
@@ -537,7 +539,7 @@ static void app_key(struct app *app, int key)
 static bool app_refreshes(const struct app *app)
 {
     return !(app->options->fixed_clock && app->follow.read_before && !app->playing &&
-             app->follow.model.state != GM_TOP_LIVE);
+             app->follow.model.state != GM_TOP_LIVE && !app->follow.more);
 }
 
 static void app_wait(struct app *app, const sigset_t *waiting)

@@ -50,7 +50,7 @@ static int batch_loop(
     int64_t at_ns = o->replay && o->at_ns == GM_LIVE_END ? 0 : o->at_ns;
     for (uint64_t i = 0; !batch_end;) {
         bool read;
-        int r = gm_follow_read(follow, at_ns, o->window_ns, &read);
+        int r = gm_follow_read(follow, at_ns, o->window_ns, true, &read);
         if (r == 0)
             r = batch_print(o, follow, filter);
         if (r < 0)

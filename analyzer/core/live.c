@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "analyzer/core/live_places.h"
 #include "analyzer/core/query.h"
@@ -23,9 +24,12 @@ struct gm_live {
     uint8_t *shown;
     size_t shown_room;
     bool sites_loaded;
-    bool follows;     /* sites are read with gm_sites_follow */
-    bool rewound;     /* sites hold the figures of a moment in the past */
-    bool was_running; /* the program ran when it was first seen */
+    bool follows; /* sites are read with gm_sites_follow */
+    int64_t
+        timeline_duration_ns; /* run.duration_ns when the timeline was read; < 0: not read yet */
+    int64_t timeline_at, timeline_cost_ns; /* by the clock: when, and how long it took */
+    bool rewound;                          /* sites hold the figures of a moment in the past */
+    bool was_running;                      /* the program ran when it was first seen */
     struct gm_live_picture picture;
 };
 
@@ -35,6 +39,7 @@ int gm_live_create(struct gm_recording *recording, struct gm_live **ret_live)
     if (!live)
         return -ENOMEM;
     live->recording = recording;
+    live->timeline_duration_ns = -1;
     live->picture.run = &live->run;
     live->picture.processes = &live->processes;
     live->picture.sites = &live->sites;
@@ -84,8 +89,26 @@ static int live_read_run(struct gm_live *live)
     return 0;
 }
 
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+/* The timeline is read as a whole. That is nothing for most recordings; where many processes over many hours
+ * make it slow, it is read so seldom that it takes no more than a fiftieth of the time. */
+static bool live_timeline_due(const struct gm_live *live, bool patient)
+{
+    if (live->timeline_duration_ns == live->run.duration_ns)
+        return false;
+    return patient || live->timeline_duration_ns < 0 || live->run.state != GM_RUN_RUNNING ||
+           clock_ns() - live->timeline_at >= 50 * live->timeline_cost_ns;
+}
+
 static int live_read_timeline(struct gm_live *live)
 {
+    int64_t began = clock_ns();
     struct gm_slices slices;
     struct gm_marks marks;
     int r = gm_slices_load(live->recording, NULL, 0, 0, INT64_MAX, &slices);
@@ -100,27 +123,38 @@ static int live_read_timeline(struct gm_live *live)
     gm_marks_done(&live->marks);
     live->slices = slices;
     live->marks = marks;
+    live->timeline_duration_ns = live->run.duration_ns;
+    live->timeline_at = clock_ns();
+    live->timeline_cost_ns = live->timeline_at - began;
+    return 0;
+}
+
+static int live_load_sites(struct gm_live *live, bool follow)
+{
+    struct gm_sites sites;
+    int r = gm_sites_load(live->recording, &sites);
+    if (r < 0)
+        return r;
+    gm_sites_done(&live->sites);
+    live->sites = sites;
+    live->sites_loaded = true;
+    live->follows = follow;
     return 0;
 }
 
 static int live_read_sites(
-    struct gm_live *live, int64_t from_ns, int64_t to_ns, bool follow, bool past)
+    struct gm_live *live, int64_t from_ns, int64_t to_ns, bool follow, size_t most_rows)
 {
     int r = 0;
     /* A list that was rewound, or is read the other way, starts anew. */
-    if (!live->sites_loaded || !follow || !live->follows) {
-        struct gm_sites sites;
-        r = gm_sites_load(live->recording, &sites);
-        if (r < 0)
-            return r;
-        gm_sites_done(&live->sites);
-        live->sites = sites;
-        live->sites_loaded = true;
-        live->follows = follow;
-    }
-    if (follow)
-        return gm_sites_follow(live->recording, &live->sites, to_ns - from_ns);
-    return gm_sites_window(live->recording, &live->sites, from_ns, to_ns, past);
+    if (!live->sites_loaded || !follow || !live->follows)
+        r = live_load_sites(live, follow);
+    if (r == 0)
+        r = follow ? gm_sites_follow(live->recording, &live->sites, to_ns - from_ns, most_rows)
+                   : gm_sites_window(live->recording, &live->sites, from_ns, to_ns, true);
+    if (r < 0)
+        live->sites_loaded = false; /* half of a step may be done */
+    return r;
 }
 
 /* ---- settling --------------------------------------------------------------------------------------- */
@@ -264,7 +298,7 @@ static int live_count_threads(struct gm_live *live)
     return gm_query_close(&q);
 }
 
-static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns)
+static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns, size_t most_rows)
 {
     struct gm_live_picture *pic = &live->picture;
     int r = live_read_run(live);
@@ -277,9 +311,10 @@ static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns)
     pic->at_ns = pic->at_end ? live->run.duration_ns : at_ns;
     pic->past = !pic->at_end;
     int64_t from_ns = live_window_start(live, pic->at_ns, pic->at_end, window_ns);
-    r = live_read_timeline(live);
+    if (live_timeline_due(live, most_rows == SIZE_MAX))
+        r = live_read_timeline(live);
     if (r == 0)
-        r = live_read_sites(live, from_ns, pic->at_ns, live->was_running && pic->at_end, pic->past);
+        r = live_read_sites(live, from_ns, pic->at_ns, pic->at_end, most_rows);
     if (r == 0)
         r = gm_live_places_update(live->recording, &live->places, &live->sites);
     if (r == 0)
@@ -298,12 +333,15 @@ static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns)
     return 0;
 }
 
-int gm_live_update(struct gm_live *live, int64_t at_ns, int64_t window_ns)
+int gm_live_update(
+    struct gm_live *live, int64_t at_ns, int64_t window_ns, size_t most_rows, bool *ret_more)
 {
     int r = gm_recording_begin(live->recording);
     if (r < 0)
         return r;
-    r = live_read(live, at_ns < 0 ? 0 : at_ns, window_ns);
+    r = live_read(live, at_ns < 0 ? 0 : at_ns, window_ns, most_rows);
     gm_recording_end(live->recording);
+    if (r == 0)
+        *ret_more = live->follows && live->sites.short_of_window;
     return r;
 }

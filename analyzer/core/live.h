@@ -68,9 +68,12 @@ int gm_live_create(struct gm_recording *recording, struct gm_live **ret_live);
 /* Takes NULL. */
 void gm_live_free(struct gm_live *live);
 
-/* Reads the state at moment at_ns (GM_LIVE_END, or 0 and up) with a window (see above). On failure the
- * picture stays valid but may mix two states; the recording's message says what went wrong. */
-int gm_live_update(struct gm_live *live, int64_t at_ns, int64_t window_ns);
+/* Reads the state at moment at_ns (GM_LIVE_END, or 0 and up) with a window (see above). A long window ending
+ * at the end is read in pieces of about most_rows rows (SIZE_MAX: at once): while *ret_more, the window is
+ * shorter than it should be, and the next update lets it begin earlier. On failure the picture stays valid
+ * but may mix two states; the recording's message says what went wrong. */
+int gm_live_update(
+    struct gm_live *live, int64_t at_ns, int64_t window_ns, size_t most_rows, bool *ret_more);
 
 /* Valid until the next update. */
 const struct gm_live_picture *gm_live_picture(const struct gm_live *live);

@@ -9,7 +9,6 @@
 
 struct gm_site_change {
     uint32_t site_id;
-    int64_t interval_id;
     struct gm_site_window window;
 };
 
@@ -270,65 +269,67 @@ static int follow_changed_sites(struct gm_recording *rec, struct gm_sites *sites
     return r == 0 ? sites_read(rec, &q, sites, &room) : gm_query_close(&q);
 }
 
-static void change_drop(struct gm_sites *sites, const struct gm_site_change *change)
+/* Adds the rows of slices first_id..last_id to the windows, or takes them out again; *rows counts them. */
+static int slices_sum(struct gm_recording *rec, struct gm_sites *sites, int64_t first_id,
+    int64_t last_id, bool add, size_t *rows)
 {
-    struct gm_site *s = gm_site_find(sites, change->site_id);
-    if (s)
-        window_subtract(&s->window, &change->window);
+    struct gm_query q;
+    if (first_id > last_id)
+        return 0;
+    gm_query_open(rec, &q,
+        "SELECT site_id, allocs, alloc_bytes, frees, free_bytes FROM site_interval"
+        " WHERE interval_id BETWEEN ?1 AND ?2");
+    gm_query_bind(&q, 1, first_id);
+    gm_query_bind(&q, 2, last_id);
+    for (; gm_query_next(&q); ++*rows) {
+        struct gm_site *s = gm_site_find(sites, gm_query_id(&q, 0));
+        struct gm_site_window w = window_read(&q, 1);
+        if (s && add)
+            window_add(&s->window, &w);
+        else if (s)
+            window_subtract(&s->window, &w);
+    }
+    return gm_query_close(&q);
 }
 
-/* Drops what has left the window, and the last slice, which may have grown since it was read. */
-static void changes_expire(struct gm_sites *sites, int64_t first_id)
+/* The last slice may grow on, so what was added for it is kept, and taken back at the next call. */
+static void last_slice_undo(struct gm_sites *sites)
 {
-    size_t end = sites->change_first + sites->change_n;
-    while (sites->change_n && sites->changes[sites->change_first].interval_id < first_id) {
-        change_drop(sites, &sites->changes[sites->change_first++]);
-        sites->change_n--;
+    for (size_t i = 0; i < sites->change_n; i++) {
+        struct gm_site *s = gm_site_find(sites, sites->changes[i].site_id);
+        if (s)
+            window_subtract(&s->window, &sites->changes[i].window);
     }
-    while (sites->change_n && sites->changes[end - 1].interval_id >= sites->last_interval_id) {
-        change_drop(sites, &sites->changes[--end]);
-        sites->change_n--;
-    }
+    sites->change_n = 0;
 }
 
 static struct gm_site_change *change_add(struct gm_sites *sites)
 {
-    if (sites->change_first + sites->change_n == sites->change_room) {
-        if (sites->change_first > sites->change_room / 2) {
-            memmove(sites->changes, sites->changes + sites->change_first,
-                sites->change_n * sizeof *sites->changes);
-            sites->change_first = 0;
-        } else {
-            size_t room = sites->change_room ? sites->change_room * 2 : 1024;
-            struct gm_site_change *grown = realloc(sites->changes, room * sizeof *grown);
-            if (!grown)
-                return NULL;
-            sites->changes = grown;
-            sites->change_room = room;
-        }
+    if (sites->change_n == sites->change_room) {
+        size_t room = sites->change_room ? sites->change_room * 2 : 256;
+        struct gm_site_change *grown = realloc(sites->changes, room * sizeof *grown);
+        if (!grown)
+            return NULL;
+        sites->changes = grown;
+        sites->change_room = room;
     }
-    return &sites->changes[sites->change_first + sites->change_n++];
+    return &sites->changes[sites->change_n++];
 }
 
-static int changes_read(
-    struct gm_recording *rec, struct gm_sites *sites, const struct slice_range *range)
+static int last_slice_read(struct gm_recording *rec, struct gm_sites *sites, int64_t interval_id)
 {
     struct gm_query q;
-    int64_t first =
-        sites->last_interval_id > range->first_id ? sites->last_interval_id : range->first_id;
     gm_query_open(rec, &q,
-        "SELECT interval_id, site_id, allocs, alloc_bytes, frees, free_bytes FROM site_interval"
-        " WHERE interval_id BETWEEN ?1 AND ?2 ORDER BY interval_id");
-    gm_query_bind(&q, 1, first);
-    gm_query_bind(&q, 2, range->last_id);
+        "SELECT site_id, allocs, alloc_bytes, frees, free_bytes FROM site_interval"
+        " WHERE interval_id = ?1");
+    gm_query_bind(&q, 1, interval_id);
     while (gm_query_next(&q)) {
         struct gm_site_change *c = change_add(sites);
         if (!c) {
             q.error = gm_recording_fail(rec, SQLITE_NOMEM);
             break;
         }
-        *c = (struct gm_site_change){
-            gm_query_id(&q, 1), gm_query_integer(&q, 0), window_read(&q, 2)};
+        *c = (struct gm_site_change){gm_query_id(&q, 0), window_read(&q, 1)};
         struct gm_site *s = gm_site_find(sites, c->site_id);
         if (s)
             window_add(&s->window, &c->window);
@@ -336,7 +337,66 @@ static int changes_read(
     return gm_query_close(&q);
 }
 
-int gm_sites_follow(struct gm_recording *recording, struct gm_sites *sites, int64_t window_ns)
+/* Lets the window begin earlier, slice by slice, until it is long enough or `most_rows` were read. */
+static int follow_backwards(
+    struct gm_recording *rec, struct gm_sites *sites, int64_t first_id, size_t most_rows)
+{
+    struct gm_query q;
+    size_t rows = 0;
+    int r = 0;
+    gm_query_open(rec, &q,
+        "SELECT interval_id FROM interval WHERE interval_id >= ?1 AND interval_id < ?2"
+        " ORDER BY interval_id DESC");
+    gm_query_bind(&q, 1, first_id);
+    gm_query_bind(&q, 2, sites->first_interval_id);
+    while (r == 0 && rows <= most_rows && gm_query_next(&q)) {
+        int64_t id = gm_query_integer(&q, 0);
+        r = slices_sum(rec, sites, id, id, true, &rows);
+        sites->first_interval_id = id;
+    }
+    int closed = gm_query_close(&q);
+    return r < 0 ? r : closed;
+}
+
+/* From slices [first_interval_id, last_interval_id) in the sums, the last one undone, to those of `range`. */
+static int follow_move(struct gm_recording *rec, struct gm_sites *sites,
+    const struct slice_range *range, size_t most_rows)
+{
+    size_t rows = 0;
+    int64_t first = sites->first_interval_id, end = sites->last_interval_id;
+    if (end == 0)
+        first = end = range->last_id;
+    int64_t left = range->first_id < end ? range->first_id : end; /* slices before it leave */
+    int r = slices_sum(rec, sites, first, left - 1, false, &rows);
+    if (r < 0)
+        return r;
+    first = first < left ? left : first;
+    if (first == end) /* nothing is left of the old window */
+        first = end = range->first_id > end ? range->first_id : end;
+    r = slices_sum(rec, sites, end, range->last_id - 1, true, &rows);
+    if (r == 0)
+        r = last_slice_read(rec, sites, range->last_id);
+    if (r < 0)
+        return r;
+    sites->first_interval_id = first;
+    sites->last_interval_id = range->last_id;
+    return follow_backwards(rec, sites, range->first_id, most_rows);
+}
+
+static int follow_bounds(
+    struct gm_recording *rec, struct gm_sites *sites, const struct slice_range *range)
+{
+    struct gm_query q;
+    sites->to_ns = range->end_ns;
+    sites->short_of_window = sites->first_interval_id > range->first_id;
+    gm_query_open(rec, &q, "SELECT start_ns FROM interval WHERE interval_id = ?1");
+    gm_query_bind(&q, 1, sites->first_interval_id);
+    sites->from_ns = gm_query_next(&q) ? gm_query_time(&q, 0) : range->start_ns;
+    return gm_query_close(&q);
+}
+
+int gm_sites_follow(
+    struct gm_recording *recording, struct gm_sites *sites, int64_t window_ns, size_t most_rows)
 {
     struct gm_query q;
     struct slice_range range;
@@ -349,17 +409,11 @@ int gm_sites_follow(struct gm_recording *recording, struct gm_sites *sites, int6
         r = slices_find(recording, now_ns > window_ns ? now_ns - window_ns : 0, now_ns, &range);
     if (r == 0)
         r = follow_changed_sites(recording, sites);
-    if (r < 0)
+    if (r < 0 || range.last_id < 1)
         return r;
-    changes_expire(sites, range.first_id);
-    r = changes_read(recording, sites, &range);
-    if (r < 0)
-        return r;
-    sites->from_ns = range.start_ns;
-    sites->to_ns = range.end_ns;
-    if (range.last_id > 0)
-        sites->last_interval_id = range.last_id;
-    return 0;
+    last_slice_undo(sites);
+    r = follow_move(recording, sites, &range, most_rows);
+    return r < 0 ? r : follow_bounds(recording, sites, &range);
 }
 
 /* ---- figures of one site, and order

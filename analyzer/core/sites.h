@@ -38,16 +38,17 @@ struct gm_site {
     struct gm_site_window window;
 };
 
-struct gm_site_change; /* sites.c: one row of site_interval inside the window of a follower */
+struct gm_site_change; /* sites.c: one row of site_interval */
 
 struct gm_sites {
     struct gm_site *v; /* by site_id */
     size_t n;
     int64_t from_ns, to_ns; /* the window as it really is: whole slices */
     /* followers only */
-    struct gm_site_change *changes;
-    size_t change_first, change_n, change_room;
-    int64_t last_interval_id;
+    struct gm_site_change *changes; /* of the last slice, which may grow on */
+    size_t change_n, change_room;
+    int64_t first_interval_id, last_interval_id; /* slices in the window; last 0: none yet */
+    bool short_of_window; /* the window does not reach back as far as was asked for: call again */
 };
 
 /* Loads all sites, window empty. */
@@ -61,9 +62,12 @@ int gm_sites_window(struct gm_recording *recording, struct gm_sites *sites, int6
     int64_t to_ns, bool rewind);
 
 /* Brings loaded sites up to date: rows that changed since the last call, and a window of the last
- * `window_ns`. The first call may come right after gm_sites_load. Do not mix with gm_sites_window.
- */
-int gm_sites_follow(struct gm_recording *recording, struct gm_sites *sites, int64_t window_ns);
+ * `window_ns`. A long window is read in pieces: each call lets it begin earlier, by `most_rows` rows of
+ * site_interval or a little more (SIZE_MAX: all at once); short_of_window says that there is more to come.
+ * Memory does not grow with the window. The first call may come right after gm_sites_load. Do not mix with
+ * gm_sites_window. After a failure, load anew. */
+int gm_sites_follow(
+    struct gm_recording *recording, struct gm_sites *sites, int64_t window_ns, size_t most_rows);
 
 /* NULL if there is none. */
 struct gm_site *gm_site_find(const struct gm_sites *sites, uint32_t site_id);
