@@ -114,9 +114,19 @@ static void environment_fill(char *const envp[], char **room)
     room[n] = NULL;
 }
 
+/* The program never sees our own entry: another one is that of a recorder which is recorded itself, and what
+ * it starts belongs to its recording. */
+static bool is_of_another_recorder(char *const envp[])
+{
+    for (; envp && *envp; envp++)
+        if (starts_with(*envp, SESSION) && strcmp(*envp, own_session) != 0)
+            return true;
+    return false;
+}
+
 char **gm_environment_for_child(char *const envp[], char **room)
 {
-    if (!children_are_recorded())
+    if (!children_are_recorded() || is_of_another_recorder(envp))
         return (char **)(uintptr_t)envp;
     environment_fill(envp, room);
     return room;

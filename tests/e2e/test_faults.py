@@ -244,6 +244,18 @@ class Environment(harness.Case):
         self.assertGreaterEqual(kept[0], 1, "the user's library ran, too")
 
 
+class Nested(harness.Case):
+    @unittest.skipIf(harness.is_sanitized(), "a sanitized recorder refuses preloaded libraries")
+    def test_a_recorder_is_recorded_and_records(self):
+        path = self.path("inner.geomem")
+        outer = self.record(harness.RECORD, "-q", "-o", path, "--", target("leak_simple"))
+        self.assert_whole(outer)
+        inner = harness.Recording(path)
+        self.assert_whole(inner)
+        self.assertEqual(inner.summary["live_bytes"], 8096)
+        self.assertEqual(outer.leak_at("main", file="leak_simple.c")["sites"], 0)
+
+
 class Sandboxes(harness.Case):
     def test_fault_19_a_filter_that_lets_allocators_work_lets_recording_work(self):
         # small buffers: the target has to wait for room again and again
