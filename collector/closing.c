@@ -56,9 +56,11 @@ static void say_nothing_recorded(const struct gm_closing *c)
                "smaller --ring-size",
             program);
     else
-        gm_say("nothing was recorded: %s did not load geomem's library; it may run another program "
-               "with a cleared"
-               " environment, or end before it starts (LD_DEBUG=libs shows what is loaded)",
+        gm_say(
+            "nothing was recorded: %s did not load geomem's library; it may run another program "
+            "with a cleared"
+            " environment, end before it starts (LD_DEBUG=libs shows what is loaded), or be built "
+            "with -fsanitize=address (ASAN_OPTIONS=verify_asan_link_order=0 lets it run)",
             program);
 }
 
