@@ -389,7 +389,6 @@ static int complete_write(struct gm_store *store, const struct gm_store_end *end
      * cost a random page per row. */
     static const char indexes[] =
         "CREATE INDEX site_interval_site ON site_interval (site_id, interval_id);"
-        "CREATE INDEX site_process ON site (process_id);"
         "PRAGMA analysis_limit=400; ANALYZE;";
     const char *reason = !store->error             ? end->stop_reason
                          : store->error == -ENOSPC ? "disk full"

@@ -1,4 +1,5 @@
 """geomem-record as a process: its control socket and registry, signals, waiting, and its other modes."""
+import contextlib
 import json
 import os
 import pty
@@ -118,7 +119,33 @@ class Signals(harness.Case):
             os.chdir(self.dir)
             os.execve(harness.RECORD, [harness.RECORD, "-o", path, "--", *command], harness.clean_env(None))
         self.addCleanup(os.close, terminal)
+        self.addCleanup(self.end, pid)
         return path, pid, terminal
+
+    @staticmethod
+    def end(pid):
+        """After a test that failed half-way; the pid is ours until it is waited for."""
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                for child in harness.process_children(pid):
+                    os.kill(child, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+    def status_of(self, pid):
+        def ended():
+            done, status = os.waitpid(pid, os.WNOHANG)
+            return (os.waitstatus_to_exitcode(status),) if done else None
+        return wait_until(ended, "geomem-record's end")[0]
+
+    @staticmethod
+    def wait_until_read(pid, number):
+        """Signals of one number do not queue: a second one must not meet the first."""
+        def read():
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                pending = [int(line.split()[1], 16) for line in file if line.startswith(("ShdPnd", "SigPnd"))]
+            return not any(mask >> (number - 1) & 1 for mask in pending)
+        wait_until(read, f"signal {number} to be taken")
 
     @staticmethod
     def read_until(terminal, what):
@@ -141,7 +168,7 @@ class Signals(harness.Case):
         self.read_until(terminal, b"ready")
         os.write(terminal, b"\x03")
         self.read_until(terminal, b"caught")
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 9)
+        self.assertEqual(self.status_of(pid), 9)
         self.assertEqual(Recording(path).row("SELECT state, stop_reason, exit_status FROM run"),
                          ("complete", "ended", 9))
 
@@ -153,9 +180,9 @@ class Signals(harness.Case):
         seen = self.read_until(terminal, b"ready")
         os.write(terminal, b"\x03")
         seen += self.read_until(terminal, b"caught")
+        self.wait_until_read(pid, signal.SIGINT)
         os.write(terminal, b"\x03")
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        self.assertEqual(status, 130)
+        self.assertEqual(self.status_of(pid), 130)
         program = int(seen.split(b"ready ")[1].split()[0])
         os.kill(program, 0)  # it lives
         os.kill(program, signal.SIGKILL)
