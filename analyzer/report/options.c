@@ -239,7 +239,7 @@ static const struct option {
     bool (*set)(struct report_options *options, const char *value);
     const char *text;
 } options[] = {
-    {"json", 'j', NULL, C_ALL & ~(C(flame) | C(symbolize)), set_json,
+    {"json", 'j', NULL, C_ALL & ~C(symbolize), set_json,
         "one JSON document (docs/json.md)"},
     {"csv", 0, NULL, C(sql), set_csv, "comma-separated values, with a header"},
     {"from", 0, "TIME", C_TIME, set_from, "only what happened from TIME on: 1.5, 90s, 2m, 50%"},

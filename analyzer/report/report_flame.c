@@ -3,7 +3,7 @@
  *
  * The outermost function comes first; inlined functions are frames of their own. Readers split at
  * ';' and take what follows the last space as the weight, so a ';' inside of a name is written as
- * \x3b.
+ * \x3b. With --json the same stacks as lists of names.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,6 +58,47 @@ static int flame_line(struct report *r, const struct gm_stack_tree *tree, FILE *
     return 0;
 }
 
+static int flame_json_stack(struct report *r, const struct gm_stack_tree *tree,
+    const struct gm_site_group *g, uint64_t weight)
+{
+    uint32_t path[GM_STACK_MAX_NODES], n = flame_path(tree, g->sum.stack_id, path);
+    struct json *j = &r->json;
+    json_put_object(j, NULL, true);
+    json_put_count(j, "weight", weight);
+    json_put_array(j, "frames", true);
+    int e = 0;
+    for (uint32_t i = n; i-- > 0 && e == 0;) {
+        const struct gm_frame *v = NULL;
+        size_t count = 0;
+        e = gm_frame_load(r->recording, tree->v[path[i]].frame_id, &v, &count);
+        for (size_t k = e < 0 ? 0 : count; k-- > 0;)
+            json_put_text(j, NULL, v[k].function);
+    }
+    json_put_close(j);
+    json_put_close(j);
+    return e;
+}
+
+static int flame_json(struct report *r, const struct selection *s)
+{
+    int e = 0;
+    uint64_t total = 0;
+    show_json_head(r, "flame");
+    json_put_text(&r->json, "weight", report_weight_names[r->options->weight]);
+    json_put_array(&r->json, "stacks", false);
+    for (size_t i = 0; e == 0 && i < s->n; i++) {
+        uint64_t weight = selection_weight(s->list[i], r->options->weight);
+        total += weight;
+        if (weight)
+            e = flame_json_stack(r, &s->tree, s->list[i], weight);
+    }
+    json_put_close(&r->json);
+    json_put_count(&r->json, "total", total);
+    json_put_close(&r->json);
+    json_end(&r->json);
+    return e;
+}
+
 static int flame_open(struct report *r, FILE **ret_file)
 {
     const char *path = r->options->output;
@@ -96,7 +137,8 @@ int report_flame(struct report *report)
     e = selection_load(report, SELECT_TREE, report->options->weight, &s);
     if (e == 0) {
         selection_sort(&s, GM_SITE_BY_id, 0);
-        e = flame_write(report, &s, file);
+        report->json.file = file;
+        e = report->options->json ? flame_json(report, &s) : flame_write(report, &s, file);
         selection_done(&s);
     }
     if (file != report->out.file && fclose(file) != 0 && e == 0)
