@@ -8,7 +8,7 @@
 
 #include "schemas/text.h"
 
-#define MAX_RINGS                                                                                  \
+#define MAX_RINGS \
     1024u /* a session's headers and rings stay a fraction of the target's memory; arbitrary */
 #define MIN_DEPTH 2u        /* a leaf and a root */
 #define MAX_DEPTH 65536u    /* arbitrary */
@@ -434,7 +434,8 @@ void gm_options_help(char *out, size_t room)
     for (size_t i = 0; i < TABLE_ROWS && used + 200 < room; i++)
         used += help_line(out + used, room - used, &table[i].info);
     snprintf(out + used, room - used,
-        "\nCtrl-C goes to the program; a second one ends recording and lets the program run on.\n"
+        "\nCtrl-C goes to the program; a second one within 5 s ends recording, the program runs "
+        "on.\n"
         "Exit status: the program's (128+n for a signal); 2 usage; 3 the file of --symbolize or\n"
         "--migrate cannot be read; 4 nothing was started: no program, or no file to record "
         "into.\n");
