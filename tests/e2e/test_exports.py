@@ -52,6 +52,10 @@ class Exports(unittest.TestCase):
         imported = output("nm", "-D", "--undefined-only", library())
         self.assertNotIn("__tls_get_addr", imported, "a TLS access that may allocate")
 
+    def test_there_is_little_thread_local_data(self):
+        tls, = [line.split() for line in output("readelf", "-lW", library()).splitlines() if line.split()[:1] == ["TLS"]]
+        self.assertLessEqual(int(tls[5], 16), 64, "bytes; they lie on the stack of each of the program's threads")
+
     def test_geomem_symbols_only_where_linked(self):
         for path in glob.glob(os.path.join(harness.BUILD, "lib", "libgeomem.so*")):
             names = [line.split()[-1] for line in output("nm", "-D", "--defined-only", path).splitlines()]
