@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -63,17 +64,23 @@ void gm_newcomer_free(struct gm_newcomer *newcomer)
 
 /* ---- the socket ---- */
 
-/* A folder of our own keeps others from the socket, also where /tmp has no sticky bit. */
+#define SOCKET_FORMAT "/session-%016llx"
+#define SOCKET_NAME_ROOM sizeof "/session-0123456789abcdef"
+
+/* A folder of our own keeps others from the socket, also where /tmp has no sticky bit. What root records may
+ * give up its privileges, and the forked children of that and the programs it executes must still find the
+ * door: then the folder can be walked through, not listed, and the socket's random name, which is passed on in
+ * the environment, is what opens it. */
 static int doorman_make_folder(struct gm_doorman *d)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *runtime = geteuid() == 0 ? NULL : getenv("XDG_RUNTIME_DIR");
     const char *bases[] = {runtime, "/tmp"};
     int r = -ENOENT;
     for (size_t i = 0; i < 2 && r < 0; i++) {
         if (!bases[i] || bases[i][0] != '/')
             continue;
         int n = snprintf(d->folder, sizeof d->folder, "%s/geomem-XXXXXX", bases[i]);
-        if (n < 0 || (size_t)n + sizeof "/session" > sizeof d->folder)
+        if (n < 0 || (size_t)n + SOCKET_NAME_ROOM > sizeof d->folder)
             r = -ENAMETOOLONG;
         else
             r = mkdtemp(d->folder) ? 0 : -errno;
@@ -91,11 +98,16 @@ static int doorman_listen(struct gm_doorman *d)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t n = strlen(d->folder);
     memcpy(d->path, d->folder, n);
-    strcpy(d->path + n, "/session");
+    unsigned long long name = 0;
+    if (getrandom(&name, sizeof name, 0) != (ssize_t)sizeof name)
+        return -EAGAIN;
+    snprintf(d->path + n, sizeof d->path - n, SOCKET_FORMAT, name);
     strcpy(address.sun_path, d->path);
+    bool root = geteuid() == 0;
     d->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (d->listen_fd < 0 || bind(d->listen_fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        chmod(d->path, 0600) < 0 || listen(d->listen_fd, BACKLOG) < 0)
+        chmod(d->path, root ? 0666 : 0600) < 0 || listen(d->listen_fd, BACKLOG) < 0 ||
+        chmod(d->folder, root ? 0711 : 0700) < 0)
         return -errno;
     return 0;
 }

@@ -39,7 +39,8 @@ void gm_recorder_options_init(struct gm_recorder_options *options);
 /* Ages in bytes at which a block enters generations 1, 2 and 3: for gm_store_run.g_age_bytes. */
 extern const uint64_t gm_generation_age_bytes[GM_GENERATIONS - 1];
 
-/* Makes the socket, 0600 in a new 0700 folder under $XDG_RUNTIME_DIR or /tmp, and nothing else that
+/* Makes the socket, 0600 in a new 0700 folder under $XDG_RUNTIME_DIR or /tmp (as root: 0666, with a name
+ * that cannot be guessed, in a 0711 folder under /tmp, for programs that give up root), and nothing else that
  * lasts. Descriptors are close-on-exec. Fails with the errno of what could not be had. */
 int gm_recorder_create(
     const struct gm_recorder_options *options, struct gm_recorder **ret_recorder);

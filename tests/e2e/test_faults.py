@@ -256,6 +256,19 @@ class Nested(harness.Case):
         self.assertEqual(outer.leak_at("main", file="leak_simple.c")["sites"], 0)
 
 
+@unittest.skipUnless(os.geteuid() == 0, "giving up root needs root")
+class GivingUpRoot(harness.Case):
+    NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+    def test_what_is_executed_without_privileges_is_recorded(self):
+        if subprocess.run([*self.NOBODY, target("leak_simple")], check=False, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("nobody may not reach the build folder")
+        recording = self.record(*self.NOBODY, target("leak_simple"))
+        self.assert_whole(recording)
+        self.assertEqual(recording.leak_at("main", file="leak_simple.c")["live_bytes"], 8096)
+
+
 class Sandboxes(harness.Case):
     def test_fault_19_a_filter_that_lets_allocators_work_lets_recording_work(self):
         # small buffers: the target has to wait for room again and again
