@@ -167,15 +167,19 @@ static int model_group(struct gm_model *model, const struct gm_live_picture *pic
 
 /* ---- header and chart ------------------------------------------------------------------------------- */
 
+/* Of several processes the file has no common peak, only a sum of peaks at different moments. */
 static int model_take_points(struct gm_model *model, const struct gm_live_picture *pic)
 {
     const struct gm_slices *slices = pic->slices;
     if (!MODEL_RESERVE(model->points, model->point_room, slices->n))
         return -ENOMEM;
     model->point_count = 0;
-    for (size_t i = 0; i < slices->n && slices->v[i].start_ns < pic->at_ns; i++)
-        model->points[model->point_count++] = (struct gm_chart_point){
-            slices->v[i].end_ns, slices->v[i].live_bytes, slices->v[i].peak_bytes};
+    for (size_t i = 0; i < slices->n && slices->v[i].start_ns < pic->at_ns; i++) {
+        const struct gm_slice *s = &slices->v[i];
+        uint64_t peak = pic->run->processes > 1 ? s->live_bytes : s->peak_bytes;
+        model->points[model->point_count++] =
+            (struct gm_chart_point){s->end_ns, s->live_bytes, peak};
+    }
     return 0;
 }
 

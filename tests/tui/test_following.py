@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -192,6 +193,30 @@ class Real(Case):
         table = next(s for s in doc["sites"] if s["function"] == "table_here")
         self.assertEqual(table["growth_bytes_per_min"], 0, "start-up is no growth")
         self.assertEqual(self.document(str(process.pid))["pid"], pid, "the recorder's number will do")
+
+    @unittest.skipUnless(shutil.which("dot"), "graphviz is not installed")
+    def test_the_leaks_of_dot_climb_to_the_top_within_30_seconds_and_stay_there_in_the_file(self):
+        path = self.path("dot.geomem")
+        process = subprocess.Popen([RECORD, "-o", path, "--", "dot", "-Tsvg"], env=environment(), stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        leaks = {"named_virtual_node", "make_aux_edge", "new_virtual_edge"}
+        leading = None
+        end = time.monotonic() + 30
+        while leading != leaks and time.monotonic() < end:
+            for _ in range(20):
+                process.stdin.write(b"digraph g { a->b; b->c; c->a; a->d; b->d; subgraph cluster_x {d;e;} }\n")
+                process.stdin.flush()
+                time.sleep(0.01)
+            doc = self.document(path) if os.path.exists(path) else None
+            leading = doc and {site["function"] for site in doc["sites"][:3]}
+        self.assertEqual(leading, leaks)
+        process.stdin.close()
+        self.assertEqual(process.wait(PATIENCE), 0)
+        doc = self.document(path)
+        self.assertEqual((doc["state"], doc["exit_status"]), ("replay", 0))
+        self.assertEqual({site["function"] for site in doc["sites"][:3]}, leaks)
 
     def test_marks_and_the_end_of_a_recording_reach_the_recorder(self):
         path, process = self.record(self.build())

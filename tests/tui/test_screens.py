@@ -207,6 +207,17 @@ class Colours(Case):
                 self.quit(top)
 
 
+class Refusals(Case):
+    def test_a_terminal_that_cannot_move_its_cursor_is_told_of_batch(self):
+        for name in ("dumb", None, "no-such-terminal"):
+            with self.subTest(TERM=name):
+                top = self.terminal(self.fixture("small"), TERM=name)
+                self.assertEqual(top.end(), 2)
+                self.assertIn("use -b", top.said())
+                self.assertEqual(top.raw, b"")
+                self.assertTrue(top.modes_restored())
+
+
 class Endings(Case):
     def test_ctrl_c_quits(self):
         top = self.shown()
