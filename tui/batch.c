@@ -28,10 +28,12 @@ static void text_header(FILE *out, const struct gm_model *model)
     char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], c[GM_SHORT_BYTES], d[GM_SHORT_BYTES], state[32];
     fprintf(out,
         "%s[%" PRId64 "] %s at %s  processes %" PRIu64 "  threads %" PRIu64
-        "  ring %.0f%%  lost %" PRIu64 "\n",
+        "  ring %.0f%%  lost %" PRIu64,
         model->program, pic->root_pid, gm_state_text(model, state), gm_short_clock(a, pic->at_ns),
         pic->run->processes, pic->threads, pic->run->ring_fill * 100, pic->run->lost_events);
-    fprintf(out, "heap %s  %s/min over %s  peak %s  rss %s",
+    if (pic->run->corrupt_records)
+        fprintf(out, "  corrupt %" PRIu64, pic->run->corrupt_records);
+    fprintf(out, "\nheap %s  %s/min over %s  peak %s  rss %s",
         gm_short_count(a, (double)pic->live_bytes), gm_short_change(b, pic->growth_bytes_per_min),
         gm_short_age(c, pic->window_ns), gm_short_count(d, (double)pic->run->peak_bytes),
         gm_short_count(state, (double)pic->rss_bytes));

@@ -91,7 +91,10 @@ static void header_first(struct gm_grid *grid, const struct gm_model *model, con
     else
         SEGMENT(v[1], state_style(model), "%s", state);
     /* Before the rest: whatever else has to go for lack of room, losses are shown. */
-    if (run->lost_events)
+    if (run->lost_events && run->corrupt_records)
+        SEGMENT(v[2], GM_STYLE_BAD, "LOST %" PRIu64 "! CORRUPT %" PRIu64 "!", run->lost_events,
+            run->corrupt_records);
+    else if (run->lost_events)
         SEGMENT(v[2], GM_STYLE_BAD, "LOST %" PRIu64 "!", run->lost_events);
     else if (run->corrupt_records)
         SEGMENT(v[2], GM_STYLE_BAD, "CORRUPT %" PRIu64 "!", run->corrupt_records);

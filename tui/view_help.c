@@ -12,7 +12,8 @@ static const char *const help_notes[] = {
     "minute, or the later half of a younger run; of a finished recording the later half of the "
     "run.",
     "Rows move only when their figure changed by more than 5 %.",
-    "LOST! counts events that were not recorded, or could not be read: figures are then too low.",
+    "LOST! counts events that were not recorded, CORRUPT! records that could not be read: with",
+    "either, figures may be wrong.",
     "",
     "Columns (the wider the screen, the more):",
 };

@@ -77,7 +77,7 @@ class Batch(Case):
 
     def test_processes_that_ended_count_once_all_have_ended(self):
         doc = self.json(kind="tree")
-        self.assertEqual((doc["processes"], doc["lost_events"], doc["corrupt_records"]), (3, 10, 2))
+        self.assertEqual((doc["processes"], doc["lost_events"], doc["corrupt_records"]), (3, 8, 2))
         keep = next(s for s in doc["sites"] if s["function"] == "keep")
         self.assertEqual((keep["stacks"], keep["live_bytes"]), (2, 2100))
 

@@ -196,7 +196,7 @@ class Colours(Case):
 
     def test_what_colours_say_stands_there_in_words_too(self):
         top = self.shown("tree", NO_COLOR="1")
-        self.assertIn("LOST 10!", top.lines[0])
+        self.assertIn("LOST 8! CORRUPT 2!", top.lines[0])
         self.quit(top)
 
     def test_other_terminals(self):
