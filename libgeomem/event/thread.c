@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -12,10 +13,11 @@
 
 static __thread struct {
     struct gm_thread *state;
-    uint32_t depth; /* hooks entered and not left */
-    uint8_t ending; /* rounds of key destructors seen */
-    bool ended;     /* past its last destructor: a state is borrowed for each event */
-    bool own_work;  /* what is allocated now is ours, not the program's */
+    uint32_t depth;          /* hooks entered and not left */
+    uintptr_t entered_at[2]; /* frame addresses of these hooks */
+    uint8_t ending;          /* rounds of key destructors seen */
+    bool ended;              /* past its last destructor: a state is borrowed for each event */
+    bool own_work;           /* what is allocated now is ours, not the program's */
 } tls __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t end_key;
@@ -230,8 +232,29 @@ void gm_thread_own_work(bool on)
     tls.own_work = on;
 }
 
+/* A signal handler may leave the hook that it interrupted by longjmp. The hook's frame is gone when another one
+ * begins above it on the same stack; what the hook had not published is taken back. */
+__attribute__((noinline)) static void hooks_forget_abandoned(uintptr_t here)
+{
+    stack_t alternate = {0};
+    struct gm_thread *t = tls.state;
+    uint32_t depth = tls.depth > 2 ? 2 : tls.depth;
+    while (depth > 0 && here > tls.entered_at[depth - 1])
+        depth--;
+    if (depth == tls.depth || gm_sys2(SYS_sigaltstack, NULL, &alternate) != 0 ||
+        (alternate.ss_flags & SS_ONSTACK))
+        return;
+    tls.depth = depth;
+    if (depth > 0 || !t || t->ring == GM_NO_RING || t->session_id != gm_process.session_id)
+        return;
+    /* relaxed: our own store */
+    t->producer.head = atomic_load_explicit(&t->producer.ring->head, memory_order_relaxed);
+    gm_producer_idle(&t->producer);
+}
+
 bool gm_scope_enter(struct gm_scope *scope)
 {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     /* NULL in a child that a signal handler forked after gm_process_on, and that returned from the handler */
     struct gm_session *session = gm_process.session;
     if (tls.own_work || !session)
@@ -240,7 +263,12 @@ bool gm_scope_enter(struct gm_scope *scope)
         gm_process_stop();
         return false;
     }
-    scope->level = tls.depth++;
+    if (__builtin_expect(tls.depth > 0, 0))
+        hooks_forget_abandoned(here);
+    scope->level = tls.depth;
+    if (scope->level < 2)
+        tls.entered_at[scope->level] = here;
+    tls.depth = scope->level + 1;
     atomic_signal_fence(memory_order_seq_cst); /* a handler from here on is nested */
     struct gm_thread *t = tls.state;
     if (scope->level > 1 || recorder_stalled(session))
@@ -270,7 +298,7 @@ bool gm_scope_enter(struct gm_scope *scope)
     return true;
 lost:
     lost_count(1);
-    tls.depth--;
+    tls.depth = scope->level;
     return false;
 }
 
@@ -282,7 +310,7 @@ void gm_scope_leave(struct gm_scope *scope)
     if (__builtin_expect(tls.ended, 0) && scope->level == 0)
         thread_give_back();
     atomic_signal_fence(memory_order_seq_cst);
-    tls.depth--;
+    tls.depth = scope->level;
 }
 
 static bool scope_is_shared(const struct gm_scope *scope)

@@ -90,6 +90,32 @@ static void *mutator(void *arg)
     return NULL;
 }
 
+/* What a handler does that leaves by longjmp: the hook it interrupted is entered and never left. */
+__attribute__((noinline)) static bool abandon(unsigned hooks)
+{
+    struct gm_scope scope;
+    volatile char below[256];
+    below[0] = 0;
+    if (!gm_scope_enter(&scope))
+        return false;
+    gm_scope_busy(&scope);
+    return hooks > 1 ? abandon(hooks - 1) && below[0] == 0 : true;
+}
+
+static bool hooks_are_forgotten(void)
+{
+    struct gm_scope scope;
+    for (unsigned hooks = 1; hooks <= 2; hooks++) {
+        if (!abandon(hooks) || !gm_scope_enter(&scope))
+            return false;
+        gm_scope_leave(&scope);
+        if (scope.level != 0 || !gm_thread_outside_hooks())
+            return false;
+        release(allocate_leaf(hooks));
+    }
+    return true;
+}
+
 static void *recorder_main(void *arg)
 {
     while (!atomic_load(&ended))
@@ -106,6 +132,8 @@ static int run(struct gm_recorder *recorder, unsigned threads, unsigned rounds)
     pthread_create(&recording, NULL, recorder_main, recorder);
     if (!gm_process_on())
         return fprintf(stderr, "event_stress: no session\n"), 1;
+    if (!hooks_are_forgotten())
+        return fprintf(stderr, "event_stress: an abandoned hook still counts\n"), 1;
     for (unsigned round = 0; round < rounds; round++) {
         for (unsigned i = 0; i < threads; i++)
             pthread_create(
