@@ -145,7 +145,8 @@ static struct {
 static void lend(void)
 {
     size_t bytes = gm_environment_words(environ) * sizeof(char *);
-    char **room = children_are_recorded() ? gm_sys_map(bytes) : NULL;
+    bool ours = children_are_recorded() && !is_of_another_recorder(environ);
+    char **room = ours ? gm_sys_map(bytes) : NULL;
     if (!room)
         return;
     lent.theirs = environ;
