@@ -84,7 +84,9 @@ static int run_load_row(struct gm_recording *rec, struct gm_run *run)
     }
     int r = gm_query_close(&q);
     if (r == 0 && !found)
-        r = gm_recording_fail_text(rec, -EBADMSG, "damaged (it has no row in table run)");
+        r = gm_recording_fail_text(rec, -EBADMSG,
+            "empty (no row in table run): geomem-record was killed before it started the program, "
+            "or the file is damaged");
     return r;
 }
 
