@@ -12,17 +12,19 @@ import unittest
 
 from terminal import DOWN, ENTER, PATIENCE, RECORD, Case, environment
 
-# A program that leaks from one function of its own, allocates and frees from another, and ends on SIGTERM.
+# A program that leaks from one function of its own, allocates and frees from another, and ends on SIGTERM, or after two minutes.
 LEAKY = """
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 __attribute__((noinline)) void *leak_here(void) { return memset(malloc(4000), 1, 4000); }
 __attribute__((noinline)) void churn_here(void) { void *p = malloc(9000); memset(p, 2, 9000); free(p); }
 __attribute__((noinline)) void *table_here(void) { return memset(malloc(3000000), 3, 3000000); }
 void *volatile kept;
 int main(void)
 {
+    alarm(120); /* should a test fail before it knows whom to end */
     kept = table_here();
     for (;;) {
         kept = leak_here();
