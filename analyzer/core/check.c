@@ -45,6 +45,13 @@ static const struct {
         "END),"
         " (SELECT total(peak_bytes) FROM process) FROM process p LEFT JOIN site s USING "
         "(process_id)"},
+    /* What is executed in place of a recorded image has the same number; a static or setuid program, or one that
+     * was refused, never says hello. Where children are not recorded this holds of itself. */
+    {"executed programs are recorded too",
+        "SELECT total(p.end_kind = 'exec' AND r.follow), total(p.origin = 'exec' AND r.follow)"
+        " FROM process p, (SELECT json_valid(options) AND json_extract(options, '$.follow') AS "
+        "follow"
+        " FROM run) r"},
     {"losses add up to the events lost", "SELECT (SELECT total(events) FROM loss WHERE reason <> "
                                          "'corrupt'), (SELECT lost_events FROM run)"},
 };

@@ -329,6 +329,10 @@ class Refused(harness.Case):
         self.assertIn("static", made.stderr)
         self.assertFalse(os.path.exists(self.path("x.geomem")))
 
+    def test_fault_12_static_program_that_a_recorded_one_becomes_is_missed(self):
+        recording = self.record("sh", "-c", f"exec {target('leak_static')}")
+        self.assertIn("executed programs are recorded too: 1 against 0", recording.report("check", expect=1))
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root to make a setuid program")
     def test_fault_13_setuid_program_is_named_and_not_hung_on(self):
         program = self.path("setuid_program")
