@@ -159,12 +159,13 @@ int report_tree(struct report *report)
     if (e < 0)
         return e;
     e = tree_build(report, &s, min_percent, &tree);
-    if (e == 0 && report->options->json)
-        tree_json(report, &tree);
-    else if (e == 0)
-        e = tree_text(report, &tree, min_percent);
-    if (e == 0)
+    if (e == 0) {
+        if (report->options->json)
+            tree_json(report, &tree);
+        else
+            e = tree_text(report, &tree, min_percent);
         gm_call_tree_done(&tree);
+    }
     selection_done(&s);
     return e;
 }

@@ -175,15 +175,14 @@ class Signals(harness.Case):
     def test_a_second_ctrl_c_ends_recording_and_the_program_runs_on(self):
         path, pid, terminal = self.start_on_terminal(
             "/usr/bin/python3", "-c", "import signal, time, os; signal.signal(signal.SIGINT, lambda *a: print('caught',"
-            " flush=True)); signal.signal(signal.SIGHUP, signal.SIG_IGN); print('ready', os.getpid(), flush=True)\n"
+            " flush=True)); signal.signal(signal.SIGHUP, signal.SIG_IGN); print('<%d>' % os.getpid(), flush=True)\n"
             "while True: time.sleep(0.05)")
-        seen = self.read_until(terminal, b"ready")
+        program = int(self.read_until(terminal, b">").split(b"<")[1].split(b">")[0])
         os.write(terminal, b"\x03")
-        seen += self.read_until(terminal, b"caught")
+        self.read_until(terminal, b"caught")
         self.wait_until_read(pid, signal.SIGINT)
         os.write(terminal, b"\x03")
         self.assertEqual(self.status_of(pid), 130)
-        program = int(seen.split(b"ready ")[1].split()[0])
         os.kill(program, 0)  # it lives
         os.kill(program, signal.SIGKILL)
         self.assertEqual(Recording(path).row("SELECT state, stop_reason, exit_status FROM run"),
