@@ -4,6 +4,17 @@
 #include <math.h>
 #include <stdio.h>
 
+/* Divides by 1000 until three digits are left; returns how often. */
+static size_t figure_scale(double *v)
+{
+    size_t u = 0;
+    while (*v >= 999.5 && u < 6) {
+        *v /= 1000;
+        u++;
+    }
+    return u;
+}
+
 char *gm_figure_bytes(char out[static GM_FIGURE_BYTES], uint64_t bytes)
 {
     static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
@@ -12,11 +23,7 @@ char *gm_figure_bytes(char out[static GM_FIGURE_BYTES], uint64_t bytes)
         return out;
     }
     double v = (double)bytes;
-    size_t u = 0;
-    while (v >= 999.5 && u < 6) {
-        v /= 1000;
-        u++;
-    }
+    size_t u = figure_scale(&v);
     snprintf(out, GM_FIGURE_BYTES, v < 99.95 ? "%.1f %s" : "%.0f %s", v, unit[u]);
     return out;
 }
@@ -29,11 +36,7 @@ char *gm_figure_short(char out[static GM_FIGURE_BYTES], uint64_t count)
         return out;
     }
     double v = (double)count;
-    size_t u = 0;
-    while (v >= 999.5 && u < 6) {
-        v /= 1000;
-        u++;
-    }
+    size_t u = figure_scale(&v);
     snprintf(out, GM_FIGURE_BYTES, v < 99.95 ? "%.1f%c" : "%.0f%c", v, unit[u]);
     return out;
 }

@@ -60,16 +60,10 @@ static int generations_json(
         json_put_close(j);
     }
     json_put_close(j);
-    json_put_array(j, "sites", false);
-    for (size_t i = 0; e == 0 && i < rows; i++) {
-        json_put_object(j, NULL, false);
-        show_json_site(r, s, s->list[i]);
-        e = show_json_stack(r, s->list[i]->sum.stack_id);
-        json_put_close(j);
-    }
+    if (e == 0)
+        e = show_json_sites(r, s, rows);
     if (e < 0)
         return e;
-    json_put_close(j);
     json_put_close(j);
     json_end(j);
     return 0;

@@ -30,22 +30,14 @@ static int sites_json(struct report *r, const struct selection *s)
 {
     struct json *j = &r->json;
     size_t rows = show_rows(r, s->n, s->n);
-    int e = 0;
     show_json_head(r, "sites");
     json_put_text(j, "sort", gm_site_order_names[r->options->sort]);
     json_put_integer(j, "window_from_ns", s->sites.from_ns);
     json_put_integer(j, "window_to_ns", s->sites.to_ns);
     json_put_count(j, "site_count", s->n);
-    json_put_array(j, "sites", false);
-    for (size_t i = 0; e == 0 && i < rows; i++) {
-        json_put_object(j, NULL, false);
-        show_json_site(r, s, s->list[i]);
-        e = show_json_stack(r, s->list[i]->sum.stack_id);
-        json_put_close(j);
-    }
+    int e = show_json_sites(r, s, rows);
     if (e < 0)
         return e;
-    json_put_close(j);
     json_put_close(j);
     json_end(j);
     return 0;

@@ -296,6 +296,21 @@ int show_json_stack(struct report *report, uint32_t stack_id)
     return 0;
 }
 
+int show_json_sites(struct report *report, const struct selection *selection, size_t rows)
+{
+    struct json *j = &report->json;
+    int e = 0;
+    json_put_array(j, "sites", false);
+    for (size_t i = 0; e == 0 && i < rows; i++) {
+        json_put_object(j, NULL, false);
+        show_json_site(report, selection, selection->list[i]);
+        e = show_json_stack(report, selection->list[i]->sum.stack_id);
+        json_put_close(j);
+    }
+    json_put_close(j);
+    return e;
+}
+
 int64_t show_age_now(const struct report *report)
 {
     return report->to_ns < report->run.duration_ns ? -1 : report->run.duration_ns;

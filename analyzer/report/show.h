@@ -33,6 +33,8 @@ void show_stack(struct report *report, const struct gm_stack *stack, size_t most
 
 /* Members "where" and "stack" of the object that is open. */
 int show_json_stack(struct report *report, uint32_t stack_id);
+/* The member "sites" of the document: the first `rows` of the selection, each with its stack. */
+int show_json_sites(struct report *report, const struct selection *selection, size_t rows);
 /* Members that every site has: ids, figures, generations. */
 void show_json_site(
     struct report *report, const struct selection *selection, const struct gm_site_group *group);
