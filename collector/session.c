@@ -160,7 +160,8 @@ static void session_fill_header(
     h->unwinder = (uint32_t)options->unwinder;
     h->flags = (options->follow ? (uint32_t)GM_SESSION_FOLLOW : 0u) |
                (options->drop_on_full ? (uint32_t)GM_SESSION_DROP_ON_FULL : 0u) |
-               (options->verify ? (uint32_t)GM_SESSION_VERIFY : 0u);
+               (options->verify ? (uint32_t)GM_SESSION_VERIFY : 0u) |
+               (options->events_all ? (uint32_t)GM_SESSION_EVENTS_ALL : 0u);
     h->depth_leaf = options->depth_leaf;
     h->depth_root = options->depth_root;
     h->full_wait_ms = options->full_wait_ms;

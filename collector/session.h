@@ -40,6 +40,7 @@ struct gm_session_options {
     uint32_t depth_leaf;       /* frames kept of a deep stack, default 384 at the leaf end ... */
     uint32_t depth_root;       /* ... and 128 at the root end */
     bool verify;               /* targets capture each stack twice */
+    bool events_all;           /* targets ship each event by itself */
     enum gm_clock clock;       /* default: gm_session_best_clock() */
     uint64_t ticks_per_ms;     /* of that clock, about; 0: targets take a guess */
 };

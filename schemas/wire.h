@@ -63,6 +63,8 @@ enum gm_session_flag {
     GM_SESSION_FOLLOW = 1u << 0,       /* record forked children and executed programs too */
     GM_SESSION_DROP_ON_FULL = 1u << 1, /* drop at once when a ring is full instead of waiting */
     GM_SESSION_VERIFY = 1u << 2,       /* capture each stack twice and count differences */
+    GM_SESSION_EVENTS_ALL =
+        1u << 3, /* every event is wanted by itself: fold nothing in the target */
 };
 
 /* How a process image ends, as far as it knows itself (struct gm_session.end_kind, PROCESS_END records). */

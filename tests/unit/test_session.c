@@ -55,6 +55,7 @@ Test(session, the_header_says_what_was_asked_for)
     options.follow = false;
     options.drop_on_full = true;
     options.verify = true;
+    options.events_all = true;
     options.depth_leaf = 10;
     options.depth_root = 5;
     options.full_wait_ms = 77;
@@ -72,7 +73,7 @@ Test(session, the_header_says_what_was_asked_for)
         h->ring_data_offset % 4096 == 0 &&
         h->ring_data_offset >= GM_SESSION_HEADER_BYTES + h->ring_count * sizeof(struct gm_ring));
     cr_assert_eq(h->ring_data_offset + (uint64_t)h->ring_count * h->ring_words * 8, s.bytes);
-    cr_assert_eq(h->flags, GM_SESSION_DROP_ON_FULL | GM_SESSION_VERIFY);
+    cr_assert_eq(h->flags, GM_SESSION_DROP_ON_FULL | GM_SESSION_VERIFY | GM_SESSION_EVENTS_ALL);
     cr_assert(h->depth_leaf == 10 && h->depth_root == 5 && h->full_wait_ms == 77);
     cr_assert(h->unwinder == GM_UNWIND_FP && h->clock == GM_CLOCK_MONOTONIC);
     close(fd);
