@@ -51,6 +51,7 @@ void gm_batch_clear(struct gm_batch *batch)
     batch->samples.n = 0;
     batch->losses.n = 0;
     batch->marks.n = 0;
+    batch->events.n = 0;
 }
 
 void gm_batch_done(struct gm_batch *batch)
@@ -70,5 +71,6 @@ void gm_batch_done(struct gm_batch *batch)
     free(batch->samples.v);
     free(batch->losses.v);
     free(batch->marks.v);
+    free(batch->events.v);
     memset(batch, 0, sizeof *batch);
 }

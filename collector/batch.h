@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "schemas/event_chunk.h"
+
 #define GM_GENERATIONS 4
 #define GM_LIFE_BUCKETS 64 /* bucket b: 2^(b-1) .. 2^b - 1; bucket 0: 0 */
 
@@ -136,6 +138,7 @@ struct gm_batch {
     GM_ROWS(struct gm_row_sample) samples;
     GM_ROWS(struct gm_row_loss) losses;
     GM_ROWS(struct gm_row_mark) marks;
+    GM_ROWS(struct gm_log_event) events; /* in order; only with rollup.log_events */
 };
 
 /* Makes room for one more row and returns it zeroed, or NULL without memory: gm_rows_add(&b->frames). */

@@ -92,6 +92,13 @@ static int set_on_full(const struct option_value *v)
     v->o->drop_on_full = *v->text == 'd';
     return 0;
 }
+static int set_events(const struct option_value *v)
+{
+    if (strcmp(v->text, "folded") != 0 && strcmp(v->text, "all") != 0)
+        return refuse(v, "wants folded or all");
+    v->o->events_all = *v->text == 'a';
+    return 0;
+}
 static int set_unwind(const struct option_value *v)
 {
     if (strcmp(v->text, "cfi") == 0)
@@ -193,6 +200,11 @@ static const struct option {
          "(default: wait, up to 2 s, then drop and count)",
          0},
         set_on_full},
+    {{"events", "folded|all",
+         "all: keep every event by itself too, for geomem-report\n"
+         "events and gm_events in SQL (default: folded)",
+         0},
+        set_events},
     {{"unwind", "cfi|libunwind|fp", "how stacks are captured (default: cfi)", 0}, set_unwind},
     {{"max-depth", "N", "frames kept of one stack (default: 512)", 0}, set_max_depth},
     {{"verify", NULL, "capture each stack twice and count differences (slow)", 0}, set_verify},

@@ -24,6 +24,7 @@ struct gm_record_options {
     enum gm_record_mode mode;
     const char *output; /* NULL: PROGRAM.PID.geomem */
     bool force, follow, verify, quiet, verbose, drop_on_full, symbols;
+    bool events_all; /* keep every event by itself */
     enum gm_unwinder unwinder;
     uint32_t max_depth;  /* 0: the recorder's default */
     uint64_t ring_bytes; /* 0: the recorder's default */

@@ -107,6 +107,7 @@ static void recorder_options_fill(struct record *r)
     to->session.follow = o->follow;
     to->session.unwinder = o->unwinder;
     to->session.verify = o->verify;
+    to->session.events_all = o->events_all;
     if (o->max_depth) {
         to->session.depth_root = o->max_depth / 4 ? o->max_depth / 4 : 1;
         to->session.depth_leaf = o->max_depth - to->session.depth_root;
@@ -171,11 +172,13 @@ static void options_json(const struct record *r, char *out, size_t room)
     snprintf(out, room,
         "{\"clock\":\"%s\",\"unwinder\":\"%s\",\"on_full\":\"%s\",\"full_wait_ms\":%u,\"follow\":%"
         "s,\"depth_leaf\":%u,"
-        "\"depth_root\":%u,\"rings\":%u,\"ring_bytes\":%u,\"verify\":%s,\"symbols\":%s}",
+        "\"depth_root\":%u,\"rings\":%u,\"ring_bytes\":%u,\"verify\":%s,\"events\":\"%s\","
+        "\"symbols\":%s}",
         gm_clock_name(s->clock), gm_unwinder_name(s->unwinder), s->drop_on_full ? "drop" : "wait",
         s->full_wait_ms, s->follow ? "true" : "false", s->depth_leaf, s->depth_root,
         s->shape[GM_SESSION_LARGE].ring_count, s->shape[GM_SESSION_LARGE].ring_bytes,
-        s->verify ? "true" : "false", r->o->symbols ? "true" : "false");
+        s->verify ? "true" : "false", s->events_all ? "all" : "folded",
+        r->o->symbols ? "true" : "false");
 }
 
 static int store_make(struct record *r)

@@ -132,6 +132,7 @@ int gm_recorder_create(const struct gm_recorder_options *options, struct gm_reco
     r->batch = &r->own;
     gm_timebase_init(&r->timebase, options->session.clock, options->start_mono_ns);
     gm_rollup_init(&r->rollup, &r->timebase, r->batch);
+    r->rollup.log_events = options->session.events_all;
     r->rollup.flush = recorder_flush;
     r->rollup.flush_arg = r;
     struct gm_order_sink sink = {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/event_log.h"
 #include "collector/rollup_internal.h"
 #include "schemas/wire.h"
 
@@ -179,6 +180,7 @@ static int process_enter_block(
     struct gm_live_block gone;
     gm_live_set_remove(&p->live, block->address, &gone);
     process_free_block(p, &gone, ns);
+    gm_event_log_free_unseen(p, &gone, ns);
     p->row.implicit_frees++;
     return gm_live_set_insert(&p->live, block);
 }
@@ -220,6 +222,7 @@ static bool process_alloc(struct gm_process *p, struct gm_process_thread *thread
     process_note_peaks(p, ns);
     process_count_alloc(p, thread, alloc);
     gm_sampler_note(p, ns);
+    gm_event_log_alloc(p, thread, alloc, site_id, ns);
     rollup->run.events++;
     return true;
 }
@@ -272,11 +275,13 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
     p->changed = true;
     if (!live) {
         p->row.unmatched_frees++;
+        gm_event_log_free(p, thread, event, NULL, p->rollup->timebase->last_ns);
         return true;
     }
     int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
     process_free_block(p, &block, ns);
     gm_sampler_note(p, ns);
+    gm_event_log_free(p, thread, event, &block, ns);
     if (thread) {
         thread->row.frees++;
         thread->changed = true;
@@ -299,6 +304,7 @@ static void process_thread_starts(
     memcpy(thread->row.name, event->name, sizeof thread->row.name);
     thread->changed = p->changed = true;
     p->row.threads++;
+    gm_event_log_life(p, thread, GM_LOG_thread_start, ns);
 }
 
 static void process_note_result(struct gm_process *p, int r)
@@ -354,7 +360,7 @@ static void rollup_keep_bounds(struct gm_rollup *rollup)
     const struct gm_batch *b = rollup->batch;
     bool full = b->site_deltas.n >= GM_ROLLUP_DELTAS_MAX || b->stacks.n >= OTHER_ROWS_MAX ||
                 b->samples.n >= OTHER_ROWS_MAX || b->threads.n >= OTHER_ROWS_MAX ||
-                b->marks.n >= OTHER_ROWS_MAX;
+                b->marks.n >= OTHER_ROWS_MAX || b->events.n >= GM_EVENT_LOG_BATCH_MAX;
     if (full && rollup->flush)
         rollup->flush(rollup->flush_arg);
 }

@@ -81,6 +81,7 @@ struct gm_rollup {
     uint32_t processes_seen, threads_seen;
     int64_t batch_start_ns;
     uint64_t round; /* goes up when rings may hold new words */
+    bool log_events; /* each event goes into the batch too: event_log.h */
     bool out_of_memory;
     int (*flush)(void *arg); /* asked to commit when the batch is full */
     void *flush_arg;

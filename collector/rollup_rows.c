@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/event_log.h"
 #include "collector/rollup.h"
 #include "collector/rollup_internal.h"
 
@@ -105,6 +106,7 @@ int gm_rollup_add_process(
     p->row.process_id = ++rollup->processes_seen;
     gm_stack_names_init(&p->names, p->row.process_id);
     rollup->processes[rollup->process_count++] = p;
+    gm_event_log_life(p, NULL, GM_LOG_process_start, start->start_ns);
     *ret_process = p;
     return 0;
 }
@@ -178,6 +180,7 @@ void gm_process_end_thread(struct gm_process *p, struct gm_process_thread *threa
     if (!thread->row.thread_id)
         return;
     thread->row.end_ns = ns;
+    gm_event_log_life(p, thread, GM_LOG_thread_end, ns);
     if (thread_tell(p->rollup, thread) < 0)
         p->rollup->out_of_memory = true;
     memset(thread, 0, sizeof *thread);
@@ -255,6 +258,7 @@ void gm_process_ended(struct gm_process *p, int64_t ns, const char *kind, int32_
     p->row.end_ns = ns;
     p->row.end_peak_epoch = rollup->run.peak_epoch;
     p->ended = p->changed = true;
+    gm_event_log_life(p, NULL, GM_LOG_process_end, ns);
     gm_process_fate(p, kind, value);
     process_free_memory(p);
 }
@@ -277,8 +281,10 @@ int gm_rollup_mark(struct gm_rollup *rollup, const struct gm_process *process, i
     row->process_id = process ? process->row.process_id : 0;
     row->ns = ns;
     row->text = strndup(text, bytes);
-    if (row->text)
+    if (row->text) {
+        gm_event_log_mark(rollup, process, ns);
         return 0;
+    }
     rollup->batch->marks.n--;
     return -ENOMEM;
 }

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/store_events.h"
 #include "collector/store_names.h"
 #include "collector/store_rows.h"
 #include "schemas/db.h"
@@ -41,7 +42,8 @@ struct gm_store {
     char *path;
     sqlite3 *db;
     struct gm_store_rows *rows;
-    struct gm_store_names *names; /* NULL: none wanted, or no worker program */
+    struct gm_store_events *events; /* NULL: no batch has brought any yet */
+    struct gm_store_names *names;   /* NULL: none wanted, or no worker program */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -140,6 +142,8 @@ static int batch_try(struct gm_store *store, const struct gm_batch *batch)
     if (rc != SQLITE_OK)
         return rc;
     rc = gm_store_rows_batch(store->rows, batch);
+    if (rc == SQLITE_OK && store->events)
+        rc = gm_store_events_write(store->events);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
     if (rc != SQLITE_OK) {
@@ -181,13 +185,27 @@ static void names_ask(struct gm_store_names *names, const struct gm_batch *batch
     }
 }
 
+static int events_take(struct gm_store *store, const struct gm_batch *batch)
+{
+    if (batch->events.n == 0)
+        return SQLITE_OK;
+    int r = store->events ? 0 : gm_store_events_create(store->db, &store->events);
+    if (r == 0)
+        r = gm_store_events_take(store->events, batch);
+    return r < 0 ? SQLITE_NOMEM : SQLITE_OK;
+}
+
 static void batch_process(struct gm_store *store, const struct gm_batch *batch)
 {
-    int rc = batch_write(store, batch);
+    int rc = events_take(store, batch);
+    if (rc == SQLITE_OK)
+        rc = batch_write(store, batch);
     if (rc != SQLITE_OK) {
         store_fail(store, rc);
         return;
     }
+    if (store->events)
+        gm_store_events_written(store->events);
     if (store->names)
         names_ask(store->names, batch);
 }
@@ -419,6 +437,7 @@ static int one_file(struct gm_store *store)
 static void store_free(struct gm_store *store)
 {
     gm_store_names_free(store->names);
+    gm_store_events_free(store->events);
     gm_store_rows_free(store->rows);
     sqlite3_close(store->db);
     gm_batch_done(&store->own);
@@ -443,6 +462,8 @@ int gm_store_close(
     int rc = complete_write(store, end);
     gm_store_rows_free(store->rows); /* statements would keep the journal mode as it is */
     store->rows = NULL;
+    gm_store_events_free(store->events);
+    store->events = NULL;
     gm_store_names_free(store->names);
     store->names = NULL;
     if (rc == SQLITE_OK)

@@ -25,6 +25,13 @@ static const char *const steps[] = {
     "UPDATE process SET end_peak_epoch ="
     " (SELECT CASE WHEN process.end_ns < peak_ns THEN peak_epoch - 1 ELSE peak_epoch END FROM run)"
     " WHERE end_ns IS NOT NULL;",
+    /* 2 -> 3: the log of events. */
+    "CREATE TABLE event_chunk (chunk_id INTEGER PRIMARY KEY, events INTEGER NOT NULL, allocs "
+    "INTEGER NOT NULL,"
+    " frees INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,"
+    " min_process_id INTEGER NOT NULL, max_process_id INTEGER NOT NULL, min_thread_id INTEGER NOT "
+    "NULL,"
+    " max_thread_id INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL);",
 };
 static_assert(sizeof steps / sizeof *steps == GM_DB_VERSION - 1, "one step per version");
 

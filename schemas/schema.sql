@@ -7,7 +7,7 @@
 -- a second.
 
 PRAGMA application_id = 0x474D454D;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- The recording as a whole. One row.
 CREATE TABLE run (
@@ -262,6 +262,24 @@ CREATE TABLE mark (
     process_id INTEGER REFERENCES process,  -- NULL: set from outside
     ns INTEGER NOT NULL,
     text TEXT NOT NULL
+);
+
+-- Every event by itself, where that was asked for (--events=all): up to 65,536 in a row, in the order they were
+-- taken in, compressed as schemas/event_chunk.h says. Read with gm_events, see above; the other columns are for
+-- passing over what is not asked for.
+CREATE TABLE event_chunk (
+    chunk_id INTEGER PRIMARY KEY,
+    events INTEGER NOT NULL,                -- those of `data`; the next two: of them
+    allocs INTEGER NOT NULL,
+    frees INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL,              -- least and greatest time
+    last_ns INTEGER NOT NULL,
+    min_process_id INTEGER NOT NULL,
+    max_process_id INTEGER NOT NULL,
+    min_thread_id INTEGER NOT NULL,         -- 0 where the thread of an event is not known
+    max_thread_id INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,              -- CRC-32C of all of these but the id, 8 bytes each, and of `data`
+    data BLOB NOT NULL
 );
 
 -- ---- views ------------------------------------------------------------------------------------------------

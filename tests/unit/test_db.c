@@ -384,7 +384,8 @@ static void fixture_make(const char *name, const char *path)
     sqlite3_close(db);
 }
 
-static void expect_migrated_from_1(sqlite3 *db)
+/* Both fixtures are recordings of the same program. */
+static void expect_migrated(sqlite3 *db)
 {
     cr_expect_eq(number(db, "PRAGMA user_version"), GM_DB_VERSION);
     cr_expect_eq(
@@ -396,15 +397,16 @@ static void expect_migrated_from_1(sqlite3 *db)
         number(db, "SELECT peak_live_bytes FROM v_run"), "the parent had ended before the peak");
     cr_expect_eq(
         number(db, "SELECT count(*) FROM v_stacks"), number(db, "SELECT count(*) FROM site"));
+    cr_expect_eq(number(db, "SELECT count(*) FROM event_chunk"), 0);
 }
 
-Test(db, a_recording_of_version_1_is_read_as_a_current_one)
+static void expect_read_as_current(const char *fixture)
 {
     struct stat before, after;
-    fixture_make("v1.sql", file);
+    fixture_make(fixture, file);
     stat(file, &before);
     sqlite3 *db = reader(file);
-    expect_migrated_from_1(db);
+    expect_migrated(db);
     gm_db_close(db);
     stat(file, &after);
     cr_expect(before.st_mtim.tv_nsec == after.st_mtim.tv_nsec && before.st_size == after.st_size);
@@ -412,17 +414,37 @@ Test(db, a_recording_of_version_1_is_read_as_a_current_one)
     cr_expect(strstr(message, "--migrate"), "%s", message);
 }
 
-Test(db, a_recording_of_version_1_is_migrated_into_a_new_file)
+Test(db, a_recording_of_version_1_is_read_as_a_current_one)
+{
+    expect_read_as_current("v1.sql");
+}
+
+Test(db, a_recording_of_version_2_is_read_as_a_current_one)
+{
+    expect_read_as_current("v2.sql");
+}
+
+static void expect_migrated_into_new(const char *fixture)
 {
     sqlite3 *db = NULL;
-    fixture_make("v1.sql", file);
+    fixture_make(fixture, file);
     cr_assert_eq(gm_db_migrate_copy(file, copy, message, sizeof message), GM_DB_OK, "%s", message);
     cr_assert_eq(gm_db_open_writer(copy, &db, message, sizeof message), GM_DB_OK, "%s", message);
-    expect_migrated_from_1(db);
+    expect_migrated(db);
     cr_expect_eq(number(db, "SELECT integrity_check = 'ok' FROM pragma_integrity_check(1)"), 1);
     cr_expect_eq(
         number(db, "SELECT count(*) FROM temp.sqlite_schema"), 0, "the views are the current ones");
     gm_db_close(db);
+}
+
+Test(db, a_recording_of_version_1_is_migrated_into_a_new_file)
+{
+    expect_migrated_into_new("v1.sql");
+}
+
+Test(db, a_recording_of_version_2_is_migrated_into_a_new_file)
+{
+    expect_migrated_into_new("v2.sql");
 }
 
 Test(db, a_damaged_recording_of_version_1_is_refused)

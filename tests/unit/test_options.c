@@ -28,7 +28,7 @@ static int parse(const char *line)
 Test(options, defaults_and_the_program)
 {
     cr_assert_eq(parse("-- prog -o x"), 0);
-    cr_expect(o.follow && o.symbols && !o.force && !o.quiet && !o.drop_on_full);
+    cr_expect(o.follow && o.symbols && !o.force && !o.quiet && !o.drop_on_full && !o.events_all);
     cr_expect_eq(o.unwinder, GM_UNWIND_CFI);
     cr_expect_str_eq(o.program[0], "prog");
     cr_expect_str_eq(o.program[1], "-o", "what follows the program is its own");
@@ -45,11 +45,12 @@ Test(options, all_forms_of_a_value)
         cr_expect_str_eq(o.program[0], "prog", "%s", forms[i]);
     }
     cr_assert_eq(
-        parse("-fqv --no-follow --on-full=drop --unwind fp --verify --max-depth=64 --ring-size=2M "
-              "--rings=7 --no-symbols --sysroot=/s --debug-dir=/a --debug-dir /b -- p"),
+        parse(
+            "-fqv --no-follow --on-full=drop --unwind fp --verify --max-depth=64 --ring-size=2M "
+            "--rings=7 --events=all --no-symbols --sysroot=/s --debug-dir=/a --debug-dir /b -- p"),
         0, "%s", message);
-    cr_expect(
-        o.force && o.quiet && o.verbose && !o.follow && o.drop_on_full && o.verify && !o.symbols);
+    cr_expect(o.force && o.quiet && o.verbose && !o.follow && o.drop_on_full && o.verify &&
+              !o.symbols && o.events_all);
     cr_expect_eq(o.unwinder, GM_UNWIND_FP);
     cr_expect_eq(o.max_depth, 64);
     cr_expect_eq(o.ring_bytes, 2u << 20);
@@ -88,6 +89,7 @@ Test(options, what_is_wrong_is_named)
         {"--forse=1 p", "--force"},
         {"--force=yes p", "takes no value"},
         {"--on-full=perhaps p", "perhaps"},
+        {"--events=some p", "folded or all"},
         {"--unwind= p", "cfi"},
         {"--max-depth=1 p", "from 2"},
         {"--max-depth=x p", "x"},
