@@ -54,12 +54,16 @@ struct gm_row_site_delta {
     int64_t first_ns, last_ns, last_free_ns; /* of this batch's events; < 0: none in this batch */
     uint64_t min_bytes, max_bytes; /* of this batch's allocations; valid if d_allocs > 0 */
     uint64_t peak_seen, peak_bytes, peak_blocks, run_peak_seen, run_peak_bytes, run_peak_blocks;
+    /* A sampled recording: what the figures were estimated from, and the variances of the estimates. d_samples
+     * counts allocations; d_live_* go down again when blocks are freed. */
+    uint64_t d_samples;
+    double d_allocs_variance, d_alloc_bytes_variance, d_live_blocks_variance, d_live_bytes_variance;
     uint32_t life_first, life_count; /* slice of gm_batch.life: (unit, bucket, blocks), any order */
 };
 struct gm_life {
     uint8_t unit; /* 0 bytes, 1 ns */
     uint8_t bucket;
-    uint32_t blocks;
+    uint64_t blocks;
 };
 struct gm_row_process {
     uint32_t process_id, parent_process_id; /* 0: none */
@@ -76,6 +80,9 @@ struct gm_row_process {
     uint64_t end_peak_epoch; /* run.peak_epoch when it ended; valid once end_ns >= 0 */
     uint64_t rss_bytes, lost_events, corrupt_records;
     double ring_fill;
+    uint64_t sample_bytes, samples; /* interval in force, allocations sampled; 0: every event */
+    double allocs_variance, alloc_bytes_variance, live_blocks_variance, live_bytes_variance,
+        peak_bytes_variance;
     /* differences since the last batch, for process_interval and generation_interval */
     uint64_t d_allocs, d_alloc_bytes, d_frees, d_free_bytes, d_lost_events;
     uint64_t interval_peak_bytes; /* most live bytes since the last batch */
@@ -109,6 +116,11 @@ struct gm_run_state {
     uint64_t events, lost_events, corrupt_records, late_events, hash_collisions, cut_stacks;
     uint64_t peak_epoch, peak_bytes, peak_blocks;
     int64_t peak_ns;
+    uint64_t samples; /* sampled allocations; the rest of these only in a sampled recording */
+    double peak_bytes_variance;
+    uint64_t sample_min_bytes, sample_max_bytes; /* intervals that were in force */
+    double
+        sample_share; /* of the targets' CPU that recording took, as far as measured; < 0: unknown */
     uint32_t root_process_id;
     bool has_exit;   /* exit_status valid */
     int exit_status; /* 0..255 or 128 + signal */

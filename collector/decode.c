@@ -133,6 +133,16 @@ static bool decode_size(uint64_t packed, struct gm_event *event)
     return gm_size_function(packed) < GM_FN_COUNT;
 }
 
+static bool decode_sample(const uint64_t *w, unsigned words, struct gm_event *event)
+{
+    bool sampled = words >= 6;
+    event->sample_log2 = sampled ? gm_sample_interval_log2(w[4]) : 0;
+    event->clock_bytes = sampled ? w[5] : 0;
+    event->realloc = sampled && (gm_sample_flags(w[4]) & GM_SAMPLE_REALLOC);
+    return event->sample_log2 == 0 ||
+           (event->sample_log2 >= GM_SAMPLE_LOG2_MIN && event->sample_log2 <= GM_SAMPLE_LOG2_MAX);
+}
+
 static bool decode_module(const uint64_t *w, unsigned words, struct gm_event *event)
 {
     event->start = w[1];
@@ -165,12 +175,14 @@ static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *ev
     case GM_EV_ALLOC:
         event->address = w[1];
         event->hash = w[3];
-        return decode_size(w[2], event) && w[1] != 0;
+        return decode_size(w[2], event) && decode_sample(w, words, event) && w[1] != 0;
     case GM_EV_FREE:
         event->address = w[1];
+        event->clock_bytes = words >= 3 ? w[2] : 0;
         return w[1] != 0;
     case GM_EV_REALLOC:
         event->address = w[1];
+        event->clock_bytes = 0;
         return decode_size(w[3], event) && w[1] != 0 && w[2] != 0;
     case GM_EV_STACK:
         event->hash = w[1];

@@ -28,6 +28,9 @@ struct gm_event {
     uint64_t address;    /* ALLOC, FREE */
     uint64_t size_bytes; /* ALLOC */
     uint64_t hash;       /* ALLOC, STACK */
+    uint64_t
+        clock_bytes; /* ALLOC, FREE of a sampled recording: what the thread has allocated; else 0 */
+    uint32_t sample_log2; /* ALLOC: of the interval it was sampled with; 0: not sampled */
     /* STACK: parent_hash, pc_word. MODULE: start, end, bias. Others: as the names say. */
     union {
         struct {

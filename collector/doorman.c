@@ -276,6 +276,7 @@ static int doorman_make_newcomer(struct gm_doorman *d, const struct gm_hello *he
     int r = n->exe && n->command
                 ? gm_session_make(&d->options, doorman_size(d, pid), &n->session, ret_memfd)
                 : -ENOMEM;
+    d->options.sample_seed++; /* processes must not sample alike */
     if (r < 0) {
         gm_newcomer_free(n);
         return r;

@@ -57,6 +57,14 @@ void gm_drain_stop(struct gm_drain *drain)
         atomic_store_explicit(&drain->session.header->stop, 1, memory_order_relaxed);
 }
 
+void gm_drain_sample(struct gm_drain *drain, uint32_t interval_log2)
+{
+    if (drain->session.header)
+        /* relaxed: the target may see it late */
+        atomic_store_explicit(
+            &drain->session.header->sample_log2, interval_log2, memory_order_relaxed);
+}
+
 /* Counters only ever go up; one that does not is the target's own loss. */
 static uint64_t counter_step(uint64_t *last, uint64_t now)
 {
@@ -152,6 +160,8 @@ static void drain_read_header(struct gm_drain *drain, struct gm_drain_round *rou
     round->cut_stacks = counter_step(&drain->cut_stacks, cut);
     round->verified = counter_step(
         &drain->verified, atomic_load_explicit(&h->verify_captures, memory_order_relaxed));
+    round->sample_ticks = counter_step(
+        &drain->sample_ticks, atomic_load_explicit(&h->sample_ticks, memory_order_relaxed));
     round->differing = counter_step(
         &drain->differing, atomic_load_explicit(&h->verify_differences, memory_order_relaxed));
 }

@@ -32,7 +32,7 @@ struct gm_drain {
     struct gm_shared_session session; /* owned */
     struct gm_reader_group group;     /* one reader per ring; owner is for the caller */
     struct gm_drain_ring *rings;
-    uint64_t lost_unringed, cut_stacks, verified, differing;
+    uint64_t lost_unringed, cut_stacks, verified, differing, sample_ticks;
     uint64_t drained_words; /* since the beginning */
 };
 
@@ -44,7 +44,8 @@ struct gm_drain_round {
     /* Differences since the last round. */
     uint64_t dropped, lost_unringed, cut_stacks, corrupt, backward;
     uint64_t verified,
-        differing; /* captures compared under --verify, and those that were not the same */
+        differing;         /* captures compared under --verify, and those that were not the same */
+    uint64_t sample_ticks; /* spent on sampled blocks */
 };
 
 /* Takes over *session (sets its mapping to NULL there). `now`: no event of it is older. -ENOMEM. */
@@ -64,5 +65,7 @@ void gm_drain_unmap(struct gm_drain *drain);
 /* Tells the target that the recorder lives, or that it should write no more. */
 void gm_drain_beat(struct gm_drain *drain);
 void gm_drain_stop(struct gm_drain *drain);
+/* The sampling interval from the next sample points on. */
+void gm_drain_sample(struct gm_drain *drain, uint32_t interval_log2);
 
 #endif

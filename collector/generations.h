@@ -34,9 +34,10 @@
 extern const uint64_t gm_generation_age_bytes[GM_GENERATIONS - 1];
 
 struct gm_generation_window {
-    uint64_t *taken; /* a bit per slot; NULL: none was ever used */
-    uint32_t *sites; /* a site per slot, meaningful where the bit is set */
-    uint32_t count;  /* bits set */
+    uint64_t *taken;  /* a bit per slot; NULL: none was ever used */
+    uint32_t *sites;  /* a site per slot, meaningful where the bit is set */
+    uint32_t *blocks; /* how many blocks it stands for, where that is not always one; else NULL */
+    uint32_t count;   /* bits set */
 };
 
 struct gm_generations {
@@ -45,8 +46,8 @@ struct gm_generations {
     bool out_of_memory; /* a window could not be had: promotions are missing from here on */
 };
 
-/* A block of `site` has left generation `from` for the next. */
-typedef void gm_generation_promoted(void *arg, uint32_t site, unsigned from);
+/* A block of `site`, which stands for so many, has left generation `from` for the next. */
+typedef void gm_generation_promoted(void *arg, uint32_t site, unsigned from, uint64_t blocks);
 
 void gm_generations_init(struct gm_generations *generations);
 void gm_generations_done(struct gm_generations *generations);
@@ -61,6 +62,12 @@ static inline uint64_t gm_granules(uint64_t size_bytes)
  * the new `clock`. */
 void gm_generations_birth(struct gm_generations *generations, uint64_t size_bytes, uint32_t site,
     gm_generation_promoted *promoted, void *arg);
+
+/* The two halves of it, where a block stands for many (at most UINT32_MAX; more are counted as so many). A birth needs
+ * a clock that has gone on since the last. */
+void gm_generations_advance(struct gm_generations *generations, uint64_t granules,
+    gm_generation_promoted *promoted, void *arg);
+void gm_generations_enter(struct gm_generations *generations, uint32_t site, uint64_t blocks);
 
 /* The generation of a block that dies now; it leaves its window. */
 unsigned gm_generations_death(struct gm_generations *generations, uint64_t birth);

@@ -22,13 +22,13 @@
 #define GM_LIVE_SIZE_BITS 48
 #define GM_LIVE_AGE_BITS 48
 
-/* 48 bits each for size and birth on the logical clock leave room to spread 64 bits of birth time.
- */
+/* 48 bits each for size and birth on the logical clock leave room to spread 58 bits of birth time, nine years. */
 struct gm_live_block {
     uint64_t address; /* never 0: that is a free slot */
     uint64_t size_bytes : GM_LIVE_SIZE_BITS, birth_ns_mid : 16;
-    uint64_t birth_granule : GM_LIVE_AGE_BITS,
-                             birth_ns_high : 16; /* logical clock in 16-byte units */
+    uint64_t birth_granule : GM_LIVE_AGE_BITS, /* logical clock in 16-byte units */
+                             birth_ns_high : 10,
+                             sample_log2 : 6; /* of the sampling interval; 0: every event */
     uint32_t birth_ns_low, site;
 };
 static_assert(sizeof(struct gm_live_block) == 32, "two blocks a cache line");
@@ -41,7 +41,7 @@ static inline void gm_live_block_set_birth_ns(struct gm_live_block *b, uint64_t 
 {
     b->birth_ns_low = (uint32_t)ns;
     b->birth_ns_mid = ns >> 32 & 0xffff;
-    b->birth_ns_high = ns >> 48 & 0xffff;
+    b->birth_ns_high = ns >> 48 & 0x3ff;
 }
 
 #define GM_LIVE_SHARDS 64u

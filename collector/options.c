@@ -14,6 +14,11 @@
 #define MAX_DEPTH 65536u    /* arbitrary */
 #define MIN_RING (4u << 10) /* wire limits, see session.h */
 #define MAX_RING (1024u << 20)
+#define MIN_SAMPLE (1ull << GM_SAMPLE_LOG2_MIN)
+#define MAX_SAMPLE (1ull << GM_SAMPLE_LOG2_MAX)
+#define DEFAULT_SAMPLE (512u << 10) /* where --budget begins */
+#define MIN_BUDGET 0.1
+#define MAX_BUDGET 100.0
 
 /* What a handler is given: the options to fill, the value, where the reason of a refusal goes. A
  * handler returns 0 or -EINVAL; the reason it writes completes "--name=value: ...". */
@@ -132,6 +137,36 @@ static int set_rings(const struct option_value *v)
 {
     return number_parse(v, 1, MAX_RINGS, &v->o->rings);
 }
+/* Powers of two only: a live block keeps the interval's logarithm. */
+static int set_sample(const struct option_value *v)
+{
+    uint64_t bytes = 0;
+    if (gm_options_size(v->text, &bytes) < 0 || bytes < MIN_SAMPLE || bytes > MAX_SAMPLE ||
+        (bytes & (bytes - 1)) != 0)
+        return refuse(v, "wants a power of two from 64 to 1G, e.g. 512K");
+    v->o->sample_bytes = bytes;
+    return 0;
+}
+static int set_sample_seed(const struct option_value *v)
+{
+    char *end;
+    errno = 0;
+    v->o->sample_seed = strtoull(v->text, &end, 10);
+    if (*v->text < '0' || *v->text > '9' || *end || errno == ERANGE)
+        return refuse(v, "wants a number");
+    v->o->has_sample_seed = true;
+    return 0;
+}
+static int set_budget(const struct option_value *v)
+{
+    char *end;
+    double percent = strtod(v->text, &end);
+    bool digits = *v->text >= '0' && *v->text <= '9';
+    if (!digits || strcmp(end, "%") != 0 || !(percent >= MIN_BUDGET && percent <= MAX_BUDGET))
+        return refuse(v, "wants a share of the program's CPU time from 0.1% to 100%, e.g. 2%");
+    v->o->sample_budget = percent / 100;
+    return 0;
+}
 static int set_no_symbols(const struct option_value *v)
 {
     v->o->symbols = false;
@@ -208,6 +243,14 @@ static const struct option {
     {{"unwind", "cfi|libunwind|fp", "how stacks are captured (default: cfi)", 0}, set_unwind},
     {{"max-depth", "N", "frames kept of one stack (default: 512)", 0}, set_max_depth},
     {{"verify", NULL, "capture each stack twice and count differences (slow)", 0}, set_verify},
+    {{"sample", "SIZE",
+         "record one block per SIZE bytes allocated, e.g. 512K,\n"
+         "and estimate the rest (default: every block)",
+         0},
+        set_sample},
+    {{"budget", "PERCENT", "sample as often as this share of CPU allows, e.g. 2%", 0}, set_budget},
+    {{"sample-seed", "N", "sample by these random numbers, to repeat a recording", 0},
+        set_sample_seed},
     {{"ring-size", "SIZE", "buffer per thread, e.g. 4M", 0}, set_ring_size},
     {{"rings", "N", "threads that have a buffer of their own", 0}, set_rings},
     {{"no-symbols", NULL, "store addresses only; geomem-report symbolize names them", 0},
@@ -379,6 +422,10 @@ static int whole_check(struct parser *p)
         wrong = "--symbolize and --migrate work on a file; leave out the program";
     else if (o->mode == GM_MODE_MIGRATE && !o->output)
         wrong = "--migrate wants the name of the new file: -o NEW";
+    else if (o->events_all && (o->sample_bytes || o->sample_budget > 0))
+        wrong = "--events=all keeps every event and --sample leaves most out; choose one of them";
+    else if (o->has_sample_seed && !o->sample_bytes && !o->sample_budget)
+        wrong = "--sample-seed is for sampled recordings; say --sample=512K too";
     if (!wrong)
         return 0;
     snprintf(p->message, p->message_bytes, "%s", wrong);
@@ -404,6 +451,8 @@ int gm_options_parse(int argc, char **argv, struct gm_record_options *ret_option
         o.program = argv + p.next;
     if (r == 0)
         r = whole_check(&p);
+    if (r == 0 && o.sample_budget > 0 && !o.sample_bytes)
+        o.sample_bytes = DEFAULT_SAMPLE;
     if (r == 0)
         *ret_options = o;
     return r;

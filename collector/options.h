@@ -26,9 +26,13 @@ struct gm_record_options {
     bool force, follow, verify, quiet, verbose, drop_on_full, symbols;
     bool events_all; /* keep every event by itself */
     enum gm_unwinder unwinder;
-    uint32_t max_depth;  /* 0: the recorder's default */
-    uint64_t ring_bytes; /* 0: the recorder's default */
-    uint32_t rings;      /* 0: the recorder's default */
+    uint32_t max_depth;    /* 0: the recorder's default */
+    uint64_t ring_bytes;   /* 0: the recorder's default */
+    uint32_t rings;        /* 0: the recorder's default */
+    uint64_t sample_bytes; /* 0: every event */
+    double sample_budget;  /* share of the program's CPU time; 0: none */
+    bool has_sample_seed;
+    uint64_t sample_seed;
     const char *subject; /* file of --symbolize and --migrate */
     const char *sysroot;
     const char *debug_dirs[GM_MAX_DEBUG_DIRS];

@@ -14,6 +14,8 @@ char *gm_proc_exe(pid_t pid);
 char *gm_proc_command(pid_t pid);
 /* When it started, in clock ticks since boot, or 0: with the pid it names a process for good. */
 uint64_t gm_proc_start_ticks(pid_t pid);
+/* CPU time of all its threads so far, or 0. */
+uint64_t gm_proc_cpu_ns(pid_t pid);
 /* Parent, or 0. */
 pid_t gm_proc_parent(pid_t pid);
 /* Resident bytes, or 0. */

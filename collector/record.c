@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -96,6 +97,14 @@ static int find_all(struct record *r)
     return r->o->output ? check_file(r, r->o->output) : 0;
 }
 
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
+        seed = (uint64_t)clock_ns(CLOCK_MONOTONIC);
+    return seed;
+}
+
 /* Options as the recorder wants them: one depth is split between leaf and root end as the default is. */
 static void recorder_options_fill(struct record *r)
 {
@@ -108,6 +117,9 @@ static void recorder_options_fill(struct record *r)
     to->session.unwinder = o->unwinder;
     to->session.verify = o->verify;
     to->session.events_all = o->events_all;
+    to->session.sample_bytes = o->sample_bytes;
+    to->session.sample_seed = o->has_sample_seed ? o->sample_seed : random_seed();
+    to->sample_budget = o->sample_budget;
     if (o->max_depth) {
         to->session.depth_root = o->max_depth / 4 ? o->max_depth / 4 : 1;
         to->session.depth_leaf = o->max_depth - to->session.depth_root;
@@ -173,12 +185,19 @@ static void options_json(const struct record *r, char *out, size_t room)
         "{\"clock\":\"%s\",\"unwinder\":\"%s\",\"on_full\":\"%s\",\"full_wait_ms\":%u,\"follow\":%"
         "s,\"depth_leaf\":%u,"
         "\"depth_root\":%u,\"rings\":%u,\"ring_bytes\":%u,\"verify\":%s,\"events\":\"%s\","
-        "\"symbols\":%s}",
+        "\"symbols\":%s",
         gm_clock_name(s->clock), gm_unwinder_name(s->unwinder), s->drop_on_full ? "drop" : "wait",
         s->full_wait_ms, s->follow ? "true" : "false", s->depth_leaf, s->depth_root,
         s->shape[GM_SESSION_LARGE].ring_count, s->shape[GM_SESSION_LARGE].ring_bytes,
         s->verify ? "true" : "false", s->events_all ? "all" : "folded",
         r->o->symbols ? "true" : "false");
+    size_t used = strlen(out);
+    if (s->sample_bytes)
+        snprintf(out + used, room - used,
+            ",\"sample_bytes\":%" PRIu64 ",\"sample_seed\":\"%" PRIu64 "\",\"budget\":%g}",
+            s->sample_bytes, s->sample_seed, r->o->sample_budget);
+    else
+        snprintf(out + used, room - used, "}");
 }
 
 static int store_make(struct record *r)
@@ -196,6 +215,8 @@ static int store_make(struct record *r)
         .start_utc_ns = r->start_utc_ns};
     run.memory_limit_bytes = r->memory_limit.bytes;
     run.memory_limit_kind = r->memory_limit.kind;
+    run.sample_bytes = r->o->sample_bytes;
+    run.sample_budget = r->o->sample_budget;
     memcpy(run.g_age_bytes, gm_generation_age_bytes, sizeof run.g_age_bytes);
     options_json(r, options, sizeof options);
     if (!getcwd(cwd, sizeof cwd))

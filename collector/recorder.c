@@ -80,12 +80,20 @@ static int64_t recorder_told_ns(const struct gm_recorder *r)
     return ns > r->timebase.last_ns ? ns : r->timebase.last_ns;
 }
 
+static double recorder_sample_share(const struct gm_recorder *r)
+{
+    return gm_budget_share(&(struct gm_budget_reading){0}, &r->images.cost);
+}
+
 static void recorder_commit(struct gm_recorder *r, int64_t end_ns)
 {
     struct gm_batch *empty = NULL;
     r->commit_ns = gm_mono_ns();
     gm_images_read_rss(&r->images, r->page_bytes);
     r->rollup.run.late_events = r->order.late;
+    r->rollup.run.sample_min_bytes = r->images.sample_min_bytes;
+    r->rollup.run.sample_max_bytes = r->images.sample_max_bytes;
+    r->rollup.run.sample_share = recorder_sample_share(r);
     if (gm_rollup_fill(&r->rollup, end_ns) < 0)
         recorder_fail(r, -ENOMEM);
     int error = r->store && !r->error ? gm_store_submit(r->store, r->batch, &empty) : 0;
@@ -146,6 +154,8 @@ int gm_recorder_create(const struct gm_recorder_options *options, struct gm_reco
         return error;
     }
     gm_images_init(&r->images, &r->rollup, r->doorman);
+    r->images.budget = options->sample_budget;
+    r->images.ns_per_tick = 1e6 / (double)r->options.session.ticks_per_ms;
     *ret_recorder = r;
     return 0;
 }
@@ -290,6 +300,7 @@ static void recorder_round(struct gm_recorder *r)
         recorder_merge(r, UINT64_MAX); /* stamps from the future as well: they may be lies */
         r->order.watermark = now;
     }
+    gm_images_watch_cost(&r->images);
     recorder_end_images(r);
     recorder_note_root_status(r);
     if (r->rollup.out_of_memory)
@@ -404,6 +415,14 @@ void gm_recorder_figures(const struct gm_recorder *r, struct gm_recorder_figures
         .ring_fill = r->fill,
         .verified_captures = r->verified,
         .differing_captures = r->differing,
+        .samples = run->samples,
+        .sample_min_bytes = r->images.sample_min_bytes,
+        .sample_max_bytes = r->images.sample_max_bytes,
+        .live_bytes_variance = r->rollup.live_bytes_variance,
+        .end_live_bytes_variance =
+            r->rollup.live_bytes_variance + r->rollup.ended_live_bytes_variance,
+        .peak_bytes_variance = run->peak_bytes_variance,
+        .sample_share = recorder_sample_share(r),
     };
 }
 

@@ -32,6 +32,8 @@ struct gm_recorder_options {
     struct gm_session_options session; /* what each target's session looks like; see session.h */
     int64_t start_mono_ns; /* CLOCK_MONOTONIC that is time 0 of the file; 0: now. Read it
                               together with gm_store_run.start_utc_ns. */
+    double
+        sample_budget; /* share of the targets' CPU time; 0: sampling intervals stay as they are */
 };
 /* Fills in the defaults. */
 void gm_recorder_options_init(struct gm_recorder_options *options);
@@ -92,6 +94,10 @@ struct gm_recorder_figures {
     int64_t duration_ns;
     double ring_fill;                               /* fullest ring in the last round, 0..1 */
     uint64_t verified_captures, differing_captures; /* with struct gm_session_options.verify */
+    /* With struct gm_session_options.sample_bytes, where figures of blocks and bytes are estimates. */
+    uint64_t samples, sample_min_bytes, sample_max_bytes;
+    double live_bytes_variance, end_live_bytes_variance, peak_bytes_variance;
+    double sample_share; /* of the targets' CPU time that recording took; < 0: not measured */
 };
 /* Cheap. */
 void gm_recorder_figures(

@@ -128,10 +128,23 @@ static int image_create(
     image->session_id = image->drain.session.session_id;
     image->pid = newcomer->pid;
     image->start_ticks = newcomer->start_ticks;
+    image->cpu_before_ns = newcomer->session.sample_bytes ? gm_proc_cpu_ns(newcomer->pid) : 0;
     image->pidfd = newcomer->pidfd;
     newcomer->pidfd = -1;
     *ret_image = image;
     return 0;
+}
+
+static void images_note_interval(
+    struct gm_images *images, struct gm_image *image, uint64_t sample_bytes)
+{
+    if (!sample_bytes)
+        return;
+    image->sample_log2 = (uint32_t)__builtin_ctzll(sample_bytes);
+    if (images->sample_min_bytes == 0 || sample_bytes < images->sample_min_bytes)
+        images->sample_min_bytes = sample_bytes;
+    if (sample_bytes > images->sample_max_bytes)
+        images->sample_max_bytes = sample_bytes;
 }
 
 static int images_enter(struct gm_images *images, struct gm_newcomer *newcomer, int64_t ns)
@@ -145,7 +158,8 @@ static int images_enter(struct gm_images *images, struct gm_newcomer *newcomer, 
         .exe = newcomer->exe,
         .command = newcomer->command,
         .start_ns = ns,
-        .ring_count = newcomer->session.ring_count};
+        .ring_count = newcomer->session.ring_count,
+        .sample_bytes = newcomer->session.sample_bytes};
     int r = images_reserve(images);
     if (r == 0)
         r = image_create(images, newcomer, &image);
@@ -160,6 +174,7 @@ static int images_enter(struct gm_images *images, struct gm_newcomer *newcomer, 
         replaced->state = GM_IMAGE_DYING;
         replaced->replaced = true;
     }
+    images_note_interval(images, image, start.sample_bytes);
     image->drain.group.owner = image->process;
     image->process->group = &image->drain.group;
     images->v[images->count++] = image;
@@ -199,6 +214,7 @@ void gm_image_drain(
     gm_process_lost(image->process, ret_round->dropped, ret_round->lost_unringed);
     gm_process_corrupt(image->process, ret_round->corrupt);
     gm_process_ring_fill(image->process, ret_round->fill);
+    image->sampled_ticks += ret_round->sample_ticks;
     if (!dying || image->drained_last)
         return;
     /* Its process can write no more, so this was all. */
@@ -227,9 +243,18 @@ size_t gm_images_poll_set(struct gm_images *images, struct pollfd *ret_polled)
     return n;
 }
 
+/* What is known stays once the process is reaped. */
+static void image_read_cpu(struct gm_image *image)
+{
+    uint64_t cpu_ns = image->sample_log2 && !image->replaced ? gm_proc_cpu_ns(image->pid) : 0;
+    if (cpu_ns > image->cpu_before_ns)
+        image->cpu_ns = cpu_ns - image->cpu_before_ns;
+}
+
 static void image_is_dead(struct gm_image *image)
 {
     image->state = GM_IMAGE_DYING;
+    image_read_cpu(image);
     /* Now or never, where its parent reaps it at once. */
     if (!image->has_status)
         image->has_status = gm_proc_wait_status(image->pid, &image->status);
@@ -251,6 +276,44 @@ void gm_images_poll_now(struct gm_images *images)
     for (size_t i = 0; i < images->count; i++)
         if (images->v[i]->state == GM_IMAGE_LIVING && pidfd_is_dead(images->v[i]->pidfd))
             image_is_dead(images->v[i]);
+}
+
+/* ---- what sampling costs ---- */
+
+static void image_decide(struct gm_images *images, struct gm_image *image)
+{
+    uint32_t log2 =
+        gm_budget_decide(&image->cost_decided, &image->cost, images->budget, image->sample_log2);
+    if (log2 == image->sample_log2)
+        return;
+    gm_drain_sample(&image->drain, log2);
+    image->process->row.sample_bytes = 1ull << log2;
+    image->process->changed = true;
+    images_note_interval(images, image, 1ull << log2);
+}
+
+static void image_watch_cost(struct gm_images *images, struct gm_image *image)
+{
+    const struct gm_row_process *row = &image->process->row;
+    image_read_cpu(image);
+    const struct gm_budget_reading before = image->cost,
+                                   now = {.cpu_ns = image->cpu_ns,
+                                       .sampled_ns = (uint64_t)((double)image->sampled_ticks *
+                                                                images->ns_per_tick),
+                                       .hooks = row->allocs + row->frees};
+    image->cost = now;
+    images->cost.cpu_ns += now.cpu_ns - before.cpu_ns;
+    images->cost.sampled_ns += now.sampled_ns - before.sampled_ns;
+    images->cost.hooks += now.hooks - before.hooks;
+    if (images->budget > 0 && image->state == GM_IMAGE_LIVING)
+        image_decide(images, image);
+}
+
+void gm_images_watch_cost(struct gm_images *images)
+{
+    for (size_t i = 0; i < images->count; i++)
+        if (images->v[i]->sample_log2 && images->v[i]->state != GM_IMAGE_GONE)
+            image_watch_cost(images, images->v[i]);
 }
 
 void gm_images_read_rss(struct gm_images *images, long page_bytes)

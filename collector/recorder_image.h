@@ -17,6 +17,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
+#include "collector/budget.h"
 #include "collector/doorman.h"
 #include "collector/drain.h"
 #include "collector/rollup.h"
@@ -40,6 +41,12 @@ struct gm_image {
     uint64_t session_id;
     int64_t gone_mono_ns;
     bool polled; /* it is in the last poll set */
+    /* Sampled: what it cost, now and when the interval was last decided on. */
+    struct gm_budget_reading cost, cost_decided;
+    uint64_t cpu_ns;
+    uint64_t cpu_before_ns; /* of its process: of images before it, and before it was let in */
+    uint64_t sampled_ticks;
+    uint32_t sample_log2; /* 0: every event is recorded */
 };
 
 struct gm_images {
@@ -49,6 +56,11 @@ struct gm_images {
     size_t count, room;
     pid_t root_pid;           /* 0: whoever comes first */
     uint32_t root_process_id; /* the first image of root_pid; 0: not seen yet */
+    /* Sampled: */
+    double ns_per_tick;            /* of the session clock */
+    double budget;                 /* share of the targets' CPU time; 0: the interval stays */
+    struct gm_budget_reading cost; /* of all images */
+    uint64_t sample_min_bytes, sample_max_bytes; /* intervals so far; 0: none yet */
 };
 
 void gm_images_init(struct gm_images *images, struct gm_rollup *rollup, struct gm_doorman *doorman);
@@ -73,6 +85,8 @@ void gm_images_poll_seen(struct gm_images *images, const struct pollfd *polled);
 void gm_images_poll_now(struct gm_images *images);
 
 void gm_images_child_ended(struct gm_images *images, pid_t pid, int wait_status);
+/* Takes note of what sampling costs, and decides on intervals where there is a budget. After a drain. */
+void gm_images_watch_cost(struct gm_images *images);
 void gm_images_read_rss(struct gm_images *images, long page_bytes);
 /* Tells all targets that the recorder lives. */
 void gm_images_beat(struct gm_images *images);

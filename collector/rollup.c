@@ -90,79 +90,137 @@ static void process_note_peaks(struct gm_process *p, int64_t ns)
         row->peak_blocks = row->live_blocks;
         row->peak_ns = ns;
         row->peak_epoch++;
+        row->peak_bytes_variance = row->live_bytes_variance;
     }
     if (rollup->live_bytes > rollup->run.peak_bytes) {
         rollup->run.peak_bytes = rollup->live_bytes;
         rollup->run.peak_blocks = rollup->live_blocks;
         rollup->run.peak_ns = ns;
         rollup->run.peak_epoch++;
+        rollup->run.peak_bytes_variance = rollup->live_bytes_variance;
     }
 }
 
-static void process_live_grows(struct gm_process *p, uint64_t bytes)
+static void process_live_grows(struct gm_process *p, const struct gm_weight *w)
 {
-    p->row.live_blocks++;
-    p->row.live_bytes += bytes;
-    p->rollup->live_blocks++;
-    p->rollup->live_bytes += bytes;
-    p->rollup->allocs++;
-    p->rollup->alloc_bytes += bytes;
+    p->row.live_blocks += w->blocks;
+    p->row.live_bytes += w->bytes;
+    p->rollup->live_blocks += w->blocks;
+    p->rollup->live_bytes += w->bytes;
+    p->rollup->allocs += w->blocks;
+    p->rollup->alloc_bytes += w->bytes;
 }
 
-static void process_live_shrinks(struct gm_process *p, uint64_t bytes)
+static void process_live_shrinks(struct gm_process *p, const struct gm_weight *w)
 {
-    p->row.live_blocks--;
-    p->row.live_bytes -= bytes;
-    p->rollup->live_blocks--;
-    p->rollup->live_bytes -= bytes;
-    p->rollup->frees++;
+    p->row.live_blocks -= w->blocks;
+    p->row.live_bytes -= w->bytes;
+    p->rollup->live_blocks -= w->blocks;
+    p->rollup->live_bytes -= w->bytes;
+    p->rollup->frees += w->blocks;
+}
+
+/* Sums of floating-point numbers do not go back to where they were: with the last block the variance goes too. */
+static void process_vary(
+    struct gm_process *p, struct gm_row_site_delta *delta, const struct gm_weight *w, double sign)
+{
+    struct gm_row_process *row = &p->row;
+    if (delta) {
+        delta->d_live_blocks_variance += sign * w->blocks_variance;
+        delta->d_live_bytes_variance += sign * w->bytes_variance;
+    }
+    double before = row->live_bytes_variance;
+    row->live_blocks_variance += sign * w->blocks_variance;
+    row->live_bytes_variance += sign * w->bytes_variance;
+    if (p->live.n == 0)
+        row->live_blocks_variance = row->live_bytes_variance = 0;
+    p->rollup->live_bytes_variance += row->live_bytes_variance - before;
+}
+
+static void process_vary_alloc(
+    struct gm_process *p, struct gm_row_site_delta *delta, const struct gm_weight *w)
+{
+    if (delta) {
+        delta->d_samples++;
+        delta->d_allocs_variance += w->blocks_variance;
+        delta->d_alloc_bytes_variance += w->bytes_variance;
+    }
+    p->row.samples++;
+    p->row.allocs_variance += w->blocks_variance;
+    p->row.alloc_bytes_variance += w->bytes_variance;
+    p->rollup->run.samples++;
+    process_vary(p, delta, w, 1);
+}
+
+static struct gm_weight block_weight(const struct gm_live_block *block)
+{
+    return gm_weight_of(block->size_bytes, block->sample_log2,
+        block->address ^ (uint64_t)block->birth_granule << 20);
 }
 
 /* ---- allocation ---- */
 
-static void process_promoted(void *arg, uint32_t site_id, unsigned from)
+static void process_promoted(void *arg, uint32_t site_id, unsigned from, uint64_t blocks)
 {
     struct gm_process *p = arg;
     struct gm_row_site_delta *delta = rollup_delta(p->rollup, site_id);
     if (delta)
-        delta->d_promoted[from]++;
-    p->row.d_promoted[from]++;
-    p->row.d_born[from + 1]++;
+        delta->d_promoted[from] += blocks;
+    p->row.d_promoted[from] += blocks;
+    p->row.d_born[from + 1] += blocks;
 }
 
-static void delta_count_alloc(
-    struct gm_row_site_delta *delta, const struct gm_event *alloc, int64_t ns)
+/* The logical clock of a sampled process goes on by what its threads allocate, as each of them tells with its events;
+ * what an event on a shared ring does not tell is estimated. */
+#define CLOCK_STEP_MAX (1ull << 40) /* more in one step is a lie */
+static void process_advance(struct gm_process *p, struct gm_process_thread *thread,
+    const struct gm_event *event, uint64_t estimate_bytes, uint64_t least_granules)
+{
+    uint64_t granules = estimate_bytes / GM_GRANULE_BYTES;
+    if (thread && event->clock_bytes) {
+        uint64_t step =
+            event->clock_bytes > thread->clock_bytes ? event->clock_bytes - thread->clock_bytes : 0;
+        granules = (step < CLOCK_STEP_MAX ? step : 0) / GM_GRANULE_BYTES;
+        thread->clock_bytes += step < CLOCK_STEP_MAX ? granules * GM_GRANULE_BYTES : step;
+    }
+    gm_generations_advance(&p->generations, granules > least_granules ? granules : least_granules,
+        process_promoted, p);
+}
+
+static void delta_count_alloc(struct gm_row_site_delta *delta, const struct gm_event *alloc,
+    const struct gm_weight *w, int64_t ns)
 {
     uint64_t bytes = alloc->size_bytes;
-    if (delta->d_allocs++ == 0)
+    if (delta->d_allocs == 0)
         delta->min_bytes = delta->max_bytes = bytes;
+    delta->d_allocs += w->blocks;
     if (bytes < delta->min_bytes)
         delta->min_bytes = bytes;
     if (bytes > delta->max_bytes)
         delta->max_bytes = bytes;
-    delta->d_alloc_bytes += bytes;
-    delta->d_reallocs += alloc->realloc;
+    delta->d_alloc_bytes += w->bytes;
+    delta->d_reallocs += alloc->realloc ? w->blocks : 0;
     if (delta->first_ns < 0)
         delta->first_ns = ns;
     delta->last_ns = ns;
 }
 
-static void process_count_alloc(
-    struct gm_process *p, struct gm_process_thread *thread, const struct gm_event *alloc)
+static void process_count_alloc(struct gm_process *p, struct gm_process_thread *thread,
+    const struct gm_event *alloc, const struct gm_weight *w)
 {
     struct gm_row_process *row = &p->row;
-    row->allocs++;
-    row->alloc_bytes += alloc->size_bytes;
-    row->reallocs += alloc->realloc;
-    row->d_allocs++;
-    row->d_alloc_bytes += alloc->size_bytes;
-    row->d_born[0]++;
+    row->allocs += w->blocks;
+    row->alloc_bytes += w->bytes;
+    row->reallocs += alloc->realloc ? w->blocks : 0;
+    row->d_allocs += w->blocks;
+    row->d_alloc_bytes += w->bytes;
+    row->d_born[0] += w->blocks;
     row->age_bytes = p->generations.clock * GM_GRANULE_BYTES;
     p->changed = true;
     if (!thread)
         return;
-    thread->row.allocs++;
-    thread->row.alloc_bytes += alloc->size_bytes;
+    thread->row.allocs += w->blocks;
+    thread->row.alloc_bytes += w->bytes;
     thread->changed = true;
 }
 
@@ -185,6 +243,16 @@ static int process_enter_block(
     return gm_live_set_insert(&p->live, block);
 }
 
+/* Up to this event the clock goes on before the block is entered, so that what does not fit is asked once only. */
+static void process_date_sample(struct gm_process *p, struct gm_process_thread *thread,
+    const struct gm_event *alloc, struct gm_live_block *block)
+{
+    block->sample_log2 = alloc->sample_log2 & 63;
+    struct gm_weight w = block_weight(block);
+    process_advance(p, thread, alloc, w.bytes, 1);
+    block->birth_granule = p->generations.clock;
+}
+
 static bool process_alloc(struct gm_process *p, struct gm_process_thread *thread,
     const struct gm_event *alloc, bool forced)
 {
@@ -201,26 +269,34 @@ static bool process_alloc(struct gm_process *p, struct gm_process_thread *thread
         .birth_granule = p->generations.clock + gm_granules(alloc->size_bytes),
         .site = site_id,
     };
+    if (p->sampled)
+        process_date_sample(p, thread, alloc, &block);
     gm_live_block_set_birth_ns(&block, (uint64_t)ns);
     int r = process_enter_block(p, &block, ns, forced);
     if (r != 0) {
         rollup->out_of_memory |= r < 0;
         return r < 0;
     }
-    gm_generations_birth(&p->generations, alloc->size_bytes, site_id, process_promoted, p);
+    struct gm_weight w = block_weight(&block);
+    if (p->sampled)
+        gm_generations_enter(&p->generations, site_id, w.blocks);
+    else
+        gm_generations_birth(&p->generations, alloc->size_bytes, site_id, process_promoted, p);
     struct gm_row_site_delta *delta = rollup_delta(rollup, site_id);
     if (delta)
-        delta_count_alloc(delta, alloc, ns);
+        delta_count_alloc(delta, alloc, &w, ns);
 
     struct gm_site *site = gm_site(&rollup->sites, site_id);
     site_save_peaks(p, site, site_id);
-    site->live_blocks++;
-    site->live_bytes += alloc->size_bytes;
-    site->birth_sum_us += (uint64_t)ns / 1000;
+    site->live_blocks += w.blocks;
+    site->live_bytes += w.bytes;
+    site->birth_sum_us += w.blocks * ((uint64_t)ns / 1000);
     site->function = alloc->function;
-    process_live_grows(p, alloc->size_bytes);
+    process_live_grows(p, &w);
+    if (p->sampled)
+        process_vary_alloc(p, delta, &w);
     process_note_peaks(p, ns);
-    process_count_alloc(p, thread, alloc);
+    process_count_alloc(p, thread, alloc, &w);
     gm_sampler_note(p, ns);
     gm_event_log_alloc(p, thread, alloc, site_id, ns);
     rollup->run.events++;
@@ -230,13 +306,12 @@ static bool process_alloc(struct gm_process *p, struct gm_process_thread *thread
 /* ---- free ---- */
 
 static void delta_count_free(struct gm_sites *sites, struct gm_row_site_delta *delta,
-    const struct gm_live_block *block, unsigned generation, uint64_t age_bytes, int64_t ns)
+    const struct gm_weight *w, unsigned generation, uint64_t age_bytes, uint64_t age_ns)
 {
-    delta->d_frees++;
-    delta->d_free_bytes += block->size_bytes;
-    delta->d_died[generation]++;
-    delta->last_free_ns = ns;
-    gm_sites_count_life(sites, delta, age_bytes, (uint64_t)ns - gm_live_block_birth_ns(block));
+    delta->d_frees += w->blocks;
+    delta->d_free_bytes += w->bytes;
+    delta->d_died[generation] += w->blocks;
+    gm_sites_count_life(sites, delta, age_bytes, age_ns, w->blocks);
 }
 
 static void process_free_block(struct gm_process *p, const struct gm_live_block *block, int64_t ns)
@@ -244,22 +319,28 @@ static void process_free_block(struct gm_process *p, const struct gm_live_block 
     struct gm_rollup *rollup = p->rollup;
     unsigned generation = gm_generations_death(&p->generations, block->birth_granule);
     uint64_t age_bytes = (p->generations.clock - block->birth_granule) * GM_GRANULE_BYTES;
+    struct gm_weight w = block_weight(block);
     struct gm_row_site_delta *delta = rollup_delta(rollup, block->site);
-    if (delta)
-        delta_count_free(&rollup->sites, delta, block, generation, age_bytes, ns);
+    if (delta) {
+        delta->last_free_ns = ns;
+        delta_count_free(&rollup->sites, delta, &w, generation, age_bytes,
+            (uint64_t)ns - gm_live_block_birth_ns(block));
+    }
 
     struct gm_site *site = gm_site(&rollup->sites, block->site);
     site_save_peaks(p, site, block->site);
-    site->live_blocks--;
-    site->live_bytes -= block->size_bytes;
-    site->birth_sum_us -= gm_live_block_birth_ns(block) / 1000;
-    process_live_shrinks(p, block->size_bytes);
-    p->row.frees++;
-    p->row.free_bytes += block->size_bytes;
-    p->row.d_frees++;
-    p->row.d_free_bytes += block->size_bytes;
-    p->row.d_died[generation]++;
-    p->row.d_died_bytes[generation] += block->size_bytes;
+    site->live_blocks -= w.blocks;
+    site->live_bytes -= w.bytes;
+    site->birth_sum_us -= w.blocks * (gm_live_block_birth_ns(block) / 1000);
+    process_live_shrinks(p, &w);
+    if (p->sampled)
+        process_vary(p, delta, &w, -1);
+    p->row.frees += w.blocks;
+    p->row.free_bytes += w.bytes;
+    p->row.d_frees += w.blocks;
+    p->row.d_free_bytes += w.bytes;
+    p->row.d_died[generation] += w.blocks;
+    p->row.d_died_bytes[generation] += w.bytes;
     p->changed = true;
 }
 
@@ -270,6 +351,10 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
     bool live = gm_live_set_remove(&p->live, event->address, &block);
     if (!live && !forced)
         return false;
+    if (p->sampled)
+        process_advance(p, thread, event, 0, 0);
+    if (!live && p->sampled)
+        return true; /* of a block that was not sampled: see sample.h */
     /* A realloc counts once, with its allocation. */
     p->rollup->run.events += !event->realloc;
     p->changed = true;
@@ -283,7 +368,7 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
     gm_sampler_note(p, ns);
     gm_event_log_free(p, thread, event, &block, ns);
     if (thread) {
-        thread->row.frees++;
+        thread->row.frees += block_weight(&block).blocks;
         thread->changed = true;
     }
     return true;

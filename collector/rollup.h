@@ -13,6 +13,9 @@
  *  - blocks of a process image that has ended are no longer part of the run's live bytes; its own
  * figures keep them, as live at the end
  *
+ * In a sampled recording each block counts as what it stands for (weight.h), the figures are estimates, and their
+ * variances are kept beside them. The logical clock goes on by what threads say they have allocated in all.
+ *
  * Memory: per live block and per site as live_set.h and site.h say; per commit at most
  * GM_ROLLUP_DELTAS_MAX site deltas, then `full` asks for a commit. Nothing grows with the number of
  * events.
@@ -31,6 +34,7 @@
 #include "collector/site.h"
 #include "collector/stacks.h"
 #include "collector/timebase.h"
+#include "collector/weight.h"
 
 #define GM_ROLLUP_DELTAS_MAX 32768u /* some 10 MB of rows */
 
@@ -46,13 +50,15 @@ struct gm_sampler {
 
 struct gm_process_thread {
     struct gm_row_thread row; /* thread_id 0: nobody has the ring */
+    uint64_t
+        clock_bytes; /* sampled: its allocations, as far as the logical clock has gone on by them */
     bool changed;
 };
 
 struct gm_process {
     struct gm_rollup *rollup;
     struct gm_row_process row; /* current values; owns exe and command */
-    bool changed, ended;
+    bool changed, ended, sampled;
     struct gm_live_set live;
     struct gm_stack_names names;
     struct gm_generations generations;
@@ -73,14 +79,15 @@ struct gm_rollup {
     struct gm_sites sites;
     struct gm_stacks stacks;
     struct gm_run_state run;
-    uint64_t allocs, frees, alloc_bytes;          /* of all processes */
-    uint64_t live_bytes, live_blocks;             /* of the images that have not ended */
-    uint64_t ended_live_bytes, ended_live_blocks; /* of the others, at their end */
-    struct gm_process **processes;                /* those that may still change */
+    uint64_t allocs, frees, alloc_bytes;                   /* of all processes */
+    uint64_t live_bytes, live_blocks;                      /* of the images that have not ended */
+    uint64_t ended_live_bytes, ended_live_blocks;          /* of the others, at their end */
+    double live_bytes_variance, ended_live_bytes_variance; /* sampled: of the estimates */
+    struct gm_process **processes;                         /* those that may still change */
     size_t process_count, process_room;
     uint32_t processes_seen, threads_seen;
     int64_t batch_start_ns;
-    uint64_t round; /* goes up when rings may hold new words */
+    uint64_t round;  /* goes up when rings may hold new words */
     bool log_events; /* each event goes into the batch too: event_log.h */
     bool out_of_memory;
     int (*flush)(void *arg); /* asked to commit when the batch is full */
@@ -97,6 +104,7 @@ struct gm_process_start {
     const char *exe, *command;       /* copied */
     int64_t start_ns;
     uint32_t ring_count;
+    uint64_t sample_bytes; /* the interval it begins with; 0: every event is recorded */
 };
 /* -ENOMEM. Processes belong to the roll-up; gm_rollup_forget gives one up early. */
 int gm_rollup_add_process(struct gm_rollup *rollup, const struct gm_process_start *start,

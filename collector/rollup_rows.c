@@ -75,7 +75,9 @@ static struct gm_process *process_create(
         .exe = strdup(start->exe),
         .command = strdup(start->command),
         .start_ns = start->start_ns,
-        .end_ns = -1};
+        .end_ns = -1,
+        .sample_bytes = start->sample_bytes};
+    p->sampled = start->sample_bytes != 0;
     if (!p->threads || !p->row.exe || !p->row.command) {
         process_free(p);
         return NULL;
@@ -253,6 +255,8 @@ void gm_process_ended(struct gm_process *p, int64_t ns, const char *kind, int32_
     sampler_close(p);
     rollup->live_bytes -= p->row.live_bytes;
     rollup->live_blocks -= p->row.live_blocks;
+    rollup->live_bytes_variance -= p->row.live_bytes_variance;
+    rollup->ended_live_bytes_variance += p->row.live_bytes_variance;
     rollup->ended_live_bytes += p->row.live_bytes;
     rollup->ended_live_blocks += p->row.live_blocks;
     p->row.end_ns = ns;

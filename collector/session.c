@@ -166,6 +166,10 @@ static void session_fill_header(
     h->depth_root = options->depth_root;
     h->full_wait_ms = options->full_wait_ms;
     h->ticks_per_ms = options->ticks_per_ms;
+    h->sample_bytes = options->sample_bytes;
+    h->sample_seed = options->sample_seed;
+    if (options->sample_bytes)
+        atomic_init(&h->sample_log2, (uint32_t)__builtin_ctzll(options->sample_bytes));
     h->magic = GM_SESSION_MAGIC;
 }
 
@@ -178,6 +182,7 @@ static int session_make_shape(const struct gm_session_options *options, enum gm_
         .ring_words = shape_ring_words(shape),
         .clock = options->clock,
         .size = size,
+        .sample_bytes = options->sample_bytes,
         .session_id = session_random_id(),
     };
     s.ring_data_offset =

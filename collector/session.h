@@ -43,6 +43,8 @@ struct gm_session_options {
     bool events_all;           /* targets ship each event by itself */
     enum gm_clock clock;       /* default: gm_session_best_clock() */
     uint64_t ticks_per_ms;     /* of that clock, about; 0: targets take a guess */
+    uint64_t sample_bytes;     /* mean distance of sample points, a power of two; 0: every event */
+    uint64_t sample_seed;      /* the doorman gives each session another one after it */
 };
 /* Fills in the defaults. */
 void gm_session_options_init(struct gm_session_options *options);
@@ -67,6 +69,7 @@ struct gm_shared_session {
     size_t ring_data_offset;
     enum gm_clock clock;
     enum gm_session_size size;
+    uint64_t sample_bytes;
 };
 
 /* Makes a session of `size`, or a smaller one where memory is short. On success the mapping is in

@@ -142,13 +142,13 @@ struct gm_row_site_delta *gm_sites_delta_new(struct gm_sites *sites, uint32_t si
     return delta;
 }
 
-static int sites_count_key(struct gm_sites *sites, uint32_t *head, uint8_t key)
+static int sites_count_key(struct gm_sites *sites, uint32_t *head, uint8_t key, uint64_t blocks)
 {
     for (uint32_t i = *head; i; i = sites->life.v[i - 1].next) {
         struct gm_life_node *node = &sites->life.v[i - 1];
         for (unsigned k = 0; k < node->used; k++)
             if (node->keys[k] == key) {
-                node->blocks[k]++;
+                node->blocks[k] += blocks;
                 return 0;
             }
     }
@@ -161,16 +161,16 @@ static int sites_count_key(struct gm_sites *sites, uint32_t *head, uint8_t key)
         *head = (uint32_t)sites->life.n;
     }
     node->keys[node->used] = key;
-    node->blocks[node->used++] = 1;
+    node->blocks[node->used++] = blocks;
     return 0;
 }
 
-int gm_sites_count_life(
-    struct gm_sites *sites, const struct gm_row_site_delta *delta, uint64_t bytes, uint64_t ns)
+int gm_sites_count_life(struct gm_sites *sites, const struct gm_row_site_delta *delta,
+    uint64_t bytes, uint64_t ns, uint64_t blocks)
 {
     uint32_t *head = &sites->life_heads[delta - sites->batch->site_deltas.v];
-    int r = sites_count_key(sites, head, LIFE_KEY(0u, gm_life_bucket(bytes)));
-    return r < 0 ? r : sites_count_key(sites, head, LIFE_KEY(1u, gm_life_bucket(ns)));
+    int r = sites_count_key(sites, head, LIFE_KEY(0u, gm_life_bucket(bytes)), blocks);
+    return r < 0 ? r : sites_count_key(sites, head, LIFE_KEY(1u, gm_life_bucket(ns)), blocks);
 }
 
 static int sites_fill_life(struct gm_sites *sites, struct gm_row_site_delta *delta, uint32_t head)

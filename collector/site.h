@@ -1,7 +1,7 @@
 /* site.h - what is kept of a call site for as long as the recording lasts, and of its changes until
  * the next commit.
  *
- *   struct gm_site      one per site, 56 bytes: what is live, and the two peaks
+ *   struct gm_site      one per site, 64 bytes: what is live, and the two peaks
  *   struct gm_row_site_delta + lifetimes    one per site that changed since the last commit
  *
  * Cumulative figures live in the file alone: the store adds the deltas up.
@@ -28,7 +28,7 @@ struct gm_site {
     uint64_t live_bytes;
     uint64_t birth_sum_us; /* of the live blocks */
     uint64_t peak_seen, peak_bytes;
-    uint32_t live_blocks, peak_blocks;
+    uint64_t live_blocks, peak_blocks;
     uint32_t stack_id, process_id;
     uint32_t delta; /* index + 1 into the batch's site_deltas; 0: unchanged since the last commit */
     uint8_t function;
@@ -45,7 +45,7 @@ struct gm_life_node {
     uint32_t next; /* index + 1 */
     uint16_t used;
     uint8_t keys[GM_LIFE_NODE_KEYS]; /* unit << 6 | bucket */
-    uint32_t blocks[GM_LIFE_NODE_KEYS];
+    uint64_t blocks[GM_LIFE_NODE_KEYS];
 };
 
 struct gm_sites {
@@ -97,9 +97,9 @@ static inline unsigned gm_life_bucket(uint64_t value)
     unsigned bits = value ? 64 - (unsigned)__builtin_clzll(value) : 0;
     return bits < GM_LIFE_BUCKETS ? bits : GM_LIFE_BUCKETS - 1;
 }
-/* Counts a block that died, in the delta of its site. -ENOMEM. */
-int gm_sites_count_life(
-    struct gm_sites *sites, const struct gm_row_site_delta *delta, uint64_t bytes, uint64_t ns);
+/* Counts blocks that died at one age, in the delta of their site. -ENOMEM. */
+int gm_sites_count_life(struct gm_sites *sites, const struct gm_row_site_delta *delta,
+    uint64_t bytes, uint64_t ns, uint64_t blocks);
 
 /* Completes the deltas of the batch and forgets them: the next change of a site begins a new one.
  */

@@ -21,6 +21,8 @@ struct gm_store_run {
     uint64_t g_age_bytes[GM_GENERATIONS - 1];
     uint64_t memory_limit_bytes;   /* 0: none known */
     const char *memory_limit_kind; /* static; see collector/limits.h; NULL: none */
+    uint64_t sample_bytes;         /* 0: every event is recorded */
+    double sample_budget;          /* 0: none */
 };
 
 /* Where names come from; see symbols/client.h for what the fields mean. NULL where none are wanted.

@@ -28,6 +28,7 @@ enum statement {
     S_STACK,
     S_SITE,
     S_SITE_DELTA,
+    S_SITE_SAMPLES,
     S_PROCESS,
     S_THREAD,
     S_INTERVAL,
@@ -41,16 +42,21 @@ enum statement {
 };
 
 static const char *const statements[S_COUNT] = {
-    [S_RUN] = "INSERT INTO run (run_id, geomem_version, program, command, cwd, host, kernel, cpus, "
-              "page_bytes,"
-              " boot_id, recorder_pid, recorder_start_ticks, start_utc_ns, options, g1_age_bytes, "
-              "g2_age_bytes,"
-              " g3_age_bytes, memory_limit_bytes, memory_limit_kind, state, duration_ns)"
-              " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'recording', 0)",
+    [S_RUN] =
+        "INSERT INTO run (run_id, geomem_version, program, command, cwd, host, kernel, cpus, "
+        "page_bytes,"
+        " boot_id, recorder_pid, recorder_start_ticks, start_utc_ns, options, g1_age_bytes, "
+        "g2_age_bytes,"
+        " g3_age_bytes, memory_limit_bytes, memory_limit_kind, sample_bytes, sample_min_bytes,"
+        " sample_max_bytes, sample_budget, state, duration_ns)"
+        " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?19, ?19, ?19, ?20,"
+        " 'recording', 0)",
     [S_RUN_STATE] =
         "UPDATE run SET duration_ns = ?, root_process_id = ?, exit_status = ?, exit_signal = ?,"
         " events = ?, lost_events = ?, corrupt_records = ?, late_events = ?, hash_collisions = ?,"
-        " cut_stacks = ?, peak_epoch = ?, peak_bytes = ?, peak_blocks = ?, peak_ns = ?",
+        " cut_stacks = ?, peak_epoch = ?, peak_bytes = ?, peak_blocks = ?, peak_ns = ?,"
+        " samples = ?, peak_bytes_var = ?, sample_min_bytes = ?, sample_max_bytes = ?, "
+        "sample_share = ?",
     [S_RUN_END] = "UPDATE run SET state = ?, stop_reason = ?, recorder_cpu_ns = ?,"
                   " recorder_rss_bytes = ?",
     [S_MODULE] = "INSERT INTO module (module_id, path, build_id) VALUES (?, ?, ?)",
@@ -79,15 +85,24 @@ static const char *const statements[S_COUNT] = {
         " run_peak_seen = ?24, run_peak_bytes = ?25, run_peak_blocks = ?26,"
         " life_bytes = gm_life_merge(life_bytes, ?27), life_ns = gm_life_merge(life_ns, ?28)"
         " WHERE site_id = ?1",
-    [S_PROCESS] = "INSERT OR REPLACE INTO process (process_id, pid, parent_process_id, origin, "
-                  "exe, command, start_ns,"
-                  " end_ns, end_kind, end_value, threads, allocs, alloc_bytes, frees, free_bytes, "
-                  "reallocs, unmatched_frees,"
-                  " implicit_frees, live_blocks, live_bytes, age_bytes, peak_epoch, peak_bytes, "
-                  "peak_blocks, peak_ns, end_peak_epoch,"
-                  " rss_bytes, lost_events, corrupt_records, ring_fill)"
-                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?)",
+    /* After S_SITE_DELTA: live_blocks is that of now. */
+    [S_SITE_SAMPLES] =
+        "UPDATE site SET samples = samples + ?2, allocs_var = allocs_var + ?3,"
+        " alloc_bytes_var = alloc_bytes_var + ?4,"
+        " live_blocks_var = CASE live_blocks WHEN 0 THEN 0 ELSE max(0.0, live_blocks_var + ?5) END,"
+        " live_bytes_var = CASE live_blocks WHEN 0 THEN 0 ELSE max(0.0, live_bytes_var + ?6) END"
+        " WHERE site_id = ?1",
+    [S_PROCESS] =
+        "INSERT OR REPLACE INTO process (process_id, pid, parent_process_id, origin, "
+        "exe, command, start_ns,"
+        " end_ns, end_kind, end_value, threads, allocs, alloc_bytes, frees, free_bytes, "
+        "reallocs, unmatched_frees,"
+        " implicit_frees, live_blocks, live_bytes, age_bytes, peak_epoch, peak_bytes, "
+        "peak_blocks, peak_ns, end_peak_epoch,"
+        " rss_bytes, lost_events, corrupt_records, ring_fill, sample_bytes, samples, allocs_var,"
+        " alloc_bytes_var, live_blocks_var, live_bytes_var, peak_bytes_var)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [S_THREAD] =
         "INSERT OR REPLACE INTO thread (thread_id, process_id, tid, name, start_ns, end_ns, allocs,"
         " alloc_bytes, frees) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -159,7 +174,7 @@ static int bind_json(sqlite3_stmt *s, int i, const char *json)
 }
 
 /* Binds from the first parameter on, by letter, and runs the statement:
- *   i int64_t   z int64_t, 0 is NULL   n int64_t, negative is NULL   d double
+ *   i int64_t   z int64_t, 0 is NULL   n int64_t, negative is NULL   d double   e double, negative is NULL
  *   s const char * of ours, NULL is NULL   t text to be cleaned   j JSON array to be cleaned
  *   p const struct gm_life_delta *, NULL is NULL */
 static int row_write(struct gm_store_rows *rows, enum statement statement, const char *letters, ...)
@@ -171,8 +186,10 @@ static int row_write(struct gm_store_rows *rows, enum statement statement, const
     va_start(args, letters);
     for (int i = 1; letters[i - 1] && rc == SQLITE_OK; i++) {
         char letter = letters[i - 1];
-        if (letter == 'd') {
-            rc = sqlite3_bind_double(s, i, va_arg(args, double));
+        if (letter == 'd' || letter == 'e') {
+            double value = va_arg(args, double);
+            rc = letter == 'e' && value < 0 ? sqlite3_bind_null(s, i)
+                                            : sqlite3_bind_double(s, i, value);
         } else if (letter == 's') {
             rc = sqlite3_bind_text(s, i, va_arg(args, const char *), -1, SQLITE_STATIC);
         } else if (letter == 't') {
@@ -235,19 +252,22 @@ int gm_store_rows_run(struct gm_store_rows *rows, const struct gm_store_run *run
     uname(&u);
     snprintf(kernel, sizeof kernel, "%s %s", u.release, u.machine);
     gm_db_boot_id(boot_id, sizeof boot_id);
-    return row_write(rows, S_RUN, "stjtttiisiiisiiizs", GEOMEM_VERSION, run->program,
+    return row_write(rows, S_RUN, "stjtttiisiiisiiizsie", GEOMEM_VERSION, run->program,
         run->command_json, run->cwd, u.nodename, kernel, I(sysconf(_SC_NPROCESSORS_ONLN)),
         I(sysconf(_SC_PAGESIZE)), boot_id, I(getpid()), gm_db_start_ticks(getpid()),
         run->start_utc_ns, run->options_json, I(run->g_age_bytes[0]), I(run->g_age_bytes[1]),
-        I(run->g_age_bytes[2]), I(run->memory_limit_bytes), run->memory_limit_kind);
+        I(run->g_age_bytes[2]), I(run->memory_limit_bytes), run->memory_limit_kind,
+        I(run->sample_bytes), run->sample_budget > 0 ? run->sample_budget : -1.0);
 }
 
 static int write_run_state(struct gm_store_rows *rows, const struct gm_run_state *r)
 {
-    return row_write(rows, S_RUN_STATE, "iznziiiiiiiiii", r->duration_ns, I(r->root_process_id),
-        I(r->has_exit ? r->exit_status : -1), I(r->exit_signal), I(r->events), I(r->lost_events),
-        I(r->corrupt_records), I(r->late_events), I(r->hash_collisions), I(r->cut_stacks),
-        I(r->peak_epoch), I(r->peak_bytes), I(r->peak_blocks), r->peak_ns);
+    return row_write(rows, S_RUN_STATE, "iznziiiiiiiiiiidiie", r->duration_ns,
+        I(r->root_process_id), I(r->has_exit ? r->exit_status : -1), I(r->exit_signal),
+        I(r->events), I(r->lost_events), I(r->corrupt_records), I(r->late_events),
+        I(r->hash_collisions), I(r->cut_stacks), I(r->peak_epoch), I(r->peak_bytes),
+        I(r->peak_blocks), r->peak_ns, I(r->samples), r->peak_bytes_variance,
+        I(r->sample_min_bytes), I(r->sample_max_bytes), r->sample_share);
 }
 
 int gm_store_rows_end(struct gm_store_rows *rows, bool complete, const char *stop_reason,
@@ -293,14 +313,16 @@ static int write_process(struct gm_store_rows *rows, const struct gm_row_process
     bool ended = p->end_ns >= 0;
     bool has_value =
         ended && p->end_kind && (!strcmp(p->end_kind, "exit") || !strcmp(p->end_kind, "signal"));
-    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiiniiid", I(p->process_id), I(p->pid),
-        I(p->parent_process_id), p->origin, p->exe, p->command, p->start_ns, p->end_ns,
+    return row_write(rows, S_PROCESS, "iizstjinsniiiiiiiiiiiiiiiniiidiiddddd", I(p->process_id),
+        I(p->pid), I(p->parent_process_id), p->origin, p->exe, p->command, p->start_ns, p->end_ns,
         ended ? p->end_kind : NULL, I(has_value ? p->end_value : -1), I(p->threads), I(p->allocs),
         I(p->alloc_bytes), I(p->frees), I(p->free_bytes), I(p->reallocs), I(p->unmatched_frees),
         I(p->implicit_frees), I(p->live_blocks), I(p->live_bytes), I(p->age_bytes),
         I(p->peak_epoch), I(p->peak_bytes), I(p->peak_blocks), p->peak_ns,
         ended ? I(p->end_peak_epoch) : I(-1), I(p->rss_bytes), I(p->lost_events),
-        I(p->corrupt_records), p->ring_fill);
+        I(p->corrupt_records), p->ring_fill, I(p->sample_bytes), I(p->samples), p->allocs_variance,
+        p->alloc_bytes_variance, p->live_blocks_variance, p->live_bytes_variance,
+        p->peak_bytes_variance);
 }
 
 static int write_process_slice(struct gm_store_rows *rows, const struct gm_row_process *p)
@@ -373,6 +395,10 @@ static int write_sites(struct gm_store_rows *rows, const struct gm_batch *b)
     for (size_t i = 0; i < b->site_deltas.n && rc == SQLITE_OK; i++) {
         const struct gm_row_site_delta *d = &b->site_deltas.v[i];
         rc = write_site_delta(rows, b, d);
+        if (rc == SQLITE_OK && (d->d_samples || d->d_live_blocks_variance != 0))
+            rc = row_write(rows, S_SITE_SAMPLES, "iidddd", I(d->site_id), I(d->d_samples),
+                d->d_allocs_variance, d->d_alloc_bytes_variance, d->d_live_blocks_variance,
+                d->d_live_bytes_variance);
         if (rc == SQLITE_OK && (d->d_allocs || d->d_frees))
             rc = row_write(rows, S_SITE_INTERVAL, "iiiiii", rows->open.id, I(d->site_id),
                 I(d->d_allocs), I(d->d_alloc_bytes), I(d->d_frees), I(d->d_free_bytes));

@@ -25,13 +25,32 @@ static const char *const steps[] = {
     "UPDATE process SET end_peak_epoch ="
     " (SELECT CASE WHEN process.end_ns < peak_ns THEN peak_epoch - 1 ELSE peak_epoch END FROM run)"
     " WHERE end_ns IS NOT NULL;",
-    /* 2 -> 3: the log of events. */
+    /* 2 -> 3: the log of events; sampled recordings. Before, every event was recorded. */
     "CREATE TABLE event_chunk (chunk_id INTEGER PRIMARY KEY, events INTEGER NOT NULL, allocs "
     "INTEGER NOT NULL,"
     " frees INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,"
     " min_process_id INTEGER NOT NULL, max_process_id INTEGER NOT NULL, min_thread_id INTEGER NOT "
     "NULL,"
-    " max_thread_id INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL);",
+    " max_thread_id INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL);"
+    "ALTER TABLE run ADD COLUMN sample_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN sample_min_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN sample_max_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN sample_budget REAL;"
+    "ALTER TABLE run ADD COLUMN sample_share REAL;"
+    "ALTER TABLE run ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN peak_bytes_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE process ADD COLUMN sample_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE process ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE process ADD COLUMN allocs_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE process ADD COLUMN alloc_bytes_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE process ADD COLUMN live_blocks_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE process ADD COLUMN live_bytes_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE process ADD COLUMN peak_bytes_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE site ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE site ADD COLUMN allocs_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE site ADD COLUMN alloc_bytes_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE site ADD COLUMN live_blocks_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE site ADD COLUMN live_bytes_var REAL NOT NULL DEFAULT 0;",
 };
 static_assert(sizeof steps / sizeof *steps == GM_DB_VERSION - 1, "one step per version");
 

@@ -5,6 +5,8 @@
 -- The views v_* are the documented face: they stay when base tables change. Everything below the rows of
 -- `run` and `process` may be read while the program runs: the recorder commits whole states, at least twice
 -- a second.
+-- Where run.sample_bytes is not 0 the recording is sampled: counts and bytes of blocks, here and in all other tables, are
+-- estimates from run.samples allocations, and *_var are the variances of these estimates (0 else).
 
 PRAGMA application_id = 0x474D454D;
 PRAGMA user_version = 3;
@@ -47,8 +49,15 @@ CREATE TABLE run (
     recorder_cpu_ns INTEGER NOT NULL DEFAULT 0,
     recorder_rss_bytes INTEGER NOT NULL DEFAULT 0, -- most the recorder itself held
     memory_limit_bytes INTEGER,             -- smallest limit the program ran under at its start; NULL: none known
-    memory_limit_kind TEXT CHECK (memory_limit_kind IN ('cgroup', 'RLIMIT_AS', 'RLIMIT_DATA'))
+    memory_limit_kind TEXT CHECK (memory_limit_kind IN ('cgroup', 'RLIMIT_AS', 'RLIMIT_DATA')),
         -- whose limit that is: memory.max of its control group or one above, or its own
+    sample_bytes INTEGER NOT NULL DEFAULT 0, -- mean distance of sample points in bytes at the start; 0: every event was recorded
+    sample_min_bytes INTEGER NOT NULL DEFAULT 0, -- smallest and largest distance that was in force
+    sample_max_bytes INTEGER NOT NULL DEFAULT 0,
+    sample_budget REAL,                     -- share of the programs' CPU time that recording was to keep to; NULL: none was asked for
+    sample_share REAL,                      -- share that it took, of a sampled recording; NULL: not measured
+    samples INTEGER NOT NULL DEFAULT 0,     -- allocations that were sampled
+    peak_bytes_var REAL NOT NULL DEFAULT 0
 );
 
 -- One process image: the program, a forked child, or a program executed in its place.
@@ -83,7 +92,14 @@ CREATE TABLE process (
     rss_bytes INTEGER NOT NULL DEFAULT 0,   -- resident set when last looked at
     lost_events INTEGER NOT NULL DEFAULT 0,
     corrupt_records INTEGER NOT NULL DEFAULT 0,
-    ring_fill REAL NOT NULL DEFAULT 0       -- fullest ring since the last commit, 0..1
+    ring_fill REAL NOT NULL DEFAULT 0,      -- fullest ring since the last commit, 0..1
+    sample_bytes INTEGER NOT NULL DEFAULT 0, -- mean distance of sample points now; 0: every event is recorded
+    samples INTEGER NOT NULL DEFAULT 0,     -- allocations that were sampled
+    allocs_var REAL NOT NULL DEFAULT 0,
+    alloc_bytes_var REAL NOT NULL DEFAULT 0,
+    live_blocks_var REAL NOT NULL DEFAULT 0,
+    live_bytes_var REAL NOT NULL DEFAULT 0,
+    peak_bytes_var REAL NOT NULL DEFAULT 0
 );
 
 CREATE TABLE thread (
@@ -189,7 +205,12 @@ CREATE TABLE site (
     -- Lifetimes of the freed blocks: JSON array of [bucket, blocks]; bucket b holds lifetimes from 2^(b-1)
     -- to 2^b - 1, bucket 0 the lifetime 0. NULL: none freed yet.
     life_bytes TEXT,                        -- lifetime in bytes allocated by the process
-    life_ns TEXT                            -- lifetime in nanoseconds
+    life_ns TEXT,                           -- lifetime in nanoseconds
+    samples INTEGER NOT NULL DEFAULT 0,     -- allocations that were sampled
+    allocs_var REAL NOT NULL DEFAULT 0,
+    alloc_bytes_var REAL NOT NULL DEFAULT 0,
+    live_blocks_var REAL NOT NULL DEFAULT 0,
+    live_bytes_var REAL NOT NULL DEFAULT 0
 );
 
 -- Slices of time. They grow with the age of the recording: 0.5 s at first, 1 s after 10 minutes, 10 s after 2 hours.
@@ -295,7 +316,10 @@ SELECT r.program, r.command, r.geomem_version, r.state, r.start_utc_ns, r.durati
        p.live_blocks, p.live_bytes, p.unmatched_frees, p.implicit_frees,
        r.peak_bytes AS peak_live_bytes, r.peak_blocks AS peak_live_blocks, r.peak_ns,
        r.events, r.lost_events, r.corrupt_records, r.late_events, r.hash_collisions, r.cut_stacks,
-       r.recorder_cpu_ns, r.recorder_rss_bytes, r.memory_limit_bytes, r.memory_limit_kind
+       r.recorder_cpu_ns, r.recorder_rss_bytes, r.memory_limit_bytes, r.memory_limit_kind,
+       r.sample_bytes > 0 AS estimated, r.sample_bytes, r.sample_min_bytes, r.sample_max_bytes, r.sample_budget,
+       r.sample_share, r.samples, p.allocations_var, p.allocated_bytes_var, p.live_blocks_var, p.live_bytes_var,
+       r.peak_bytes_var AS peak_live_bytes_var
 FROM run r, (SELECT coalesce(sum(allocs), 0) AS allocations, coalesce(sum(frees), 0) AS frees,
                     coalesce(sum(reallocs), 0) AS reallocs,
                     coalesce(sum(alloc_bytes), 0) AS allocated_bytes,
@@ -303,13 +327,19 @@ FROM run r, (SELECT coalesce(sum(allocs), 0) AS allocations, coalesce(sum(frees)
                     coalesce(sum(live_blocks), 0) AS live_blocks,
                     coalesce(sum(live_bytes), 0) AS live_bytes,
                     coalesce(sum(unmatched_frees), 0) AS unmatched_frees,
-                    coalesce(sum(implicit_frees), 0) AS implicit_frees FROM process) p;
+                    coalesce(sum(implicit_frees), 0) AS implicit_frees,
+                    coalesce(sum(allocs_var), 0.0) AS allocations_var,
+                    coalesce(sum(alloc_bytes_var), 0.0) AS allocated_bytes_var,
+                    coalesce(sum(live_blocks_var), 0.0) AS live_blocks_var,
+                    coalesce(sum(live_bytes_var), 0.0) AS live_bytes_var FROM process) p;
 
 CREATE VIEW v_process AS
 SELECT process_id, pid, parent_process_id, origin, exe, command, start_ns, end_ns, end_kind, end_value, threads,
        allocs AS allocations, alloc_bytes AS allocated_bytes, frees, free_bytes AS freed_bytes, reallocs,
        unmatched_frees, implicit_frees, live_blocks, live_bytes,
-       peak_bytes AS peak_live_bytes, peak_blocks AS peak_live_blocks, peak_ns, rss_bytes, lost_events, corrupt_records
+       peak_bytes AS peak_live_bytes, peak_blocks AS peak_live_blocks, peak_ns, rss_bytes, lost_events, corrupt_records,
+       sample_bytes, samples, allocs_var AS allocations_var, alloc_bytes_var AS allocated_bytes_var, live_blocks_var,
+       live_bytes_var, peak_bytes_var AS peak_live_bytes_var
 FROM process;
 
 -- Frames with names, one row per function, inlined ones included; function falls back to module+offset.
@@ -357,7 +387,9 @@ SELECT s.site_id, s.process_id, s.stack_id, s.function AS allocator,
        CASE WHEN s.allocs > 0 THEN 1.0 * s.promoted_g1 / s.allocs END AS promotion_rate,
        CASE WHEN s.live_blocks > 0
             THEN max(0, r.duration_ns - s.birth_sum_us * 1000 / s.live_blocks) END AS mean_live_age_ns,
-       s.first_ns, s.last_ns, s.last_free_ns, s.min_bytes, s.max_bytes
+       s.first_ns, s.last_ns, s.last_free_ns, s.min_bytes, s.max_bytes,
+       s.samples, s.allocs_var AS allocations_var, s.alloc_bytes_var AS allocated_bytes_var, s.live_blocks_var,
+       s.live_bytes_var
 FROM site s JOIN process p USING (process_id) JOIN run r
      LEFT JOIN stack k USING (stack_id)
      LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth = 0;

@@ -77,6 +77,10 @@ enum gm_end_kind {
     GM_END_ABORT = 5,      /* abort() */
 };
 
+/* Sampling intervals are 2^GM_SAMPLE_LOG2_MIN .. 2^GM_SAMPLE_LOG2_MAX bytes. */
+#define GM_SAMPLE_LOG2_MIN 6u
+#define GM_SAMPLE_LOG2_MAX 30u
+
 struct gm_session {
     /* [R] */
     uint64_t magic;            /* GM_SESSION_MAGIC */
@@ -93,14 +97,18 @@ struct gm_session {
     uint32_t depth_leaf;       /* frames kept at the leaf end of a stack */
     uint32_t depth_root;       /* frames kept at the root end of a longer stack */
     uint32_t full_wait_ms;     /* longest wait for room in a full ring before events are dropped */
-    uint64_t sample_bytes;     /* reserved for sampled recording; 0: every event */
+    uint64_t
+        sample_bytes; /* first mean distance of sample points in bytes, a power of two; 0: every event */
     uint64_t ticks_per_ms; /* of the clock, about: how the target tells how long it has waited */
-    uint8_t reserved0[256 - 88];
+    uint64_t sample_seed;  /* of the random distances of sample points */
+    uint8_t reserved0[256 - 96];
 
     /* [r] Counts up at least every 100 ms while the recorder lives; never read for anything else. */
     _Alignas(128) _Atomic uint64_t heartbeat;
     _Atomic uint32_t stop; /* [r] non-zero: write no more events */
-    uint8_t reserved1[128 - 12];
+    _Atomic uint32_t
+        sample_log2; /* [r] of the interval for the next sample point; the target clamps it */
+    uint8_t reserved1[128 - 16];
 
     /* [t] */
     _Alignas(128) _Atomic uint32_t end_kind; /* enum gm_end_kind */
@@ -110,6 +118,8 @@ struct gm_session {
     _Atomic uint64_t verify_captures; /* with GM_SESSION_VERIFY */
     _Atomic uint64_t verify_differences;
     _Atomic uint64_t cut_stacks; /* captures longer than depth_leaf + depth_root */
+    _Atomic uint64_t
+        sample_ticks; /* of the clock, spent on recording sampled blocks and their frees */
 };
 static_assert(sizeof(struct gm_session) <= GM_SESSION_HEADER_BYTES, "the header fits its page");
 static_assert(offsetof(struct gm_session, heartbeat) == 256, "writers do not share cache lines");
@@ -186,6 +196,11 @@ static inline unsigned gm_size_align_log2(uint64_t packed)
  * REALLOC       0 word0 (stamp before the call), 1 old address, 2 new address, 3 packed size, 4 stack hash,
  *               5 stamp after the call. Only for old != NULL and a block that came out: realloc(NULL, n) is
  *               an ALLOC, a realloc that frees (size 0, NULL back) is a FREE, a failed one is nothing.
+ * In a sampled recording (session.sample_bytes > 0) these carry more:
+ * ALLOC         4 log2 of the interval it was sampled with (8) | what else (8) << 8, enum gm_sample_flag,
+ *               5 bytes the thread has allocated in this session, this block included; 0 on shared rings
+ * FREE          2 bytes the thread has allocated in this session; 0 on shared rings. Of sampled blocks, and
+ *               of some others, which the recorder passes over. There is no REALLOC, but a FREE, an ALLOC or both.
  * STACK         0 word0 (stamp 0), 1 hash, 2 parent's hash (GM_STACK_ROOT above the outermost frame),
  *               3 pc (48) | flags << 48. Comes before the first record that uses it, in the same ring,
  *               parents first.
@@ -200,6 +215,22 @@ static inline unsigned gm_size_align_log2(uint64_t packed)
  * PROMOTION     0 word0, 1 address, 2 from generation (8) | to generation (8) << 8 | age in collections (16) << 16,
  *               3 size in bytes
  * GC_CYCLE, CACHE: laid down with the heap and the caching layer; readers skip them by length. */
+
+enum gm_sample_flag {
+    GM_SAMPLE_REALLOC = 1u << 0, /* the block came from a reallocation */
+};
+static inline uint64_t gm_sample_pack(uint32_t interval_log2, uint32_t flags)
+{
+    return interval_log2 | (uint64_t)flags << 8;
+}
+static inline uint32_t gm_sample_interval_log2(uint64_t packed)
+{
+    return packed & 0xff;
+}
+static inline uint32_t gm_sample_flags(uint64_t packed)
+{
+    return packed >> 8 & 0xff;
+}
 
 #define GM_STACK_NONE 0ull /* "no stack was captured" */
 #define GM_STACK_ROOT 0x9e3779b97f4a7c15ull

@@ -7,6 +7,7 @@
 #include "libgeomem/base/clock.h"
 #include "libgeomem/event/module.h"
 #include "libgeomem/event/process.h"
+#include "libgeomem/event/sample.h"
 
 #define SEEN_SLOT(hash) ((hash) & (GM_SEEN - 1))
 
@@ -150,6 +151,10 @@ void gm_event_alloc(const struct gm_context *context, const void *block, uint64_
 {
     struct gm_scope scope;
     struct name name;
+    if (__builtin_expect(gm_process.sampling, 0)) {
+        gm_event_alloc_sampled(context, block, packed, 0);
+        return;
+    }
     if (!gm_scope_enter(&scope))
         return;
     if (stack_prepare(&scope, context, 4, &name)) {
@@ -166,9 +171,15 @@ void gm_event_alloc(const struct gm_context *context, const void *block, uint64_
     gm_scope_leave(&scope);
 }
 
+static void event_free_sampled(const void *block);
+
 void gm_event_free(const void *block)
 {
     struct gm_scope scope;
+    if (__builtin_expect(gm_process.sampling, 0)) {
+        event_free_sampled(block);
+        return;
+    }
     if (!gm_scope_enter(&scope))
         return;
     if (gm_scope_reserve(&scope, 2)) {
@@ -232,6 +243,114 @@ void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *c
         }
         if (words == 6)
             gm_producer_put(p, after);
+        gm_scope_publish(&r->scope);
+    }
+    gm_scope_idle(&r->scope);
+    gm_scope_leave(&r->scope);
+}
+
+/* ---- sampled -------------------------------------------------------------------------------------------- */
+
+#define ALLOC_WORDS 6u
+#define FREE_WORDS 3u
+
+/* What a sampled event cost, for the recorder's budget. A reading long after the one before says that the thread was
+ * off its processor meanwhile: that much is not ours. */
+#define COST_MAX_US 200u
+static void cost_add(struct gm_session *session, uint64_t began)
+{
+    uint64_t ticks = (gm_clock_before(gm_process.clock) - began) & GM_STAMP_MASK;
+    uint64_t most = gm_process.ticks_per_ms * COST_MAX_US / 1000;
+    atomic_fetch_add_explicit(
+        &session->sample_ticks, ticks < most ? ticks : most, memory_order_relaxed);
+}
+
+/* Threads take turns on a shared ring, so that a clock of one says nothing there. */
+static uint64_t clock_shown(const struct gm_scope *scope, uint64_t clock)
+{
+    return scope->shared ? 0 : clock;
+}
+
+static void free_put(
+    struct gm_scope *scope, const void *block, uint64_t stamp, uint64_t allocated_bytes)
+{
+    gm_producer_put(scope->producer, gm_rec_word0(GM_EV_FREE, FREE_WORDS, stamp));
+    gm_producer_put(scope->producer, (uint64_t)block);
+    gm_producer_put(scope->producer, clock_shown(scope, allocated_bytes));
+}
+
+/* A block whose record can be published is in the set before the program has it. */
+static void alloc_put(struct gm_scope *scope, const void *block, uint64_t packed, uint64_t hash,
+    const struct gm_sample *sample, uint32_t flags, uint64_t stamp)
+{
+    struct gm_producer *p = scope->producer;
+    gm_sample_set_add(block);
+    gm_producer_put(p, gm_rec_word0(GM_EV_ALLOC, ALLOC_WORDS, stamp));
+    gm_producer_put(p, (uint64_t)block);
+    gm_producer_put(p, packed);
+    gm_producer_put(p, hash);
+    gm_producer_put(p, gm_sample_pack(sample->log2, flags));
+    gm_producer_put(p, clock_shown(scope, sample->clock));
+}
+
+void gm_event_alloc_sampled(
+    const struct gm_context *context, const void *block, uint64_t packed, uint32_t flags)
+{
+    struct gm_scope scope;
+    struct gm_sample sample;
+    struct name name;
+    uint64_t began = gm_clock_before(gm_process.clock);
+    if (!gm_sample_take(gm_size_bytes(packed), &sample) || !gm_scope_enter(&scope))
+        return;
+    if (stack_prepare(&scope, context, ALLOC_WORDS, &name)) {
+        gm_scope_busy(&scope);
+        names_put(&scope, &name);
+        alloc_put(
+            &scope, block, packed, name.hash, &sample, flags, gm_clock_after(gm_process.clock));
+        gm_scope_publish(&scope);
+        gm_scope_idle(&scope);
+        cost_add(scope.session, began);
+    }
+    gm_scope_leave(&scope);
+}
+
+static void event_free_sampled(const void *block)
+{
+    struct gm_scope scope;
+    uint64_t began = gm_clock_before(gm_process.clock);
+    if (!gm_sample_set_remove(block) || !gm_scope_enter(&scope))
+        return;
+    if (gm_scope_reserve(&scope, FREE_WORDS)) {
+        gm_scope_busy(&scope);
+        free_put(&scope, block, stamp_before(&scope), gm_sample_clock());
+        gm_scope_publish(&scope);
+        gm_scope_idle(&scope);
+        cost_add(scope.session, began);
+    }
+    gm_scope_leave(&scope);
+}
+
+/* Free and allocation go out as one group; the first names of stacks belong to the first record after them. */
+void gm_event_realloc_end_sampled(struct gm_event_realloc *r, const struct gm_context *context,
+    const void *old, const void *block, uint64_t packed)
+{
+    struct name name = {0};
+    struct gm_sample sample;
+    uint64_t bytes = gm_size_bytes(packed), allocated_before = gm_sample_clock();
+    bool failed = !block && bytes > 0;
+    bool taken = block && !gm_sample_passes(bytes) && gm_sample_take(bytes, &sample);
+    if (failed)
+        gm_sample_set_add(old);
+    if (!r->open)
+        return;
+    uint64_t after = gm_clock_after(gm_process.clock);
+    bool room = taken ? stack_prepare(&r->scope, context, FREE_WORDS + ALLOC_WORDS, &name)
+                      : !failed && gm_scope_reserve(&r->scope, FREE_WORDS);
+    if (room) {
+        names_put(&r->scope, &name);
+        free_put(&r->scope, old, r->stamp, allocated_before);
+        if (taken)
+            alloc_put(&r->scope, block, packed, name.hash, &sample, GM_SAMPLE_REALLOC, after);
         gm_scope_publish(&r->scope);
     }
     gm_scope_idle(&r->scope);

@@ -33,6 +33,14 @@ void gm_event_realloc_begin(struct gm_event_realloc *r);
 void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context,
     uint64_t old_address, const void *block, uint64_t packed);
 
+/* The same in a sampled recording, for blocks that gm_sample_passes does not let pass; `flags`: enum gm_sample_flag.
+ * A reallocation comes here where the old block was in the set, and has been removed from it; one that fails
+ * puts it back. */
+void gm_event_alloc_sampled(
+    const struct gm_context *context, const void *block, uint64_t packed, uint32_t flags);
+void gm_event_realloc_end_sampled(struct gm_event_realloc *r, const struct gm_context *context,
+    const void *old, const void *block, uint64_t packed);
+
 /* An object is about to be unloaded. */
 void gm_event_unload(void);
 /* It has been. */

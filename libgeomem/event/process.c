@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "libgeomem/base/sys.h"
+#include "libgeomem/event/sample.h"
 #include "libgeomem/event/thread.h"
 #include "libgeomem/unwind/unwind.h"
 
@@ -189,6 +190,9 @@ static void session_adopt(struct gm_session *s)
     p->full_wait_ms = s->full_wait_ms;
     p->ticks_per_ms = s->ticks_per_ms ? s->ticks_per_ms : TICKS_PER_MS_GUESS;
     p->session_id = s->session_id;
+    p->sampling = s->sample_bytes != 0;
+    p->sample_seed = s->sample_seed;
+    gm_sample_begin();
     p->session = s;
     gm_image.session = s;
     gm_image.session_bytes = s->session_bytes;

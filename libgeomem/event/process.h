@@ -21,10 +21,12 @@ enum gm_process_state { GM_PROCESS_NEW = 0, GM_PROCESS_ATTACHING, GM_PROCESS_ON,
 
 struct gm_process_data {
     _Atomic uint32_t state; /* enum gm_process_state; ON is stored with release after all else */
+    uint32_t sampling;      /* not 0: sample.h decides what is recorded */
     /* What the recorder said once, copied and checked; constant while ON. */
     uint32_t clock, flags, ring_count, ring_words, depth_leaf, depth_root, full_wait_ms;
     uint64_t ticks_per_ms; /* never 0 */
     uint64_t session_id;
+    uint64_t sample_seed;
     struct gm_session *session;
     /* One more than the heartbeat at which the recorder was found not to move; 0: it moves. While it stays there
      * nobody waits for it, and events are counted as lost at once. */

@@ -1,7 +1,8 @@
 /* malloc.c - the interposed malloc family: calls the program's allocator and records what it did.
  *
  * Order (see wire.h): a free is recorded before the allocator gets the block, an allocation after it came out.
- * realloc counts as both. errno stays what the allocator left. Nothing here locks or allocates.
+ * realloc counts as both. errno stays what the allocator left. Nothing here locks or allocates. In a sampled recording
+ * most calls end at the first question (see sample.h).
  */
 #include <errno.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include "libgeomem/event/event.h"
 #include "libgeomem/event/process.h"
+#include "libgeomem/event/sample.h"
 #include "libgeomem/preload/real.h"
 #include "schemas/wire.h"
 
@@ -31,7 +33,7 @@ size_t malloc_usable_size(void *p);
 
 #define RECORD_ALLOC(block, bytes, function, align_log2) \
     do { \
-        if ((block) && gm_process_on()) { \
+        if ((block) && gm_process_on() && !gm_sample_passes(bytes)) { \
             struct gm_context context = GM_CALLER_CONTEXT(); \
             gm_event_alloc( \
                 &context, (block), gm_size_pack((bytes), GM_FN_##function, (align_log2))); \
@@ -57,12 +59,33 @@ GM_EXPORT void *calloc(size_t n, size_t bytes)
     return p;
 }
 
+/* A block that was not sampled, and whose new form is not, costs no more than two questions. */
+static void *reallocate_sampled(
+    const struct gm_context *context, void *p, size_t bytes, enum gm_alloc_function function)
+{
+    struct gm_event_realloc event;
+    bool was_sampled = p && gm_sample_set_remove(p);
+    if (was_sampled)
+        gm_event_realloc_begin(&event);
+    void *q = gm_real.realloc(p, bytes);
+    int saved_errno = errno;
+    uint64_t packed = gm_size_pack(bytes, function, 0);
+    if (was_sampled)
+        gm_event_realloc_end_sampled(&event, context, p, q, packed);
+    else if (q && !gm_sample_passes(bytes))
+        gm_event_alloc_sampled(context, q, packed, p ? GM_SAMPLE_REALLOC : 0);
+    errno = saved_errno;
+    return q;
+}
+
 /* The one body of realloc and reallocarray; in the callers' frames stands the context. */
 static inline __attribute__((always_inline)) void *reallocate(
     const struct gm_context *context, void *p, size_t bytes, enum gm_alloc_function function)
 {
     struct gm_event_realloc event;
     uint64_t old_address = (uintptr_t)p;
+    if (gm_process.sampling)
+        return reallocate_sampled(context, p, bytes, function);
     gm_event_realloc_begin(&event);
     void *q = gm_real.realloc(p, bytes);
     int saved_errno = errno;
@@ -92,10 +115,15 @@ GM_EXPORT void *reallocarray(void *p, size_t n, size_t bytes)
     return reallocate(&context, p, all, GM_FN_reallocarray);
 }
 
+static inline __attribute__((always_inline)) void record_free(void *p)
+{
+    if (p && gm_process_on() && !gm_sample_passes_free(p))
+        gm_event_free(p);
+}
+
 GM_EXPORT void free(void *p)
 {
-    if (p && gm_process_on())
-        gm_event_free(p);
+    record_free(p);
     gm_real.free(p);
 }
 
@@ -104,8 +132,7 @@ GM_EXPORT void free(void *p)
 GM_EXPORT void free_sized(void *p, size_t bytes)
 {
     (void)bytes;
-    if (p && gm_process_on())
-        gm_event_free(p);
+    record_free(p);
     gm_real.free(p);
 }
 
@@ -113,8 +140,7 @@ GM_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 {
     (void)alignment;
     (void)bytes;
-    if (p && gm_process_on())
-        gm_event_free(p);
+    record_free(p);
     gm_real.free(p);
 }
 

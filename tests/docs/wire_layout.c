@@ -27,8 +27,10 @@ int main(void)
     FIELD(gm_session, full_wait_ms);
     FIELD(gm_session, sample_bytes);
     FIELD(gm_session, ticks_per_ms);
+    FIELD(gm_session, sample_seed);
     FIELD(gm_session, heartbeat);
     FIELD(gm_session, stop);
+    FIELD(gm_session, sample_log2);
     FIELD(gm_session, end_kind);
     FIELD(gm_session, end_value);
     FIELD(gm_session, module_epoch);
@@ -36,6 +38,7 @@ int main(void)
     FIELD(gm_session, verify_captures);
     FIELD(gm_session, verify_differences);
     FIELD(gm_session, cut_stacks);
+    FIELD(gm_session, sample_ticks);
     FIELD(gm_ring, head);
     FIELD(gm_ring, busy);
     FIELD(gm_ring, owner);

@@ -17,9 +17,10 @@ struct counts {
     uint64_t site_promoted[8][GM_GENERATIONS - 1];
 };
 
-static void count_promotion(void *arg, uint32_t site, unsigned from)
+static void count_promotion(void *arg, uint32_t site, unsigned from, uint64_t blocks)
 {
     struct counts *c = arg;
+    cr_assert_eq(blocks, 1);
     c->promoted[from]++;
     c->site_promoted[site][from]++;
 }

@@ -35,6 +35,23 @@ Test(options, defaults_and_the_program)
     cr_expect_null(o.program[3]);
 }
 
+Test(options, sampling_wants_a_power_of_two_and_a_share)
+{
+    cr_assert_eq(parse("--sample=512k --sample-seed 7 p"), 0, "%s", message);
+    cr_expect(o.sample_bytes == 512u << 10 && o.has_sample_seed && o.sample_seed == 7);
+    cr_expect_eq(o.sample_budget, 0);
+    cr_assert_eq(parse("--budget=2% p"), 0, "%s", message);
+    cr_expect(o.sample_budget == 0.02 && o.sample_bytes == 512u << 10);
+    cr_assert_eq(parse("--budget 0.5% --sample=64 p"), 0, "%s", message);
+    cr_expect(o.sample_budget == 0.005 && o.sample_bytes == 64);
+    static const char *const wrong[] = {"--sample=500000 p", "--sample=32 p", "--sample=2G p",
+        "--sample=0 p", "--sample= p", "--budget=2 p", "--budget=0% p", "--budget=101% p",
+        "--budget=nan% p", "--budget=-1% p", "--sample-seed=1 p", "--sample=1K --sample-seed=x p",
+        "--sample=1K --events=all p"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_expect_eq(parse(wrong[i]), -EINVAL, "%s", wrong[i]);
+}
+
 Test(options, all_forms_of_a_value)
 {
     const char *const forms[] = {

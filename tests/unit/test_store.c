@@ -140,8 +140,8 @@ static struct gm_row_site_delta *fill_delta(
     d->d_died[0] = frees;
     d->life_first = (uint32_t)b->life.n;
     if (frees) {
-        *gm_rows_add(&b->life) = (struct gm_life){0, (uint8_t)bucket, (uint32_t)frees};
-        *gm_rows_add(&b->life) = (struct gm_life){1, (uint8_t)(bucket + 1), (uint32_t)frees};
+        *gm_rows_add(&b->life) = (struct gm_life){0, (uint8_t)bucket, frees};
+        *gm_rows_add(&b->life) = (struct gm_life){1, (uint8_t)(bucket + 1), frees};
         d->life_count = 2;
     }
     return d;
