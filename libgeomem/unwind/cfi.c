@@ -208,6 +208,7 @@ static void machine_set_cfa(struct machine *m, uint64_t dwarf, int64_t offset)
 {
     m->row->cfa_is_expr = false;
     m->row->cfa_register = (uint8_t)register_index(dwarf);
+    m->row->cfa_dwarf = (uint8_t)(dwarf < 255 ? dwarf : 255);
     m->row->cfa_value = (int32_t)offset;
 }
 

@@ -44,6 +44,7 @@ struct gm_cfi_row {
     bool signal_frame; /* the frame a signal handler returns to: its pc is not a return address */
     bool cfa_is_expr;
     uint8_t cfa_register; /* enum gm_cfi_register */
+    uint8_t cfa_dwarf;    /* the same in DWARF numbering */
     int32_t cfa_value;    /* offset, or the expression's distance from base */
     struct gm_cfi_rule reg[GM_CFI_REGISTERS];
     const uint8_t *base; /* expressions: ULEB128 length, then the operations */

@@ -46,7 +46,9 @@ static inline enum advance memo_advance(struct gm_memo *m, struct gm_unwind *u, 
     *pc = f->caller_pc;
     *sp = cfa;
     *rbp = f->caller_rbp;
-    return f->caller_pc < 4096 ? ADVANCE_ROOT : ADVANCE_OK;
+    if (__builtin_expect(gm_pc_is_code(f->caller_pc), 1))
+        return ADVANCE_OK;
+    return f->caller_pc < 4096 ? ADVANCE_ROOT : ADVANCE_GIVE_UP;
 }
 
 /* Frames top - 1 down to `last` + 1 are unchanged, though their callers are not: takes them over as fresh,

@@ -43,6 +43,12 @@ static inline uint16_t gm_rule_lookup(struct gm_unwind *u, uintptr_t pc)
     return v >> 16 == pc ? (uint16_t)v : gm_rule_find(entry, pc);
 }
 
+/* False for what ends a walk: the zero page where a stack was set up to end there, or no address of a program. */
+static inline bool gm_pc_is_code(uintptr_t pc)
+{
+    return pc - 4096 < (1ull << 47) - 4096;
+}
+
 static inline uint64_t gm_stack_load(uintptr_t address)
 {
     return *(const uint64_t *)address; /* NOLINT */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "libgeomem/base/sys.h"
+#include "libgeomem/unwind/rule.h"
 #include "schemas/wire.h"
 
 static _Atomic uint32_t chosen = GM_UNWIND_CFI; /* the way in force */
@@ -128,7 +129,7 @@ void gm_walk_fp(struct gm_unwind *u, const struct gm_context *context, struct gm
         pc = frame[1];
         sp = rbp + 16;
         rbp = frame[0];
-        if (pc < 4096)
+        if (!gm_pc_is_code(pc))
             break;
         gm_walk_push(&w, pc, 0);
     }

@@ -21,7 +21,7 @@ static bool row_is_simple(const struct gm_cfi_row *row)
         return false;
     if (row->cfa_value < 8 || row->cfa_value % 8 != 0 || row->cfa_value >= 1023 * 8)
         return false;
-    if (ra->how != GM_CFI_OFFSET || ra->value != -8)
+    if (ra->how != GM_CFI_OFFSET || ra->value != -8 || row->reg[GM_CFI_RSP].how != GM_CFI_SAME)
         return false;
     if (rbp->how == GM_CFI_SAME || rbp->how == GM_CFI_UNDEFINED)
         return true;
@@ -43,12 +43,24 @@ static uint16_t row_code(const struct gm_cfi_row *row)
     return (uint16_t)(base | (unsigned)row->cfa_value / 8 << 5 | slot);
 }
 
+/* The row at `pc`. Where only the next byte has one, `pc` + 1 is the first byte of a function, and no return address:
+ * a stack that was set up by hand, as makecontext does, ends there. */
+enum found { FOUND, FOUND_END, FOUND_NONE };
+
+static enum found row_find(uintptr_t pc, struct gm_cfi_row *row)
+{
+    if (gm_cfi_find(pc, row) == 0)
+        return FOUND;
+    return gm_cfi_find(pc + 1, row) == 0 ? FOUND_END : FOUND_NONE;
+}
+
 uint16_t gm_rule_find(uint64_t *entry, uintptr_t pc)
 {
     struct gm_cfi_row row;
-    if (gm_cfi_find(pc, &row) != 0)
+    enum found found = row_find(pc, &row);
+    if (found == FOUND_NONE)
         return GM_RULE_GUESS;
-    uint16_t code = row_code(&row);
+    uint16_t code = found == FOUND_END ? (uint16_t)GM_RULE_END : row_code(&row);
     *(volatile uint64_t *)entry = pc << 16 | code;
     return code;
 }
@@ -59,6 +71,9 @@ struct registers {
     uint64_t r[GM_CFI_REGISTERS]; /* r[GM_CFI_RA] is the pc */
     bool exact;                   /* pc is not a return address */
     bool all_known;               /* false: only rsp, rbp and pc hold values */
+    /* Right below a signal: all registers of the interrupted code, also those that calls do not preserve. A
+     * function that aligns its stack has its CFA in one of them for some instructions, setcontext too. */
+    const greg_t *interrupted;
 };
 
 static bool registers_read(void *context, uintptr_t address, uint64_t *ret_value)
@@ -100,6 +115,18 @@ static bool rule_apply(struct gm_unwind *u, const struct gm_cfi_row *row,
     return false;
 }
 
+/* The CFA lies in a register that calls do not preserve. */
+static bool row_cfa_interrupted(
+    const struct gm_cfi_row *row, const struct registers *in, uint64_t *ret)
+{
+    static const int8_t number[] = {
+        REG_RAX, REG_RDX, REG_RCX, -1, REG_RSI, REG_RDI, -1, -1, REG_R8, REG_R9, REG_R10, REG_R11};
+    if (!in->interrupted || row->cfa_dwarf >= sizeof number || number[row->cfa_dwarf] < 0)
+        return false;
+    *ret = (uint64_t)in->interrupted[number[row->cfa_dwarf]] + (uint64_t)(int64_t)row->cfa_value;
+    return true;
+}
+
 static bool row_cfa(
     struct gm_unwind *u, const struct gm_cfi_row *row, const struct registers *in, uint64_t *ret)
 {
@@ -107,7 +134,7 @@ static bool row_cfa(
         return gm_cfi_evaluate(row, row->cfa_value, in->r, in->r[GM_CFI_RA], false, 0,
                    registers_read, u, ret) == 0;
     if (row->cfa_register >= GM_CFI_REGISTERS)
-        return false;
+        return row_cfa_interrupted(row, in, ret);
     *ret = in->r[row->cfa_register] + (uint64_t)(int64_t)row->cfa_value;
     return true;
 }
@@ -127,9 +154,10 @@ static bool registers_from_signal(struct gm_unwind *u, struct registers *regs)
 {
     const ucontext_t *uc = (const ucontext_t *)regs->r[GM_CFI_RSP]; /* NOLINT */
     const greg_t *g = uc->uc_mcontext.gregs;
-    if (!gm_unwind_readable(u, (uintptr_t)&g[REG_RBP]) ||
+    if (!gm_unwind_readable(u, (uintptr_t)&g[REG_R8]) ||
         !gm_unwind_readable(u, (uintptr_t)&g[REG_RIP]))
         return false;
+    regs->interrupted = g;
     regs->r[GM_CFI_RBX] = (uint64_t)g[REG_RBX];
     regs->r[GM_CFI_RBP] = (uint64_t)g[REG_RBP];
     regs->r[GM_CFI_RSP] = (uint64_t)g[REG_RSP];
@@ -154,8 +182,9 @@ enum step {
 static enum step registers_step(struct gm_unwind *u, struct registers *regs)
 {
     struct gm_cfi_row row;
-    if (gm_cfi_find(regs->r[GM_CFI_RA] - !regs->exact, &row) != 0)
-        return STEP_LOST;
+    enum found found = row_find(regs->r[GM_CFI_RA] - !regs->exact, &row);
+    if (found != FOUND)
+        return found == FOUND_END ? STEP_END : STEP_LOST;
     if (row.signal_frame)
         return registers_from_signal(u, regs) ? STEP_OK : STEP_LOST;
     if (row.reg[GM_CFI_RA].how == GM_CFI_UNDEFINED)
@@ -164,12 +193,14 @@ static enum step registers_step(struct gm_unwind *u, struct registers *regs)
         return STEP_FULL;
     struct registers out = {.all_known = regs->all_known};
     uint64_t cfa;
-    if (!row_cfa(u, &row, regs, &cfa) || cfa < regs->r[GM_CFI_RSP])
+    bool rsp_by_rule = row.reg[GM_CFI_RSP].how != GM_CFI_SAME;
+    if (!row_cfa(u, &row, regs, &cfa) || (cfa < regs->r[GM_CFI_RSP] && !rsp_by_rule))
         return STEP_LOST;
     for (unsigned i = 0; i < GM_CFI_REGISTERS; i++)
-        if (i != GM_CFI_RSP && !rule_apply(u, &row, regs, i, cfa, &out.r[i]))
+        if ((i != GM_CFI_RSP || rsp_by_rule) && !rule_apply(u, &row, regs, i, cfa, &out.r[i]))
             return STEP_LOST;
-    out.r[GM_CFI_RSP] = cfa;
+    if (!rsp_by_rule)
+        out.r[GM_CFI_RSP] = cfa;
     *regs = out;
     return STEP_OK;
 }
@@ -184,6 +215,7 @@ static enum step registers_guess(struct gm_unwind *u, struct registers *regs)
     regs->r[GM_CFI_RA] = gm_stack_load(rbp + 8);
     regs->r[GM_CFI_RBP] = gm_stack_load(rbp);
     regs->exact = false;
+    regs->interrupted = NULL;
     return STEP_OK;
 }
 
@@ -214,8 +246,12 @@ __attribute__((noinline)) static void walk_full(
             step = registers_guess(u, &regs);
             guessed = GM_PC_GUESSED;
         }
-        if (step != STEP_OK || regs.r[GM_CFI_RA] < 4096)
+        if (step != STEP_OK)
             break;
+        if (!gm_pc_is_code(regs.r[GM_CFI_RA])) {
+            step = regs.r[GM_CFI_RA] < 4096 ? STEP_END : STEP_LOST;
+            break;
+        }
     }
     if (w.total == 0)
         gm_walk_push(&w, context->pc, 0);
@@ -283,9 +319,11 @@ void gm_walk_cfi(struct gm_unwind *u, const struct gm_context *context, struct g
             sp = cfa;
             flags = 0;
         }
-        if (pc < 4096)
+        if (!gm_pc_is_code(pc)) {
+            step = pc < 4096 ? STEP_END : STEP_LOST;
             break;
-        gm_walk_push(&w, pc & GM_PC_MASK, flags);
+        }
+        gm_walk_push(&w, pc, flags);
     }
     gm_walk_end(&w, step == STEP_LOST || w.total == GM_WALK_MAX);
 }
