@@ -13,19 +13,38 @@
 
 static __thread struct {
     struct gm_thread *state;
-    uint32_t depth;          /* hooks entered and not left */
-    uintptr_t entered_at[2]; /* frame addresses of these hooks */
-    uint8_t ending;          /* rounds of key destructors seen */
-    bool ended;              /* past its last destructor: a state is borrowed for each event */
-    bool own_work;           /* what is allocated now is ours, not the program's */
+    /* Where the scopes of the hooks lie that were entered and not left; 0: none. One store enters a hook, so that a
+     * handler finds either all of it or nothing. */
+    _Atomic uintptr_t entered_at[2];
+    uint8_t ending; /* rounds of key destructors seen */
+    bool ended;     /* past its last destructor: a state is borrowed for each event */
+    bool own_work;  /* what is allocated now is ours, not the program's */
 } tls __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t end_key;
 static bool end_key_made;
 
+/* relaxed, all: only this thread and its handlers look */
+static uintptr_t hook_at(unsigned level)
+{
+    return atomic_load_explicit(&tls.entered_at[level], memory_order_relaxed);
+}
+
+static void hook_set(unsigned level, uintptr_t at)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&tls.entered_at[level], at, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static unsigned hooks_depth(void)
+{
+    return hook_at(0) == 0 ? 0 : hook_at(1) == 0 ? 1 : 2;
+}
+
 bool gm_thread_outside_hooks(void)
 {
-    return tls.depth == 0;
+    return hook_at(0) == 0;
 }
 
 static void lost_count(uint64_t n)
@@ -153,10 +172,10 @@ static void thread_end(void *state)
         pthread_setspecific(end_key, state);
         return;
     }
-    tls.depth++;
+    hook_set(0, UINTPTR_MAX); /* above every stack: not taken for left */
     tls.ended = true;
     thread_give_back();
-    tls.depth--;
+    hook_set(0, 0);
 }
 
 void gm_thread_watch_ends(void)
@@ -232,19 +251,21 @@ void gm_thread_own_work(bool on)
     tls.own_work = on;
 }
 
-/* A signal handler may leave the hook that it interrupted by longjmp. The hook's frame is gone when another one
- * begins above it on the same stack; what the hook had not published is taken back. */
+/* A signal handler may leave the hook that it interrupted by longjmp. The frame that holds the hook's scope is gone
+ * when another scope lies above it on the same stack; what the hook had not published is taken back. (The frame of
+ * gm_scope_enter would not tell: during a realloc it is gone, and the allocator's own calls may reach above it.) */
 __attribute__((noinline)) static void hooks_forget_abandoned(uintptr_t here)
 {
     stack_t alternate = {0};
     struct gm_thread *t = tls.state;
-    uint32_t depth = tls.depth > 2 ? 2 : tls.depth;
-    while (depth > 0 && here > tls.entered_at[depth - 1])
+    unsigned entered = hooks_depth(), depth = entered;
+    while (depth > 0 && here > hook_at(depth - 1))
         depth--;
-    if (depth == tls.depth || gm_sys2(SYS_sigaltstack, NULL, &alternate) != 0 ||
+    if (depth == entered || gm_sys2(SYS_sigaltstack, NULL, &alternate) != 0 ||
         (alternate.ss_flags & SS_ONSTACK))
         return;
-    tls.depth = depth;
+    while (entered > depth)
+        hook_set(--entered, 0);
     if (depth > 0 || !t || t->ring == GM_NO_RING || t->session_id != gm_process.session_id)
         return;
     /* relaxed: our own store */
@@ -254,7 +275,7 @@ __attribute__((noinline)) static void hooks_forget_abandoned(uintptr_t here)
 
 bool gm_scope_enter(struct gm_scope *scope)
 {
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t here = (uintptr_t)scope;
     /* NULL in a child that a signal handler forked after gm_process_on, and that returned from the handler */
     struct gm_session *session = gm_process.session;
     if (tls.own_work || !session)
@@ -263,24 +284,26 @@ bool gm_scope_enter(struct gm_scope *scope)
         gm_process_stop();
         return false;
     }
-    if (__builtin_expect(tls.depth > 0, 0))
+    if (__builtin_expect(hook_at(0) != 0, 0))
         hooks_forget_abandoned(here);
-    scope->level = tls.depth;
-    if (scope->level < 2)
-        tls.entered_at[scope->level] = here;
-    tls.depth = scope->level + 1;
-    atomic_signal_fence(memory_order_seq_cst); /* a handler from here on is nested */
+    scope->level = hooks_depth();
+    if (scope->level > 1 || recorder_stalled(session)) {
+        lost_count(1);
+        return false;
+    }
+    hook_set(scope->level, here); /* a handler from here on is nested */
     struct gm_thread *t = tls.state;
-    if (scope->level > 1 || recorder_stalled(session))
-        goto lost;
     if (scope->level == 0) {
         if (!t)
             t = thread_new();
         else if (t->session_id != gm_process.session_id)
             thread_bind(t);
     }
-    if (!t)
-        goto lost;
+    if (!t) {
+        lost_count(1);
+        hook_set(scope->level, 0);
+        return false;
+    }
     scope->session = session;
     scope->thread = t;
     scope->shared = false;
@@ -296,10 +319,6 @@ bool gm_scope_enter(struct gm_scope *scope)
             scope->producer = &t->producer;
     }
     return true;
-lost:
-    lost_count(1);
-    tls.depth = scope->level;
-    return false;
 }
 
 void gm_scope_leave(struct gm_scope *scope)
@@ -309,8 +328,7 @@ void gm_scope_leave(struct gm_scope *scope)
     /* libc frees what a thread kept after the last round of destructors: nothing would give this back later */
     if (__builtin_expect(tls.ended, 0) && scope->level == 0)
         thread_give_back();
-    atomic_signal_fence(memory_order_seq_cst);
-    tls.depth = scope->level;
+    hook_set(scope->level, 0);
 }
 
 static bool scope_is_shared(const struct gm_scope *scope)

@@ -4,6 +4,9 @@
 
 #include "target.h"
 
+static void *last_place;
+static int same_place;
+
 static NOINLINE void plugin_load(const char *path)
 {
     void *plugin = dlopen(path, RTLD_NOW);
@@ -12,6 +15,10 @@ static NOINLINE void plugin_load(const char *path)
     REQUIRE(plugin);
     void (*run)(void) = (void (*)(void))dlsym(plugin, "plugin_run");
     REQUIRE(run);
+    Dl_info info;
+    REQUIRE(dladdr(dlsym(plugin, "plugin_run"), &info));
+    same_place += info.dli_fbase == last_place;
+    last_place = info.dli_fbase;
     run();
     dlclose(plugin);
 }
@@ -23,5 +30,6 @@ int main(int argc, char **argv)
         plugin_load(argv[1]);
         plugin_load(argv[2]);
     }
+    printf("%d\n", same_place);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* plugin.c - loaded by dl_loop.c, built twice with different PLUGIN_BYTES and frame sizes. */
+/* plugin.c - loaded by dl_loop.c, built twice with different PLUGIN_BYTES and frame sizes. Four allocations. */
 #include "target.h"
 
 void *volatile plugin_kept;
@@ -8,7 +8,8 @@ static NOINLINE void PLUGIN_WORKER(void)
     volatile char frame[PLUGIN_BYTES % 7 * 64 + 64];
     frame[0] = 1;
     plugin_kept = malloc(PLUGIN_BYTES); /* LEAK plugin */
-    free(malloc(60 + (size_t)frame[0]));
+    for (int i = 0; i < 3; i++)
+        free(malloc(60 + (size_t)frame[0]));
 }
 
 void plugin_run(void);
