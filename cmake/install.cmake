@@ -1,6 +1,7 @@
 # What `cmake --install` puts where:
 #   ${bindir}                     geomem-record, geomem-report, geomem-top
-#   ${libdir}/geomem              the preload library: private, outside the linker's search path
+#   ${libdir}/geomem              the preload library and the extension geomem_events for SQLite: private, outside the
+#                                 linker's search path
 #   ${libexecdir}/geomem          geomem-symbolize, which the other commands start
 #   ${includedir}/geomem          headers
 #   ${mandir}                     man pages (docs/CMakeLists.txt)

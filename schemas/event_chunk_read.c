@@ -9,6 +9,7 @@
 
 #include <zstd.h>
 
+#include "schemas/crc32c.h"
 #include "schemas/event_chunk.h"
 #include "schemas/event_chunk_guess.h"
 
@@ -268,6 +269,14 @@ static bool get_event(struct gm_chunk_reader *r, struct gm_log_event *event)
 }
 
 /* ---- the whole ---- */
+
+uint32_t gm_chunk_checksum(const struct gm_chunk_info *info, const void *data, size_t bytes)
+{
+    const uint64_t figures[] = {info->events, info->allocs, info->frees, (uint64_t)info->first_ns,
+        (uint64_t)info->last_ns, info->min_process_id, info->max_process_id, info->min_thread_id,
+        info->max_thread_id};
+    return gm_crc32c(gm_crc32c(0, figures, sizeof figures), data, bytes);
+}
 
 static int columns_check(
     struct gm_chunk_reader *r, const uint8_t *data, size_t bytes, uint32_t events, size_t *ret_room)

@@ -5,7 +5,6 @@
 
 #include <zstd.h>
 
-#include "schemas/crc32c.h"
 #include "schemas/event_chunk.h"
 #include "schemas/event_chunk_guess.h"
 
@@ -351,12 +350,4 @@ int gm_chunk_builder_write(
     *ret_bytes = used;
     *ret_info = b->info;
     return 0;
-}
-
-uint32_t gm_chunk_checksum(const struct gm_chunk_info *info, const void *data, size_t bytes)
-{
-    const uint64_t figures[] = {info->events, info->allocs, info->frees, (uint64_t)info->first_ns,
-        (uint64_t)info->last_ns, info->min_process_id, info->max_process_id, info->min_thread_id,
-        info->max_thread_id};
-    return gm_crc32c(gm_crc32c(0, figures, sizeof figures), data, bytes);
 }

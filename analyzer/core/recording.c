@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/core/events_table.h"
 #include "analyzer/core/query.h"
 #include "analyzer/core/symbols.h"
 #include "analyzer/core/names.h"
@@ -60,6 +61,8 @@ int gm_recording_open(
         r = -EBADMSG;
         goto fail;
     }
+    if (gm_events_table_register(rec->db) != SQLITE_OK)
+        goto nomem;
     *ret_recording = rec;
     return 0;
 nomem:
@@ -77,6 +80,8 @@ int gm_recording_reopen(struct gm_recording *recording)
     if (gm_db_open_reader(recording->file, &recording->db, recording->message,
             sizeof recording->message) != GM_DB_OK)
         return -EBADMSG;
+    if (gm_events_table_register(recording->db) != SQLITE_OK)
+        return gm_recording_fail(recording, SQLITE_NOMEM);
     recording->version = 0;
     return 0;
 }

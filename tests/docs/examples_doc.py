@@ -54,7 +54,7 @@ def main():
             tried += 1
             if status != 0:
                 wrong.append(f"README.md: {command}: exit status {status}\n{text}")
-        run("geomem-record -f -o full.geomem -- build/leaky", folder)
+        run("geomem-record -f --events=all -o full.geomem -- build/leaky", folder)
         _, text = run("geomem-report leaks full.geomem", folder)
         wrong += [f"README.md shows what is not in the report: {line}" for line in excerpt()
                   if line not in text.splitlines()]

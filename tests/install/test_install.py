@@ -66,6 +66,16 @@ class Installed(unittest.TestCase):
         self.assertTrue(frame["file"].endswith("leaky.c"), frame)
         self.assertGreater(frame["line"], 0)
 
+    def test_sqlite3_reads_the_log_of_events_with_the_extension(self):
+        self.use("geomem-record", "--events=all", "-o", "events.geomem", "--", "./leaky", "1000")
+        found = [p for p in self.prefix.rglob("geomem_events.so")]
+        self.assertEqual([p.parent.name for p in found], ["geomem"])
+        sql = "SELECT kind, count(*) FROM gm_events GROUP BY 1"
+        rows = self.use("sqlite3", "-csv", "-header", "events.geomem", f".load '{found[0].with_suffix('')}'", sql)
+        said = self.use("geomem-report", "sql", "--csv", "events.geomem", sql)
+        self.assertEqual(rows.splitlines(), said.splitlines())
+        self.assertIn("alloc,", rows)
+
     def test_recorder_leaves_one_file_and_nothing_else(self):
         self.use("geomem-record", "-o", "one.geomem", "--", "./leaky", "1000")
         self.assertEqual([p.name for p in self.work.glob("one.geomem*")], ["one.geomem"])
