@@ -379,12 +379,6 @@ void gm_event_unload(void)
     gm_scope_leave(&scope);
 }
 
-/* A second step: what was cached while the object went away is forgotten too. */
-void gm_event_unloaded(void)
-{
-    atomic_fetch_add_explicit(&gm_image.epoch, 1, memory_order_release);
-}
-
 int gm_event_mark(const char *text)
 {
     struct gm_scope scope;

@@ -41,10 +41,8 @@ void gm_event_alloc_sampled(
 void gm_event_realloc_end_sampled(struct gm_event_realloc *r, const struct gm_context *context,
     const void *old, const void *block, uint64_t packed);
 
-/* An object is about to be unloaded. */
+/* An object has been unloaded, and none can have been loaded since. */
 void gm_event_unload(void);
-/* It has been. */
-void gm_event_unloaded(void);
 
 /* A named moment. Text longer than 1,000 bytes is cut. Returns 0, or -ENOTCONN when nothing is recorded. */
 int gm_event_mark(const char *text);

@@ -10,6 +10,7 @@
 
 #include "libgeomem/base/sys.h"
 #include "libgeomem/event/process.h"
+#include "libgeomem/unwind/object.h"
 
 #define BUILD_ID_MAX 64
 #define PATH_MAX_SENT 1800 /* bytes of path that fit a record beside the rest */
@@ -128,7 +129,7 @@ __attribute__((noinline)) static bool module_send(struct gm_scope *scope, struct
 bool gm_module_announce(struct gm_scope *scope, uintptr_t pc)
 {
     struct dl_find_object object;
-    if (_dl_find_object((void *)pc, &object) != 0) /* NOLINT */
+    if (!gm_object_find(pc, &object))
         return true;
     uint64_t start = (uint64_t)object.dlfo_map_start;
     uint64_t *known =

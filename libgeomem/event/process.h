@@ -49,7 +49,7 @@ struct gm_image {
     struct gm_session *session;
     uint64_t session_bytes;
     _Atomic uint32_t
-        epoch; /* objects unloaded so far; even while one is being unloaded it has counted */
+        epoch; /* objects unloaded so far */
 };
 extern struct gm_image gm_image;
 

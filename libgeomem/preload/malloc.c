@@ -12,6 +12,7 @@
 #include "libgeomem/event/process.h"
 #include "libgeomem/event/sample.h"
 #include "libgeomem/preload/real.h"
+#include "libgeomem/unwind/object.h"
 #include "schemas/wire.h"
 
 /* Declared here and not through the system's headers: their attributes would have us optimised away. */
@@ -123,6 +124,8 @@ static inline __attribute__((always_inline)) void record_free(void *p)
 
 GM_EXPORT void free(void *p)
 {
+    if (gm_object_ends(p, (uintptr_t)__builtin_return_address(0)))
+        gm_event_unload();
     record_free(p);
     gm_real.free(p);
 }

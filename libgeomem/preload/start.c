@@ -4,7 +4,6 @@
  * that they already see their environment without our additions. Events before it (preinit functions) attach
  * on their own.
  */
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -16,11 +15,10 @@
 #include "libgeomem/event/thread.h"
 #include "libgeomem/preload/environment.h"
 #include "libgeomem/preload/real.h"
+#include "libgeomem/unwind/object.h"
 #include "schemas/wire.h"
 
 int geomem_mark(const char *text);
-
-static int (*real_dlclose)(void *); /* written by the constructor */
 
 static void image_at_exit(int status, void *ignored)
 {
@@ -35,7 +33,7 @@ __attribute__((constructor)) static void preload_start(int argc, char **argv, ch
     (void)argv;
     gm_real_find();
     gm_exec_find();
-    *(void **)&real_dlclose = gm_real_symbol("dlclose");
+    gm_object_watch();
     if (getauxval(AT_SECURE)) {
         gm_image.unrecorded = true;
         return;
@@ -74,18 +72,6 @@ GM_EXPORT __attribute__((noreturn)) void quick_exit(int status)
     if (real)
         real(status);
     exit_group(status);
-}
-
-/* ---- code that goes away ------------------------------------------------------------------------------------- */
-
-GM_EXPORT int dlclose(void *handle)
-{
-    if (!real_dlclose)
-        *(void **)&real_dlclose = gm_real_symbol("dlclose");
-    gm_event_unload();
-    int r = real_dlclose(handle);
-    gm_event_unloaded();
-    return r;
 }
 
 GM_EXPORT int geomem_mark(const char *text)

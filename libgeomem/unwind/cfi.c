@@ -1,11 +1,11 @@
 /* cfi.c - see cfi.h. */
 #include "libgeomem/unwind/cfi.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
 
 #include "libgeomem/unwind/bytes.h"
+#include "libgeomem/unwind/object.h"
 
 /* Pointer encodings (LSB 5.0 core, 10.5). */
 #define ENC_OMIT 0xff
@@ -333,7 +333,7 @@ static bool machine_run(struct machine *m, struct gm_bytes b)
 int gm_cfi_find(uintptr_t pc, struct gm_cfi_row *ret_row)
 {
     struct dl_find_object object;
-    if (_dl_find_object((void *)pc, &object) != 0 || !object.dlfo_eh_frame) /* NOLINT */
+    if (!gm_object_find(pc, &object) || !object.dlfo_eh_frame)
         return -ENOENT;
     const uint8_t *fde = table_search(object.dlfo_eh_frame, pc);
     struct gm_bytes b;

@@ -11,7 +11,7 @@ MALLOC_FAMILY = set("""malloc calloc realloc reallocarray free memalign aligned_
     malloc_usable_size free_sized free_aligned_sized cfree""".split())
 # Interposed to know how a process goes on or ends, and to keep the environment as the program expects it;
 # docs/design has the reason for each.
-OTHERS = set("""fork vfork _Fork clone daemon dlopen dlclose dlmopen
+OTHERS = set("""fork vfork _Fork clone daemon
     execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn posix_spawnp system popen pclose
     exit _exit _Exit quick_exit abort prctl pthread_create pthread_setname_np""".split())
 

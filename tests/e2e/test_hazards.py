@@ -57,6 +57,21 @@ class Hazards(harness.Case):
             self.assert_chain(stack, f"worker_{letter}", "plugin_run", "plugin_load", "main")
             self.assertIn(stack.max_bytes, {"a": (6001, 188), "b": (6002, 252), }[letter] + (61,))
 
+    def test_objects_that_libc_unloads_by_itself(self):
+        """Character set conversions, loaded and unloaded by iconv inside libc, without dlopen and dlclose."""
+        with open(self.path("gconv-modules"), "w", encoding="ascii") as file:
+            for letter in "abc":
+                file.write(f"module INTERNAL GEOMEM-{letter.upper()}// {target('libconversion_' + letter)} 1\n")
+        recording = self.record(target("conversions"), "700", env={"GCONV_PATH": self.dir})
+        self.assert_whole(recording)
+        self.assertGreaterEqual(int(recording.stdout), 1300, "loads where the other conversion had been")
+        inside = [stack for stack in stacks(recording) if stack.functions[0] in ("convert_a", "convert_b")]
+        self.assert_whole_stacks(inside, 5600)
+        self.assertEqual(sum(stack.allocations for stack in inside), 5600)
+        for stack in inside:
+            self.assertEqual((stack.functions[1], stack.max_bytes), ("gconv_init", 100))
+            self.assert_chain(stack, "conversion_use", "main")
+
     def assert_handler(self, recording, signals):
         """One allocation for each signal, below it what was interrupted, down to main."""
         self.assertEqual(int(recording.stdout), signals)

@@ -138,7 +138,7 @@ class Depth(harness.Case):
             functions = [frame["function"] for frame in site["stack"]]
             self.assertIn("main", functions[-5:])
             self.assertIn("[frames left out]", functions)
-            self.assertLess(len(functions), 15000)
+            self.assertLess(len(functions), 5000)
 
     def test_longjmp_and_exceptions_leave_stacks_right(self):
         recording = self.assert_recorded_as_counted(target("jumps"))

@@ -85,7 +85,7 @@ static void *mutator(void *arg)
         if (address)
             release(address);
         if (i == BLOCKS / 2 && (r & 0x1c00) == 0)
-            gm_event_unload(), gm_event_unloaded();
+            gm_event_unload();
     }
     return NULL;
 }
