@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analyzer/core/events.h"
 #include "analyzer/core/names.h"
 
 static const struct {
@@ -177,6 +178,22 @@ static bool set_to(struct report_options *o, const char *v)
 {
     return moment_parse(v, &o->to);
 }
+static bool set_site(struct report_options *o, const char *v)
+{
+    uint64_t id;
+    return count_parse(v, UINT32_MAX, &id) && id > 0 && (o->site_id = (uint32_t)id, true);
+}
+static bool set_kind(struct report_options *o, const char *v)
+{
+    return o->kind = v, gm_event_kind_is(v);
+}
+static bool set_address(struct report_options *o, const char *v)
+{
+    char *end = NULL;
+    errno = 0;
+    o->address = strtoull(v, &end, 0);
+    return isdigit((unsigned char)*v) && !*end && !errno && o->address > 0;
+}
 static bool set_min_bytes(struct report_options *o, const char *v)
 {
     return bytes_parse(v, &o->min_bytes);
@@ -229,7 +246,8 @@ static bool set_fail_on(struct report_options *o, const char *v)
 #define C_ALL ((1u << REPORT_COMMAND_COUNT) - 1)
 #define C_SITES (C(leaks) | C(sites) | C(peak) | C(tree) | C(flame) | C(generations))
 #define C_TIME \
-    (C(summary) | C(leaks) | C(sites) | C(timeline) | C(tree) | C(flame) | C(generations))
+    (C(summary) | C(leaks) | C(sites) | C(timeline) | C(tree) | C(flame) | C(generations) | \
+        C(events))
 
 static const struct option {
     const char *name;
@@ -239,20 +257,22 @@ static const struct option {
     bool (*set)(struct report_options *options, const char *value);
     const char *text;
 } options[] = {
-    {"json", 'j', NULL, C_ALL & ~C(symbolize), set_json,
-        "one JSON document (docs/json.md)"},
+    {"json", 'j', NULL, C_ALL & ~C(symbolize), set_json, "one JSON document (docs/json.md)"},
     {"csv", 0, NULL, C(sql), set_csv, "comma-separated values, with a header"},
     {"from", 0, "TIME", C_TIME, set_from, "only what happened from TIME on: 1.5, 90s, 2m, 50%"},
     {"to", 0, "TIME", C_TIME, set_to, "only up to TIME; live figures are those of that moment"},
-    {"process", 'p', "PID", C_SITES | C(summary) | C(timeline), set_process,
+    {"process", 'p', "PID", C_SITES | C(summary) | C(timeline) | C(events), set_process,
         "only this process (pid, #ID); all: every process by itself"},
     {"module", 0, "NAME", C_SITES, set_module,
         "only stacks with a module like NAME (substring or glob)"},
     {"function", 0, "NAME", C_SITES, set_function, "only stacks with a function like NAME"},
     {"file", 0, "NAME", C_SITES, set_source, "only stacks with a source file like NAME"},
+    {"site", 0, "N", C(events), set_site, "only events of blocks from site N"},
+    {"address", 0, "ADDRESS", C(events), set_address, "only events of blocks at ADDRESS: 0x55d0a8"},
+    {"kind", 0, "KIND", C(events), set_kind, "alloc, free, thread_start, mark, ..."},
     {"min-bytes", 0, "SIZE", C_SITES, set_min_bytes,
         "only sites of at least SIZE: 4096, 64k, 1.5M"},
-    {"top", 'n', "N", C_SITES | C(summary) | C(timeline), set_top, "show N rows"},
+    {"top", 'n', "N", C_SITES | C(summary) | C(timeline) | C(events), set_top, "show N rows"},
     {"all", 'a', NULL, C_SITES | C(summary) | C(timeline), set_all, "show all rows"},
     {"sort", 's', "KEY", C(sites), set_sort,
         "live, blocks, growth, allocs, bytes, rate, promoted, peak, age"},

@@ -24,6 +24,7 @@
     X(timeline, "FILE", "live memory over time") \
     X(tree, "FILE", "call tree by weight (--bottom-up, --weight)") \
     X(flame, "FILE", "folded stacks for flame graphs (--weight)") \
+    X(events, "FILE", "every event, where the recording holds them (--events=all)") \
     X(sql, "FILE QUERY", "rows of a read-only SQL query") \
     X(check, "FILE", "whether the recording is whole, and what was lost") \
     X(symbolize, "FILE", "look up the names that are still missing")
@@ -55,6 +56,8 @@ struct report_options {
     struct report_moment from, to;
     const char *process;                    /* as typed; NULL: all, merged */
     const char *module, *function, *source; /* filters */
+    uint64_t address; /* 0: any */
+    const char *kind; /* of events; NULL: all */
     uint64_t min_bytes;
     uint32_t top;       /* 0: the command's own default */
     double min_percent; /* < 0: the command's own default */

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "json.md"
 BEGIN = "<!-- tables: generated from schemas/json by tests/docs/json_doc.py --write -->\n"
 END = "<!-- end of tables -->\n"
-ORDER = ["summary", "leaks", "sites", "site", "peak", "generations", "timeline", "tree", "flame", "check", "sql"]
+ORDER = ["summary", "leaks", "sites", "site", "peak", "generations", "timeline", "tree", "flame", "check", "events",
+         "sql"]
 HEAD = {"schema", "file", "program", "state", "complete", "as_of_ns", "lost_events", "from_ns", "to_ns", "process_ids"}
 
 
@@ -51,10 +52,12 @@ def tables():
     out = ["### Every document", "", "| member | type | |", "|---|---|---|"]
     head = {"required": first["required"], "properties": {k: v for k, v in first["properties"].items() if k in HEAD}}
     head["properties"]["schema"] = {"type": "string", "description": "`geomem.COMMAND/1`"}
-    out += list(rows(head)) + ["", "`sql` has `schema`, `columns` and `rows` only.", ""]
+    out += list(rows(head)) + ["", "`sql` has `schema`, `columns` and `rows` only, `events` none of them: see below.", ""]
     for name in ORDER:
         schema = json.loads((ROOT / "schemas" / "json" / (name + ".json")).read_text())
         out += ["### %s" % name, ""]
+        if name == "events":
+            out += ["A document for each event, on a line of its own, in the order of the log.", ""]
         if "allOf" in schema:
             out += ["All members of a %s, and:" % type_text(schema), ""]
         out += ["| member | type | |", "|---|---|---|"]

@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import textwrap
@@ -68,8 +69,8 @@ class Log(harness.Case):
         self.assertEqual(self.query(recording, SQL_TURNS), [[0]])
 
     def test_programs_with_known_answers(self):
-        for name, *arguments in (["leak_simple"], ["malloc_family"], ["cross_free"], ["realloc_race"], ["cxx_new"],
-                                 ["children", "fork"], ["many_threads"], ["early_late"]):
+        for name, *arguments in (["leak_simple"], ["malloc_family"], ["cross_free"], ["realloc_race", "4", "50000"],
+                                 ["cxx_new"], ["children", "fork"], ["many_threads"], ["early_late"]):
             with self.subTest(name=name):
                 recording = self.record(target(name), *arguments, options=ALL)
                 self.assert_log_is_right(recording)
@@ -79,10 +80,10 @@ class Log(harness.Case):
             import json, queue, threading
             q = queue.Queue()
             def make():
-                for i in range(3000):
+                for i in range(1500):
                     q.put([{"id": k, "name": "row %d" % (i * k)} for k in range(10)])
             def drop():
-                for i in range(3000):
+                for i in range(1500):
                     json.dumps(q.get())
             threads = [threading.Thread(target=f) for f in (make, drop, make, drop)]
             for t in threads: t.start()
@@ -92,10 +93,83 @@ class Log(harness.Case):
                                 env={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"})
         self.assert_log_is_right(recording)
         events, size = recording.row("SELECT sum(events), sum(length(data)) FROM event_chunk")
-        self.assertGreater(events, 300000)
+        self.assertGreater(events, 150000)
         self.assertLess(size / events, 10, "bytes an event")
         small = recording.sql("SELECT chunk_id FROM event_chunk WHERE events < 65536")
         self.assertEqual(small, recording.sql("SELECT max(chunk_id) FROM event_chunk"), "only the last is not full")
+
+    def lines(self, recording, *arguments):
+        text = recording.report("events", "--json", *arguments)
+        return [harness.json.loads(line) for line in text.splitlines()]
+
+    def test_report_events_prints_what_is_in_the_log(self):
+        recording = self.record(target("children"), "fork", options=ALL)
+        fields = ["time_ns", "kind", "process_id", "thread_id", "address", "size_bytes", "site_id", "stack_id", "function"]
+        rows = self.query(recording, f"SELECT {', '.join(fields)} FROM gm_events")
+        lines = self.lines(recording)
+        self.assertEqual([[line.get(field) for field in fields] for line in lines], rows)
+        with open(os.path.join(harness.SOURCE, "schemas/json/events.json"), encoding="utf-8") as file:
+            schema = harness.json.load(file)
+        types = {"integer": int, "boolean": bool, "string": str, "null": type(None)}
+        for line in lines:
+            self.assertLessEqual(set(schema["required"]), set(line))
+            for name, value in line.items():
+                allowed = schema["properties"][name]["type"]
+                allowed = allowed if isinstance(allowed, list) else [allowed]
+                self.assertIn(type(value), [types[word] for word in allowed], name)
+        pids = dict(recording.sql("SELECT process_id, pid FROM process"))
+        tids = dict(recording.sql("SELECT thread_id, tid FROM thread"))
+        for line in lines:
+            self.assertEqual((line["pid"], line["tid"]), (pids[line["process_id"]], tids.get(line["thread_id"])))
+        text = recording.report("events").splitlines()
+        self.assertEqual(len([line for line in text if line[:15].strip().replace(".", "").isdigit()]), len(rows))
+        self.assertLessEqual(max(map(len, text)), 88)
+
+    def test_report_events_filters(self):
+        recording = self.record(target("children"), "fork", options=ALL)
+        every = self.lines(recording)
+        block = next(line for line in every if line["kind"] == "alloc" and line["process_id"] == 2)
+        middle = every[len(every) // 2]["time_ns"]
+        pid = block["pid"]
+        for arguments, holds in (
+                ([f"--process={pid}"], lambda e: e["pid"] == pid),
+                (["--process=#1"], lambda e: e["process_id"] == 1),
+                ([f"--from={middle}ns"], lambda e: e["time_ns"] >= middle),
+                ([f"--to={middle}ns"], lambda e: e["time_ns"] < middle),
+                (["--to=100%"], lambda e: True),
+                ([f"--site={block['site_id']}"], lambda e: e.get("site_id") == block["site_id"]),
+                ([f"--address={block['address']:#x}"], lambda e: e.get("address") == block["address"]),
+                ([f"--address={block['address']}", "--kind=free", "--process=#2"],
+                 lambda e: e.get("address") == block["address"] and e["kind"] == "free" and e["process_id"] == 2),
+                (["--kind=thread_start"], lambda e: e["kind"] == "thread_start")):
+            expected = [line for line in every if holds(line)]
+            self.assertEqual(self.lines(recording, *arguments), expected, arguments)
+            self.assertEqual(self.lines(recording, *arguments, "--top=1"), expected[:1])
+        recording.report("events", "--kind=nothing", expect=2)
+        self.assertIn("no event", recording.report("events", "--site=99999"))
+
+    def test_marks_are_events_with_a_text(self):
+        tally = harness.Tally(self.path("tally"))
+        running = self.start(target("counting_loop"), tally.path, "0", "200", options=ALL,
+                             env={"XDG_RUNTIME_DIR": self.dir})
+        wait_until(lambda: tally.allocs > 50, "the target's rounds")
+        control = self.path(f"geomem-{os.geteuid()}/{running.pid}.sock")
+        wait_until(lambda: os.path.exists(control), "the control socket")
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(20)
+            peer.connect(control)
+            peer.sendall(b"mark before lunch\nmark after lunch\n")
+            answers = peer.makefile("rb")
+            self.assertTrue(all(harness.json.loads(answers.readline())["ok"] for _ in range(2)))
+        done = tally.allocs
+        wait_until(lambda: tally.allocs > done + 50, "rounds after the marks")
+        os.kill(running.target_pid("counting_loop"), signal.SIGTERM)
+        recording = running.wait()
+        self.assertEqual(recording.status, 6)
+        self.assert_log_is_right(recording)
+        self.assertEqual([(line["kind"], line["text"]) for line in self.lines(recording, "--kind=mark")],
+                         [("mark", "before lunch"), ("mark", "after lunch")])
+        self.assertIn("after lunch", recording.report("events", "--kind=mark"))
 
     def test_the_rest_of_the_file_is_the_same(self):
         plain, logged = self.record(target("leak_simple")), self.record(target("leak_simple"), options=ALL)
@@ -110,6 +184,9 @@ class Log(harness.Case):
     def test_a_recording_without_a_log_says_how_to_make_one(self):
         recording = self.record(target("leak_simple"))
         self.assertIn("--events=all", self.query(recording, "SELECT count(*) FROM gm_events", expect=2))
+        run = harness.report("events", recording.path)
+        self.assertEqual((run.returncode, run.stdout), (2, ""))
+        self.assertIn("--events=all", run.stderr)
 
     @unittest.skipUnless(shutil.which("sqlite3"), "no sqlite3")
     @unittest.skipIf(harness.is_sanitized(), "sqlite3 is not built with the sanitizers")
