@@ -1,6 +1,8 @@
 /* budget.c - see budget.h. */
 #include "collector/budget.h"
 
+/* Where calls alone cost more than the budget, next to no samples would save next to nothing. */
+#define ROOM_MIN 0.1
 #define LOG2_STEP_MAX 4u /* a burst of new stacks must not blind the recording; arbitrary */
 
 double gm_budget_share(const struct gm_budget_reading *from, const struct gm_budget_reading *to)
@@ -21,12 +23,10 @@ uint32_t gm_budget_decide(struct gm_budget_reading *from, const struct gm_budget
         return log2;
     double samples = (double)(to->sampled_ns - from->sampled_ns) / cpu;
     double hooks = (double)(to->hooks - from->hooks) * GM_BUDGET_HOOK_NS / cpu;
-    double room = budget - hooks;
+    double room = budget - hooks > budget * ROOM_MIN ? budget - hooks : budget * ROOM_MIN;
     uint32_t up = 0;
     *from = *to;
-    if (room <= 0)
-        up = LOG2_STEP_MAX;
-    for (double share = samples; room > 0 && share > room && up < LOG2_STEP_MAX; share /= 2)
+    for (double share = samples; share > room && up < LOG2_STEP_MAX; share /= 2)
         up++;
     if (log2 + up > GM_BUDGET_LOG2_MAX)
         return GM_BUDGET_LOG2_MAX;

@@ -3,7 +3,7 @@
  * What is known of a process image: its CPU time (the kernel's), the time its hooks spent on sampled blocks and their
  * frees (each is timed in the target), and, estimated, how often a hook was entered at all. An entry that ends at the
  * first question costs GM_BUDGET_HOOK_NS. The first part of the cost goes down as the interval goes up, the second
- * stays: a budget below it cannot be kept.
+ * stays: a budget below it cannot be kept, and samples then get a tenth of it.
  *
  * Stands beside drain and roll-up; the recorder writes the decision into the session.
  */

@@ -1,6 +1,10 @@
 /* closing.c - see closing.h. */
 #include "collector/closing.h"
 
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
 #include "collector/say.h"
 #include "schemas/text.h"
 
@@ -64,10 +68,54 @@ static void say_nothing_recorded(const struct gm_closing *c)
             program);
 }
 
+/* A power of two. */
+static char *interval_text(uint64_t bytes, char text[static 32])
+{
+    static const char *const unit[] = {"B", "KiB", "MiB", "GiB"};
+    unsigned u = 0;
+    for (; bytes >= 1024 && u < 3; bytes /= 1024)
+        u++;
+    snprintf(text, 32, "%" PRIu64 " %s", bytes, unit[u]);
+    return text;
+}
+
+/* Two standard errors. */
+static const char *error_text(double variance, char text[static GM_SAY_FIGURE])
+{
+    return gm_say_bytes(variance > 0 ? (uint64_t)(2 * sqrt(variance)) : 0, text);
+}
+
+static void say_estimated(const struct gm_closing *c)
+{
+    const struct gm_recorder_figures *f = &c->figures;
+    char peak[GM_SAY_FIGURE], live[GM_SAY_FIGURE], peak_error[GM_SAY_FIGURE],
+        live_error[GM_SAY_FIGURE], n[GM_SAY_FIGURE], from[32], to[32] = "", share[48] = "";
+    bool one = f->sample_max_bytes == f->sample_min_bytes;
+    if (f->sample_share >= 0)
+        snprintf(
+            share, sizeof share, "; recording took %.1f%% of the CPU time", 100 * f->sample_share);
+    gm_say("about %s +- %s at the peak, about %s +- %s live at the end: %s",
+        gm_say_bytes(f->peak_bytes, peak), error_text(f->peak_bytes_variance, peak_error),
+        gm_say_bytes(f->end_live_bytes, live), error_text(f->end_live_bytes_variance, live_error),
+        c->file);
+    gm_say("estimated from %s samples, one per %s%s%s%s", gm_say_count(f->samples, n),
+        interval_text(f->sample_min_bytes, from), one ? "" : " to ",
+        one ? "" : interval_text(f->sample_max_bytes, to), share);
+    if (c->options->sample_budget > 0 && f->sample_share > c->options->sample_budget)
+        gm_say("that is more than the budget of %g%%%s", 100 * c->options->sample_budget,
+            f->sample_max_bytes >= 64u << 20 ? ": the hooks alone cost so much here"
+                                             : ": the program ended before it was kept to");
+    gm_say("next: geomem-report leaks %s", c->file);
+}
+
 static void say_result(const struct gm_closing *c)
 {
     const struct gm_recorder_figures *f = &c->figures;
     char events[GM_SAY_FIGURE], peak[GM_SAY_FIGURE], live[GM_SAY_FIGURE], blocks[GM_SAY_FIGURE];
+    if (f->sample_min_bytes) {
+        say_estimated(c);
+        return;
+    }
     gm_say("%s events, peak %s, live at the end %s in %s blocks: %s",
         gm_say_count(f->events, events), gm_say_bytes(f->peak_bytes, peak),
         gm_say_bytes(f->end_live_bytes, live), gm_say_count(f->end_live_blocks, blocks), c->file);

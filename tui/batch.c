@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "analyzer/core/estimate.h"
 #include "tui/figures.h"
 #include "tui/view.h"
 
@@ -33,12 +34,17 @@ static void text_header(FILE *out, const struct gm_model *model)
         pic->run->processes, pic->threads, pic->run->ring_fill * 100, pic->run->lost_events);
     if (pic->run->corrupt_records)
         fprintf(out, "  corrupt %" PRIu64, pic->run->corrupt_records);
-    fprintf(out, "\nheap %s  %s/min over %s  peak %s  rss %s",
-        gm_short_count(a, (double)pic->live_bytes), gm_short_change(b, pic->growth_bytes_per_min),
-        gm_short_age(c, pic->window_ns), gm_short_count(d, (double)pic->run->peak_bytes),
+    const char *about = gm_short_about(gm_run_is_estimated(pic->run));
+    if (*about)
+        fprintf(out, "  ~ estimated from %" PRIu64 " samples", pic->run->totals.samples);
+    fprintf(out, "\nheap %s%s  %s%s/min over %s  peak %s%s  rss %s", about,
+        gm_short_count(a, (double)pic->live_bytes), about,
+        gm_short_change(b, pic->growth_bytes_per_min), gm_short_age(c, pic->window_ns), about,
+        gm_short_count(d, (double)pic->run->peak_bytes),
         gm_short_count(state, (double)pic->rss_bytes));
-    fprintf(out, "  alloc %s/s  free %s/s  sites %zu\n\n", gm_short_rate(a, pic->allocs_per_s),
-        gm_short_rate(b, pic->frees_per_s), model->present_count);
+    fprintf(out, "  alloc %s%s/s  free %s%s/s  sites %zu\n\n", about,
+        gm_short_rate(a, pic->allocs_per_s), about, gm_short_rate(b, pic->frees_per_s),
+        model->present_count);
 }
 
 int gm_batch_text(
@@ -152,6 +158,12 @@ static void put_run(struct document *d, json_t *doc, const struct gm_model *mode
     put_count(d, doc, "events", run->events);
     put_count(d, doc, "lost_events", run->lost_events);
     put_count(d, doc, "corrupt_records", run->corrupt_records);
+    put(d, doc, "estimated", json_boolean(gm_run_is_estimated(run)));
+    if (!gm_run_is_estimated(run))
+        return;
+    put_count(d, doc, "sampled_allocations", run->totals.samples);
+    put_count(d, doc, "sample_bytes", run->sample_bytes);
+    put_real(d, doc, "live_bytes_se", gm_estimate_error(run->totals.live_bytes_var));
 }
 
 static json_t *frame_json(struct document *d, const struct gm_frame *f)
@@ -202,6 +214,10 @@ static json_t *row_json(struct document *d, const struct gm_row *row)
         row->promotion_rate < 0 ? json_null() : json_real(row->promotion_rate));
     put_time(d, site, "mean_age_ns", row->mean_age_ns);
     put_count(d, site, "stacks", row->stacks);
+    if (row->estimated) {
+        put_count(d, site, "sampled_allocations", row->samples);
+        put_real(d, site, "live_bytes_se", gm_estimate_error(row->live_bytes_var));
+    }
     return site;
 }
 

@@ -55,7 +55,7 @@ double gm_column_value(const struct gm_row *row, enum gm_column column)
     return 0;
 }
 
-char *gm_column_text(
+static char *column_figure(
     const struct gm_row *row, enum gm_column column, char out[static GM_COLUMN_TEXT_BYTES])
 {
     double value = gm_column_value(row, column);
@@ -81,5 +81,25 @@ char *gm_column_text(
         break;
     }
     *out = 0;
+    return out;
+}
+
+/* A mean age and the number of stacks are what they are, whatever was sampled. */
+static bool column_is_estimated(const struct gm_row *row, enum gm_column column)
+{
+    return row->estimated && column != GM_COLUMN_age && column != GM_COLUMN_stacks &&
+           column != GM_COLUMN_where;
+}
+
+char *gm_column_text(
+    const struct gm_row *row, enum gm_column column, char out[static GM_COLUMN_TEXT_BYTES])
+{
+    column_figure(row, column, out);
+    size_t length = strlen(out);
+    if (!column_is_estimated(row, column) || strcmp(out, "-") == 0 ||
+        length + 2 > GM_COLUMN_TEXT_BYTES)
+        return out;
+    memmove(out + 1, out, length + 1);
+    *out = '~';
     return out;
 }

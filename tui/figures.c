@@ -93,3 +93,24 @@ char *gm_short_clock(char out[static GM_SHORT_BYTES], int64_t time_ns)
         s % 60);
     return out;
 }
+
+const char *gm_short_about(bool estimated)
+{
+    return estimated ? "~" : "";
+}
+
+#define MARGIN_FEW 10 /* as GM_ESTIMATE_FEW in analyzer/core/estimate.h */
+
+char *gm_short_margin(char out[static GM_SHORT_BYTES], bool estimated, double estimate,
+    double variance, uint64_t samples)
+{
+    out[0] = 0;
+    if (!estimated || estimate <= 0)
+        return out;
+    if (samples < MARGIN_FEW)
+        snprintf(out, GM_SHORT_BYTES, " n=%u", (unsigned)samples);
+    else
+        snprintf(
+            out, GM_SHORT_BYTES, " +-%.0f%%", variance > 0 ? 200 * sqrt(variance) / estimate : 0);
+    return out;
+}

@@ -20,6 +20,12 @@ char *gm_short_rate(char out[static GM_SHORT_BYTES], double per_second);
 char *gm_short_age(char out[static GM_SHORT_BYTES], int64_t time_ns);
 /* "98.8%", "100%"; "-" below 0. `share` is 0..1. */
 char *gm_short_percent(char out[static GM_SHORT_BYTES], double share);
+/* "~", or "" where every event was recorded. */
+const char *gm_short_about(bool estimated);
+/* " +-12%": two standard errors of an estimate; "" where every event was recorded, " n=3" where there are too few
+ * samples to say. */
+char *gm_short_margin(char out[static GM_SHORT_BYTES], bool estimated, double estimate,
+    double variance, uint64_t samples);
 /* "00:17:42", hours may have more digits. */
 char *gm_short_clock(char out[static GM_SHORT_BYTES], int64_t time_ns);
 

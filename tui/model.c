@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/where.h"
 
 #define NS_PER_S 1e9
@@ -97,6 +98,10 @@ static void row_add(struct gm_row *row, const struct gm_site *s, const struct gm
     row->allocs += s->allocs;
     row->alloc_bytes += s->alloc_bytes;
     row->promoted += s->promoted[0];
+    row->estimated = gm_run_is_estimated(pic->run);
+    row->samples += s->samples;
+    row->live_bytes_var +=
+        pic->at_end ? s->live_bytes_var : gm_estimate_bytes_variance_bound(pic->run, s->live_bytes);
     if (minutes > 0) {
         row->growth_bytes_per_min += (double)gm_site_growth_bytes(s) / minutes;
         row->allocs_per_s += (double)s->window.allocs / minutes / 60;

@@ -41,6 +41,9 @@ struct gm_row {
     double age_sum_ns;     /* ages of all live blocks, while adding up */
     uint64_t min_bytes, max_bytes;
     int64_t first_ns, last_ns, last_free_ns; /* last_free < 0: never */
+    bool estimated;                          /* blocks and bytes are estimates, ... */
+    uint64_t samples;                        /* ... from so many sampled allocations */
+    double live_bytes_var;                   /* at a moment in the past a bound */
     /* What the row was last placed by; see order.h. */
     double placed_value, placed_live;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "analyzer/core/estimate.h"
 #include "tui/figures.h"
 
 const char *gm_state_text(const struct gm_model *model, char out[static 32])
@@ -107,32 +108,48 @@ static void header_first(struct gm_grid *grid, const struct gm_model *model, con
             run->ring_fill * 100);
     if (!run->lost_events)
         SEGMENT(v[5], GM_STYLE_NORMAL, "lost 0");
+    if (gm_run_is_estimated(run))
+        SEGMENT(v[6], GM_STYLE_WARN, "~ from %s samples",
+            gm_short_count(total, (double)run->totals.samples));
     if (grid->w >= 100)
-        SEGMENT(v[6], GM_STYLE_DIM, "events %s", gm_short_count(total, (double)run->events));
+        SEGMENT(v[7], GM_STYLE_DIM, "events %s", gm_short_count(total, (double)run->events));
     int x = grid->w >= 72 ? gm_grid_text(grid, 1, 0, grid->w, GM_STYLE_DIM, "geomem-top") + 2 : 1;
     int end = grid->w >= 60 ? grid->w - 8 : grid->w;
-    segments_draw(grid, x, 0, end, v, 7);
+    segments_draw(grid, x, 0, end, v, 8);
     if (end < grid->w)
         gm_grid_right(grid, grid->w - 1, 0, GM_STYLE_DIM, "?:help");
+}
+
+/* Of all live bytes; at a moment in the past a bound. */
+static double picture_variance(const struct gm_live_picture *pic)
+{
+    return pic->at_end ? pic->run->totals.live_bytes_var
+                       : gm_estimate_bytes_variance_bound(pic->run, pic->live_bytes);
 }
 
 static void header_second(struct gm_grid *grid, const struct gm_model *model)
 {
     const struct gm_live_picture *pic = model->picture;
     struct segment v[8] = {0};
+    bool estimated = gm_run_is_estimated(pic->run);
+    const char *about = gm_short_about(estimated);
     char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES];
-    SEGMENT(v[0], GM_STYLE_BOLD, "heap %s", gm_short_count(a, (double)pic->live_bytes));
-    SEGMENT(v[1], pic->growth_bytes_per_min > 0 ? GM_STYLE_WARN : GM_STYLE_NORMAL, "%s/min",
-        gm_short_change(a, pic->growth_bytes_per_min));
-    SEGMENT(v[2], GM_STYLE_NORMAL, "alloc %s/s", gm_short_rate(a, pic->allocs_per_s));
-    SEGMENT(v[3], GM_STYLE_NORMAL, "free %s/s", gm_short_rate(a, pic->frees_per_s));
+    SEGMENT(v[0], GM_STYLE_BOLD, "heap %s%s%s", about, gm_short_count(a, (double)pic->live_bytes),
+        gm_short_margin(b, estimated, (double)pic->live_bytes, picture_variance(pic),
+            pic->run->totals.samples));
+    SEGMENT(v[1], pic->growth_bytes_per_min > 0 ? GM_STYLE_WARN : GM_STYLE_NORMAL, "%s%s/min",
+        about, gm_short_change(a, pic->growth_bytes_per_min));
+    SEGMENT(v[2], GM_STYLE_NORMAL, "alloc %s%s/s", about, gm_short_rate(a, pic->allocs_per_s));
+    SEGMENT(v[3], GM_STYLE_NORMAL, "free %s%s/s", about, gm_short_rate(a, pic->frees_per_s));
     if (pic->rss_bytes)
         SEGMENT(v[4], GM_STYLE_NORMAL, "rss %s", gm_short_count(a, (double)pic->rss_bytes));
     SEGMENT(v[5], GM_STYLE_NORMAL, "thr %" PRIu64, pic->threads);
-    SEGMENT(v[6], GM_STYLE_NORMAL, "peak %s", gm_short_count(b, (double)pic->run->peak_bytes));
+    SEGMENT(
+        v[6], GM_STYLE_NORMAL, "peak %s%s", about, gm_short_count(b, (double)pic->run->peak_bytes));
     if (grid->w >= 100)
-        SEGMENT(v[7], GM_STYLE_NORMAL, "blocks %s  %s B/s",
-            gm_short_count(a, (double)pic->live_blocks), gm_short_count(b, pic->alloc_bytes_per_s));
+        SEGMENT(v[7], GM_STYLE_NORMAL, "blocks %s%s  %s%s B/s", about,
+            gm_short_count(a, (double)pic->live_blocks), about,
+            gm_short_count(b, pic->alloc_bytes_per_s));
     segments_draw(grid, 1, 1, grid->w, v, 8);
 }
 
@@ -146,13 +163,14 @@ void gm_view_one_line(struct gm_grid *grid, const struct gm_model *model, const 
 {
     const struct gm_live_picture *pic = model->picture;
     char state[32], heap[GM_SHORT_BYTES], growth[GM_SHORT_BYTES], line[512];
-    int n = snprintf(line, sizeof line, "%s %s %s/m %s%s",
+    const char *about = gm_short_about(gm_run_is_estimated(pic->run));
+    int n = snprintf(line, sizeof line, "%s%s %s %s%s/m %s%s", about,
         gm_short_count(heap, (double)pic->live_bytes),
-        ui->paused ? "PAUSED" : gm_state_text(model, state),
+        ui->paused ? "PAUSED" : gm_state_text(model, state), about,
         gm_short_change(growth, pic->growth_bytes_per_min), model->program,
         pic->run->lost_events + pic->run->corrupt_records ? " LOST!" : "");
     if (model->order_count && n < (int)sizeof line)
-        snprintf(line + n, sizeof line - (size_t)n, ": %s %s",
+        snprintf(line + n, sizeof line - (size_t)n, ": %s%s %s", about,
             gm_short_change(growth, model->rows[model->order[0]].growth_bytes_per_min),
             model->rows[model->order[0]].where);
     gm_grid_text_cut(grid, 0, 0, grid->w, GM_STYLE_NORMAL, line);

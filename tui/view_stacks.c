@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analyzer/core/where.h"
+#include "analyzer/core/estimate.h"
 #include "tui/figures.h"
 
 /* Lines are numbered from 0; only those inside the visible part are drawn. */
@@ -50,13 +51,16 @@ static void stacks_life(struct pager *p, const struct gm_model *model, const str
 {
     char a[GM_SHORT_BYTES + 8], b[GM_SHORT_BYTES + 8], c[GM_SHORT_BYTES + 8], text[256];
     const struct gm_live_picture *pic = model->picture;
+    const char *about = gm_short_about(row->estimated);
     uint64_t freed = row->allocs > row->live_blocks ? row->allocs - row->live_blocks : 0;
-    snprintf(text, sizeof text, "%" PRIu64 " blocks, %" PRIu64 " bytes; freed %" PRIu64 " blocks",
-        row->allocs, row->alloc_bytes, freed);
+    snprintf(text, sizeof text,
+        "%s%" PRIu64 " blocks, %s%" PRIu64 " bytes; freed %s%" PRIu64 " blocks", about, row->allocs,
+        about, row->alloc_bytes, about, freed);
     pager_figure(p, "allocated", text);
     snprintf(text, sizeof text, "%" PRIu64 " to %" PRIu64 " bytes", row->min_bytes, row->max_bytes);
     pager_figure(p, "sizes", text);
-    snprintf(text, sizeof text, "%s of all blocks outlived generation 0 (%s B allocated meanwhile)",
+    snprintf(text, sizeof text,
+        "%s%s of all blocks outlived generation 0 (%s B allocated meanwhile)", about,
         gm_short_percent(a, row->promotion_rate),
         gm_short_count(b, (double)pic->run->g_age_bytes[0]));
     pager_figure(p, "promoted", text);
@@ -69,14 +73,18 @@ static void stacks_life(struct pager *p, const struct gm_model *model, const str
 static void stacks_figures(struct pager *p, const struct gm_model *model, const struct gm_row *row)
 {
     char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], text[256];
-    snprintf(text, sizeof text, "%" PRIu64 " blocks, %" PRIu64 " bytes, mean age %s",
-        row->live_blocks, row->live_bytes, gm_short_age(a, row->mean_age_ns));
+    const char *about = gm_short_about(row->estimated);
+    snprintf(text, sizeof text, "%s%" PRIu64 " blocks, %s%" PRIu64 " bytes%s, mean age %s", about,
+        row->live_blocks, about, row->live_bytes,
+        gm_short_margin(
+            b, row->estimated, (double)row->live_bytes, row->live_bytes_var, row->samples),
+        gm_short_age(a, row->mean_age_ns));
     pager_figure(p, "live", text);
-    snprintf(text, sizeof text, "%s B/min over the last %s",
+    snprintf(text, sizeof text, "%s%s B/min over the last %s", about,
         gm_short_change(a, row->growth_bytes_per_min), gm_short_age(b, model->picture->window_ns));
     pager_figure(p, "growth", text);
-    snprintf(text, sizeof text, "%s allocations and %s frees a second",
-        gm_short_rate(a, row->allocs_per_s), gm_short_rate(b, row->frees_per_s));
+    snprintf(text, sizeof text, "%s%s allocations and %s%s frees a second", about,
+        gm_short_rate(a, row->allocs_per_s), about, gm_short_rate(b, row->frees_per_s));
     pager_figure(p, "traffic", text);
     if (!row->past)
         stacks_life(p, model, row);
@@ -88,10 +96,12 @@ static void stacks_one(
     struct pager *p, const struct gm_model *model, const struct gm_detail_stack *d)
 {
     char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], text[512];
+    const char *about = gm_short_about(gm_run_is_estimated(model->picture->run));
     const struct gm_process *process =
         gm_process_find(model->picture->processes, d->site.process_id);
-    int n = snprintf(text, sizeof text, "site %u: live %s B in %" PRIu64 " blocks, %s B/min, by %s",
-        d->site.site_id, gm_short_count(a, (double)d->site.live_bytes), d->site.live_blocks,
+    int n = snprintf(text, sizeof text,
+        "site %u: live %s%s B in %s%" PRIu64 " blocks, %s%s B/min, by %s", d->site.site_id, about,
+        gm_short_count(a, (double)d->site.live_bytes), about, d->site.live_blocks, about,
         gm_short_change(b, d->growth_bytes_per_min), d->site.allocator);
     if (model->picture->processes->n > 1 && process && n < (int)sizeof text)
         snprintf(text + n, sizeof text - (size_t)n, ", process %" PRId64, process->pid);

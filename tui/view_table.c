@@ -115,13 +115,18 @@ void gm_view_table(struct gm_grid *grid, const struct gm_model *model, const str
 
 static int pane_figures(struct gm_grid *grid, const struct gm_row *row, int y)
 {
-    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], line[256];
-    int n = snprintf(line, sizeof line, "live %" PRIu64 " blocks, %s B; %s B/min; %u stack%s",
-        row->live_blocks, gm_short_count(a, (double)row->live_bytes),
-        gm_short_change(b, row->growth_bytes_per_min), row->stacks, row->stacks == 1 ? "" : "s");
+    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], c[GM_SHORT_BYTES], line[256];
+    const char *about = gm_short_about(row->estimated);
+    int n =
+        snprintf(line, sizeof line, "live %s%" PRIu64 " blocks, %s%s B%s; %s%s B/min; %u stack%s",
+            about, row->live_blocks, about, gm_short_count(a, (double)row->live_bytes),
+            gm_short_margin(
+                c, row->estimated, (double)row->live_bytes, row->live_bytes_var, row->samples),
+            about, gm_short_change(b, row->growth_bytes_per_min), row->stacks,
+            row->stacks == 1 ? "" : "s");
     if (!row->past && n < (int)sizeof line)
-        n += snprintf(line + n, sizeof line - (size_t)n, "; allocated %" PRIu64 " (%s B)",
-            row->allocs, gm_short_count(a, (double)row->alloc_bytes));
+        n += snprintf(line + n, sizeof line - (size_t)n, "; allocated %s%" PRIu64 " (%s%s B)",
+            about, row->allocs, about, gm_short_count(a, (double)row->alloc_bytes));
     if (!row->past && n < (int)sizeof line)
         snprintf(line + n, sizeof line - (size_t)n, "; sizes %s..%s",
             gm_short_count(a, (double)row->min_bytes), gm_short_count(b, (double)row->max_bytes));

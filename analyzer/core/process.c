@@ -45,6 +45,13 @@ static void process_read(struct gm_query *q, struct gm_process *p)
     p->peak_ns = gm_query_time(q, 27);
     p->ring_fill = sqlite3_column_double(q->stmt, 28);
     p->end_peak_epoch = gm_query_count(q, 29);
+    t->samples = gm_query_count(q, 30);
+    t->allocs_var = gm_query_real(q, 31);
+    t->alloc_bytes_var = gm_query_real(q, 32);
+    t->live_blocks_var = gm_query_real(q, 33);
+    t->live_bytes_var = gm_query_real(q, 34);
+    p->peak_bytes_var = gm_query_real(q, 35);
+    p->sample_bytes = gm_query_count(q, 36);
 }
 
 int gm_processes_load(struct gm_recording *recording, struct gm_processes *ret_processes)
@@ -56,7 +63,10 @@ int gm_processes_load(struct gm_recording *recording, struct gm_processes *ret_p
         "implicit_frees,"
         " live_blocks, live_bytes, rss_bytes, age_bytes, peak_epoch, peak_bytes, peak_blocks, "
         "lost_events,"
-        " corrupt_records, peak_ns, ring_fill, end_peak_epoch FROM process ORDER BY process_id";
+        " corrupt_records, peak_ns, ring_fill, end_peak_epoch, samples, allocs_var, "
+        "alloc_bytes_var,"
+        " live_blocks_var, live_bytes_var, peak_bytes_var, sample_bytes FROM process ORDER BY "
+        "process_id";
     struct gm_processes list = {0};
     struct gm_query q;
     gm_query_open(recording, &q, sql);

@@ -57,6 +57,8 @@ int64_t gm_query_integer(struct gm_query *query, int column);
 /* The same, with negative values read as 0. */
 uint64_t gm_query_count(struct gm_query *query, int column);
 int64_t gm_query_time(struct gm_query *query, int column);
+/* A number of at least 0; 0 for NULL, what is no number, and what is out of all proportion. */
+double gm_query_real(struct gm_query *query, int column);
 /* An id: 1..UINT32_MAX, or 0 for NULL and anything else. */
 uint32_t gm_query_id(struct gm_query *query, int column);
 /* A clean copy (names.h) to be freed by the caller; NULL for NULL. Without memory the query ends.

@@ -210,6 +210,12 @@ int64_t gm_query_time(struct gm_query *query, int column)
     return (int64_t)gm_query_count(query, column);
 }
 
+double gm_query_real(struct gm_query *query, int column)
+{
+    double value = sqlite3_column_double(query->stmt, column);
+    return value > 0 && value < 1e60 ? value : 0;
+}
+
 uint32_t gm_query_id(struct gm_query *query, int column)
 {
     int64_t v = sqlite3_column_int64(query->stmt, column);

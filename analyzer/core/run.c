@@ -16,8 +16,9 @@ static const char run_sql[] =
     " g3_age_bytes, root_process_id, exit_status, exit_signal, events, lost_events, "
     "corrupt_records,"
     " late_events, hash_collisions, cut_stacks, peak_epoch, peak_bytes, peak_blocks, peak_ns,"
-    " recorder_cpu_ns, recorder_rss_bytes, memory_limit_bytes, memory_limit_kind FROM run WHERE "
-    "run_id = 1";
+    " recorder_cpu_ns, recorder_rss_bytes, memory_limit_bytes, memory_limit_kind, sample_bytes,"
+    " sample_min_bytes, sample_max_bytes, sample_budget, sample_share, peak_bytes_var"
+    " FROM run WHERE run_id = 1";
 
 static void run_read_texts(struct gm_query *q, struct gm_run *run)
 {
@@ -73,6 +74,16 @@ static void run_read_figures(struct gm_query *q, struct gm_run *run)
     run->memory_limit_bytes = gm_query_count(q, 31);
 }
 
+static void run_read_sampling(struct gm_query *q, struct gm_run *run)
+{
+    run->sample_bytes = gm_query_count(q, 33);
+    run->sample_min_bytes = gm_query_count(q, 34);
+    run->sample_max_bytes = gm_query_count(q, 35);
+    run->sample_budget = gm_query_is_null(q, 36) ? -1 : gm_query_real(q, 36);
+    run->sample_share = gm_query_is_null(q, 37) ? -1 : gm_query_real(q, 37);
+    run->peak_bytes_var = gm_query_real(q, 38);
+}
+
 static int run_load_row(struct gm_recording *rec, struct gm_run *run)
 {
     struct gm_query q;
@@ -81,6 +92,7 @@ static int run_load_row(struct gm_recording *rec, struct gm_run *run)
         run_read_texts(&q, run);
         run_read_state(&q, run);
         run_read_figures(&q, run);
+        run_read_sampling(&q, run);
     }
     int r = gm_query_close(&q);
     if (r == 0 && !found)
@@ -99,7 +111,9 @@ static int run_load_totals(struct gm_recording *rec, struct gm_run *run)
         " total(live_blocks), total(live_bytes),"
         " total(CASE WHEN end_kind IS NULL THEN rss_bytes END), max(CASE WHEN end_kind IS NULL "
         "THEN ring_fill END),"
-        " (SELECT count(*) FROM thread), (SELECT count(*) FROM site) FROM process";
+        " (SELECT count(*) FROM thread), (SELECT count(*) FROM site), total(samples), "
+        "total(allocs_var),"
+        " total(alloc_bytes_var), total(live_blocks_var), total(live_bytes_var) FROM process";
     struct gm_query q;
     if (gm_query_open(rec, &q, sql) == 0 && gm_query_next(&q)) {
         struct gm_totals *t = &run->totals;
@@ -111,6 +125,11 @@ static int run_load_totals(struct gm_recording *rec, struct gm_run *run)
         run->ring_fill = sqlite3_column_double(q.stmt, 12);
         run->threads = gm_query_count(&q, 13);
         run->sites = gm_query_count(&q, 14);
+        t->samples = gm_query_count(&q, 15);
+        t->allocs_var = gm_query_real(&q, 16);
+        t->alloc_bytes_var = gm_query_real(&q, 17);
+        t->live_blocks_var = gm_query_real(&q, 18);
+        t->live_bytes_var = gm_query_real(&q, 19);
     }
     return gm_query_close(&q);
 }

@@ -20,6 +20,9 @@ struct gm_totals {
     uint64_t allocs, alloc_bytes, frees, free_bytes, reallocs, unmatched_frees, implicit_frees;
     uint64_t live_blocks, live_bytes;
     uint64_t rss_bytes; /* of the processes that still run */
+    /* A sampled recording: variances of the above, else 0; samples are allocations. */
+    uint64_t samples;
+    double allocs_var, alloc_bytes_var, live_blocks_var, live_bytes_var;
 };
 
 struct gm_run {
@@ -39,7 +42,11 @@ struct gm_run {
     int64_t peak_ns;
     uint64_t recorder_cpu_ns, recorder_rss_bytes;
     uint64_t memory_limit_bytes; /* 0: none known */
-    char *memory_limit_kind;     /* "cgroup", "RLIMIT_AS", "RLIMIT_DATA"; NULL: none known */
+    uint64_t sample_bytes;       /* 0: every event was recorded; else figures are estimates, ... */
+    uint64_t sample_min_bytes, sample_max_bytes; /* ... one sample for so many bytes */
+    double sample_budget, sample_share;          /* of the programs' CPU time; < 0: none, unknown */
+    double peak_bytes_var;
+    char *memory_limit_kind; /* "cgroup", "RLIMIT_AS", "RLIMIT_DATA"; NULL: none known */
     uint64_t processes, running_processes, threads, sites;
     double ring_fill; /* fullest ring of any process since the last commit, 0..1 */
     struct gm_totals totals;
@@ -63,6 +70,8 @@ struct gm_process {
     uint64_t end_peak_epoch; /* run's peak_epoch when it ended */
     uint64_t lost_events, corrupt_records;
     double ring_fill;
+    uint64_t sample_bytes; /* interval now; 0: every event is recorded */
+    double peak_bytes_var;
 };
 
 struct gm_processes {

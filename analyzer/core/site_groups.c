@@ -34,6 +34,11 @@ static void site_add(struct gm_site *sum, const struct gm_site *s)
         sum->max_bytes = s->max_bytes;
     for (size_t i = 0; i < sizeof to / sizeof *to; i++)
         *to[i] += from[i];
+    sum->samples += s->samples;
+    sum->allocs_var += s->allocs_var;
+    sum->alloc_bytes_var += s->alloc_bytes_var;
+    sum->live_blocks_var += s->live_blocks_var;
+    sum->live_bytes_var += s->live_bytes_var;
     sum->allocs += s->allocs;
     sum->alloc_bytes += s->alloc_bytes;
     for (int g = 0; g < 4; g++)

@@ -19,7 +19,8 @@ struct gm_site_change {
     "s.last_ns," \
     " s.last_free_ns, s.peak_seen, s.peak_bytes, s.peak_blocks, s.run_peak_seen, " \
     "s.run_peak_bytes," \
-    " s.run_peak_blocks FROM site s "
+    " s.run_peak_blocks, s.samples, s.allocs_var, s.alloc_bytes_var, s.live_blocks_var," \
+    " s.live_bytes_var FROM site s "
 
 static const char *allocator_name(struct gm_query *q, int column)
 {
@@ -49,6 +50,11 @@ static void site_read(struct gm_query *q, struct gm_site *s)
     s->first_ns = gm_query_time(q, 19);
     s->last_ns = gm_query_time(q, 20);
     s->last_free_ns = gm_query_is_null(q, 21) ? -1 : gm_query_time(q, 21);
+    s->samples = gm_query_count(q, 28);
+    s->allocs_var = gm_query_real(q, 29);
+    s->alloc_bytes_var = gm_query_real(q, 30);
+    s->live_blocks_var = gm_query_real(q, 31);
+    s->live_bytes_var = gm_query_real(q, 32);
 }
 
 /* The epochs at which the peaks were: of the run, and of each process. */

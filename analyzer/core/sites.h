@@ -35,6 +35,9 @@ struct gm_site {
     uint64_t min_bytes, max_bytes;
     uint64_t peak_bytes, peak_blocks;         /* live at the peak of its process */
     uint64_t run_peak_bytes, run_peak_blocks; /* live at the peak of all processes together */
+    /* A sampled recording: allocations sampled, and the variances of the estimates over the whole of it; else 0. */
+    uint64_t samples;
+    double allocs_var, alloc_bytes_var, live_blocks_var, live_bytes_var;
     struct gm_site_window window;
 };
 

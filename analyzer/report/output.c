@@ -94,6 +94,17 @@ int out_close(struct out *out)
     return -error;
 }
 
+static void out_write_utf8(struct out *out, const char *text)
+{
+    for (; *text; text++)
+        if (*text == OUT_ABOUT)
+            fputs("\u2248", out->file);
+        else if (*text == OUT_PLUS_MINUS)
+            fputs("\u00b1", out->file);
+        else
+            putc(*text, out->file);
+}
+
 /* Writes UTF-8, or what stands for it in ASCII. */
 static void out_write(struct out *out, const char *text)
 {
@@ -105,7 +116,7 @@ static void out_write(struct out *out, const char *text)
         {"\u258d", "="}, {"\u258e", "-"}, {"\u258f", "-"}, {"\u2502", "|"}, {"\u251c", "|"},
         {"\u2514", "`"}, {"\u2500", "-"}};
     if (!out->ascii) {
-        fputs(text, out->file);
+        out_write_utf8(out, text);
         return;
     }
     for (const char *p = text; *p;) {
@@ -117,8 +128,10 @@ static void out_write(struct out *out, const char *text)
         for (size_t i = 0; length > 1 && i < sizeof map / sizeof *map; i++)
             if (strncmp(p, map[i].utf8, length) == 0)
                 ascii = map[i].ascii;
-        if (length == 1)
-            putc(*p, out->file);
+        if (*p == OUT_PLUS_MINUS)
+            fputs("+-", out->file);
+        else if (length == 1)
+            putc(*p == OUT_ABOUT ? '~' : *p, out->file);
         else
             fputs(ascii, out->file);
         while (length-- && *p)

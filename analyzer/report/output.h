@@ -31,6 +31,10 @@ void out_open(struct out *out, enum out_color color, bool ascii, bool page);
  * written. */
 int out_close(struct out *out);
 
+/* Bytes that stand for a character: printf pads texts by bytes, and so the columns fit. */
+#define OUT_ABOUT '\1'      /* almost equal to: an estimate */
+#define OUT_PLUS_MINUS '\2' /* plus or minus */
+
 void out_printf(struct out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same with a style that ends with it. The newline, if any, stays outside of the style. */
 void out_styled(struct out *out, enum out_style style, const char *format, ...)

@@ -78,11 +78,10 @@ static void generations_table(struct report *r, const struct gm_generation g[sta
             c[GM_FIGURE_BYTES], d[GM_FIGURE_BYTES], l[GM_FIGURE_BYTES];
         snprintf(name, sizeof name, "g%d %s+", i,
             gm_figure_binary(age, i ? r->run.g_age_bytes[i - 1] : 0));
-        out_printf(&r->out, "  %-14s %12s %12s %12s %8s %12s\n", name,
-            gm_figure_count(a, g[i].born), gm_figure_count(b, g[i].died),
-            i < 3 ? gm_figure_count(c, g[i].promoted) : "-",
-            i < 3 ? gm_figure_percent(d, (double)g[i].promoted, (double)g[i].born) : "-",
-            gm_figure_count(l, g[i].live_blocks));
+        out_printf(&r->out, "  %-14s %12s %12s %12s %8s %12s\n", name, show_count(r, a, g[i].born),
+            show_count(r, b, g[i].died), i < 3 ? show_count(r, c, g[i].promoted) : "-",
+            i < 3 ? show_percent(r, d, (double)g[i].promoted, (double)g[i].born) : "-",
+            show_count(r, l, g[i].live_blocks));
     }
 }
 
@@ -91,8 +90,8 @@ static int generations_sites(struct report *r, const struct selection *s)
     size_t rows = show_rows(r, 15, s->n);
     int e = 0;
     show_title(r, "SITES by promoted blocks");
-    out_styled(&r->out, OUT_BOLD, "%6s %10s %10s %10s %7s %10s  %s\n", "SITE", "BORN", "DIED IN G0",
-        "PROMOTED", "RATE", "TO G3", "WHERE");
+    out_styled(&r->out, OUT_BOLD, "%6s %10s %10s %10s %7s %10s  %s%s\n", "SITE", "BORN",
+        "DIED IN G0", "PROMOTED", "RATE", "TO G3", show_margin_title(r), "WHERE");
     for (size_t i = 0; e == 0 && i < rows; i++) {
         const struct gm_site *site = &s->list[i]->sum;
         char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], c[GM_FIGURE_BYTES], d[GM_FIGURE_BYTES],
@@ -102,11 +101,12 @@ static int generations_sites(struct report *r, const struct selection *s)
         if (e < 0)
             break;
         out_printf(&r->out, "%6" PRIu32 " %10s %10s %10s %7s %10s  ", site->site_id,
-            gm_figure_count(a, site->allocs), gm_figure_count(b, site->died[0]),
-            gm_figure_count(c, site->promoted[0]),
-            gm_figure_percent(d, (double)site->promoted[0], (double)site->allocs),
-            gm_figure_count(f, site->promoted[2]));
-        out_cut(&r->out, where, OUT_COLUMNS - 60);
+            show_count(r, a, site->allocs), show_count(r, b, site->died[0]),
+            show_count(r, c, site->promoted[0]),
+            show_percent(r, d, (double)site->promoted[0], (double)site->allocs),
+            show_count(r, f, site->promoted[2]));
+        show_margin(r, site->allocs, site->allocs_var, site->samples);
+        out_cut(&r->out, where, OUT_COLUMNS - 60 - show_margin_columns(r));
         out_printf(&r->out, "\n");
     }
     if (e == 0 && rows < s->n)

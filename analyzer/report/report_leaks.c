@@ -6,10 +6,34 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/core/names.h"
 #include "analyzer/core/where.h"
 #include "analyzer/report/show.h"
+
+/* An estimate is over the limit when it is by more than two standard errors; where the limit lies within them, that is
+ * said and nothing is claimed. */
+static bool leaks_fail_above(
+    const struct report *r, uint64_t live, double variance, const char *unit)
+{
+    uint64_t limit = r->options->fail_above;
+    if (variance < 0) /* of blocks at an earlier moment: not known */
+        variance = (double)live * (double)live;
+    switch (gm_estimate_compare(live, variance, limit)) {
+    case GM_ESTIMATE_ABOVE:
+        return true;
+    case GM_ESTIMATE_UNDECIDED:
+        report_fail(REPORT_DONE,
+            "--fail-on: %" PRIu64 " %s is within the margin of the estimate, %" PRIu64
+            " +/- %.0f (two standard errors): not taken for more; record every event to be sure",
+            limit, unit, live, 2 * gm_estimate_error(variance));
+        return false;
+    case GM_ESTIMATE_BELOW:
+        break;
+    }
+    return false;
+}
 
 static bool leaks_fail(const struct report *r, const struct selection *s)
 {
@@ -17,11 +41,11 @@ static bool leaks_fail(const struct report *r, const struct selection *s)
     case FAIL_NEVER:
         return false;
     case FAIL_LIVE_BYTES:
-        return s->live_bytes > r->options->fail_above;
+        return leaks_fail_above(r, s->live_bytes, s->live_bytes_var, "bytes");
     case FAIL_LIVE_BLOCKS:
         break;
     }
-    return s->live_blocks > r->options->fail_above;
+    return leaks_fail_above(r, s->live_blocks, s->live_blocks_var, "blocks");
 }
 
 /* Sorted sites that have live blocks come first: their number. */
@@ -45,6 +69,7 @@ static int leaks_json(struct report *r, const struct selection *s)
     show_json_head(r, "leaks");
     json_put_count(j, "live_blocks", s->live_blocks);
     json_put_count(j, "live_bytes", s->live_bytes);
+    show_json_error(r, "live_bytes_se", s->live_bytes_var);
     json_put_count(j, "allocations", s->allocs);
     json_put_count(j, "allocated_bytes", s->alloc_bytes);
     json_put_count(j, "site_count", s->n);
@@ -69,19 +94,20 @@ static int leaks_json(struct report *r, const struct selection *s)
 static void leaks_total(struct report *r, const struct selection *s)
 {
     char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], c[GM_FIGURE_BYTES], d[GM_FIGURE_BYTES];
-    char at[32] = "at the end";
+    char at[32] = "at the end", margin[32];
     if (r->to_ns < r->run.duration_ns)
         show_moment(r->to_ns, at);
     out_printf(&r->out, "\n");
     out_styled(&r->out, OUT_BOLD, "STILL LIVE");
-    out_printf(&r->out, "  %s B in %s block%s %s%s", gm_figure_count(a, s->live_bytes),
-        gm_figure_count(b, s->live_blocks), gm_figure_plural(s->live_blocks),
+    out_printf(&r->out, "  %s B%s in %s block%s %s%s", show_count(r, a, s->live_bytes),
+        show_margin_text(r, margin, s->live_bytes, s->live_bytes_var),
+        show_count(r, b, s->live_blocks), gm_figure_plural(s->live_blocks),
         r->to_ns < r->run.duration_ns ? "at " : "", at);
     out_printf(&r->out, ", from %s site%s", gm_figure_count(c, s->n), gm_figure_plural(s->n));
-    if (!r->ranged)
+    if (!r->ranged && !gm_run_is_estimated(&r->run))
         out_printf(&r->out, " (%s of %s allocated)",
-            gm_figure_percent(a, (double)s->live_bytes, (double)s->alloc_bytes),
-            gm_figure_bytes(d, s->alloc_bytes));
+            show_percent(r, a, (double)s->live_bytes, (double)s->alloc_bytes),
+            show_bytes(r, d, s->alloc_bytes));
     out_printf(&r->out, "\n");
 }
 
@@ -95,17 +121,18 @@ static int leaks_row(struct report *r, const struct selection *s, size_t i)
     if (e < 0)
         return e;
     if (r->options->from.set)
-        gm_figure_change(age, (double)gm_site_growth_bytes(site));
+        show_change(r, age, (double)gm_site_growth_bytes(site));
     else
         show_age(r, site, age);
     if (r->ranged)
         snprintf(promoted, sizeof promoted, "-");
     else
-        gm_figure_percent(promoted, (double)site->promoted[0], (double)site->allocs);
-    out_printf(&r->out, "%4zu %9s %9s %6s %9s %8s  ", i + 1,
-        gm_figure_bytes(bytes, site->live_bytes), gm_figure_count(blocks, site->live_blocks),
-        gm_figure_percent(share, (double)site->live_bytes, (double)s->live_bytes), age, promoted);
-    out_cut(&r->out, where, OUT_COLUMNS - 52);
+        show_percent(r, promoted, (double)site->promoted[0], (double)site->allocs);
+    out_printf(&r->out, "%4zu %9s %9s %6s %9s %8s  ", i + 1, show_bytes(r, bytes, site->live_bytes),
+        show_count(r, blocks, site->live_blocks),
+        show_percent(r, share, (double)site->live_bytes, (double)s->live_bytes), age, promoted);
+    show_margin(r, site->live_bytes, site->live_bytes_var, site->samples);
+    out_cut(&r->out, where, OUT_COLUMNS - 52 - show_margin_columns(r));
     out_printf(&r->out, "\n");
     return 0;
 }
@@ -115,8 +142,8 @@ static int leaks_table(struct report *r, const struct selection *s)
     size_t rows = show_rows(r, 20, s->n);
     uint64_t rest = s->live_bytes;
     int e = 0;
-    out_styled(&r->out, OUT_BOLD, "\n%4s %9s %9s %6s %9s %8s  %s\n", "#", "LIVE", "BLOCKS", "%",
-        r->options->from.set ? "GROWTH" : "MEAN AGE", "PROMOTED", "WHERE");
+    out_styled(&r->out, OUT_BOLD, "\n%4s %9s %9s %6s %9s %8s  %s%s\n", "#", "LIVE", "BLOCKS", "%",
+        r->options->from.set ? "GROWTH" : "MEAN AGE", "PROMOTED", show_margin_title(r), "WHERE");
     for (size_t i = 0; e == 0 && i < rows; i++) {
         e = leaks_row(r, s, i);
         rest -= s->list[i]->sum.live_bytes;
@@ -124,7 +151,7 @@ static int leaks_table(struct report *r, const struct selection *s)
     if (e == 0 && rows < s->n) {
         char n[GM_FIGURE_BYTES], bytes[GM_FIGURE_BYTES];
         out_printf(&r->out, "     %9s in %s other site%s (--all lists them)\n",
-            gm_figure_bytes(bytes, rest), gm_figure_count(n, s->n - rows),
+            show_bytes(r, bytes, rest), gm_figure_count(n, s->n - rows),
             gm_figure_plural(s->n - rows));
     }
     return e;
@@ -161,11 +188,11 @@ static int leaks_detail(struct report *r, const struct selection *s, size_t i)
     if (e < 0)
         return e;
     out_styled(&r->out, OUT_BOLD, "\n#%zu", i + 1);
-    out_printf(&r->out, "  %s B in %s block%s", gm_figure_count(live, g->sum.live_bytes),
-        gm_figure_count(blocks, g->sum.live_blocks), gm_figure_plural(g->sum.live_blocks));
+    out_printf(&r->out, "  %s B in %s block%s", show_count(r, live, g->sum.live_bytes),
+        show_count(r, blocks, g->sum.live_blocks), gm_figure_plural(g->sum.live_blocks));
     leaks_sizes(r, &g->sum);
     if (!r->ranged)
-        out_printf(&r->out, ", of %s allocated by %s", gm_figure_count(allocs, g->sum.allocs),
+        out_printf(&r->out, ", of %s allocated by %s", show_count(r, allocs, g->sum.allocs),
             g->sum.allocator);
     out_printf(&r->out, " \u00b7 site %" PRIu32, g->sum.site_id);
     if (g->n > 1)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/core/where.h"
 #include "analyzer/report/show.h"
@@ -11,15 +12,17 @@
 struct peak {
     uint64_t bytes, blocks;
     int64_t ns;
+    double bytes_var;
 };
 
 static struct peak peak_of(const struct report *r)
 {
     if (r->set.n == 1) {
         const struct gm_process *p = gm_process_find(&r->processes, r->set.ids[0]);
-        return (struct peak){p->peak_bytes, p->peak_blocks, p->peak_ns};
+        return (struct peak){p->peak_bytes, p->peak_blocks, p->peak_ns, p->peak_bytes_var};
     }
-    return (struct peak){r->run.peak_bytes, r->run.peak_blocks, r->run.peak_ns};
+    return (struct peak){
+        r->run.peak_bytes, r->run.peak_blocks, r->run.peak_ns, r->run.peak_bytes_var};
 }
 
 static void peak_keep_live(struct selection *s)
@@ -38,6 +41,7 @@ static int peak_json(struct report *r, const struct selection *s, const struct p
     int e = 0;
     show_json_head(r, "peak");
     json_put_count(j, "peak_bytes", peak->bytes);
+    show_json_error(r, "peak_bytes_se", peak->bytes_var);
     json_put_count(j, "peak_blocks", peak->blocks);
     json_put_integer(j, "peak_ns", peak->ns);
     json_put_bool(j, "exact",
@@ -70,18 +74,19 @@ static int peak_row(struct report *r, const struct gm_site *site, const struct p
     if (e < 0)
         return e;
     out_printf(&r->out, "%6" PRIu32 " %9s %10s %6s %9s  ", site->site_id,
-        gm_figure_bytes(bytes, site->run_peak_bytes),
-        gm_figure_count(blocks, site->run_peak_blocks),
-        gm_figure_percent(share, (double)site->run_peak_bytes, (double)peak->bytes),
-        gm_figure_bytes(live, site->live_bytes));
-    out_cut(&r->out, where, OUT_COLUMNS - 47);
+        show_bytes(r, bytes, site->run_peak_bytes), show_count(r, blocks, site->run_peak_blocks),
+        show_percent(r, share, (double)site->run_peak_bytes, (double)peak->bytes),
+        show_bytes(r, live, site->live_bytes));
+    show_margin(r, site->run_peak_bytes,
+        gm_estimate_bytes_variance_bound(&r->run, site->run_peak_bytes), site->samples);
+    out_cut(&r->out, where, OUT_COLUMNS - 47 - show_margin_columns(r));
     out_printf(&r->out, "\n");
     return 0;
 }
 
 static int peak_text(struct report *r, const struct selection *s, const struct peak *peak)
 {
-    char bytes[GM_FIGURE_BYTES], blocks[GM_FIGURE_BYTES], moment[32];
+    char bytes[GM_FIGURE_BYTES], blocks[GM_FIGURE_BYTES], moment[32], margin[32];
     size_t rows = show_rows(r, 20, s->n);
     uint64_t rest = s->peak_bytes;
     int e = show_head(r, "live at the peak");
@@ -89,22 +94,23 @@ static int peak_text(struct report *r, const struct selection *s, const struct p
         return e;
     out_printf(&r->out, "\n");
     out_styled(&r->out, OUT_BOLD, "PEAK");
-    out_printf(&r->out, "  %s B in %s blocks at %s%s\n", gm_figure_count(bytes, peak->bytes),
-        gm_figure_count(blocks, peak->blocks), show_moment(peak->ns, moment),
+    out_printf(&r->out, "  %s B%s in %s blocks at %s%s\n", show_count(r, bytes, peak->bytes),
+        show_margin_text(r, margin, peak->bytes, peak->bytes_var),
+        show_count(r, blocks, peak->blocks), show_moment(peak->ns, moment),
         r->set.n == 0 && r->processes.n > 1 ? ", all processes together" : "");
     if (!s->filtered && (s->peak_bytes != peak->bytes || s->peak_blocks != peak->blocks))
         out_styled(&r->out, OUT_WARN,
             "  the sites add up to %" PRIu64 " B instead: the recording is inconsistent\n",
             s->peak_bytes);
-    out_styled(&r->out, OUT_BOLD, "\n%6s %9s %10s %6s %9s  %s\n", "SITE", "AT PEAK", "BLOCKS", "%",
-        "AT END", "WHERE");
+    out_styled(&r->out, OUT_BOLD, "\n%6s %9s %10s %6s %9s  %s%s\n", "SITE", "AT PEAK", "BLOCKS",
+        "%", "AT END", show_margin_title(r), "WHERE");
     for (size_t i = 0; e == 0 && i < rows; i++) {
         e = peak_row(r, &s->list[i]->sum, peak);
         rest -= s->list[i]->sum.run_peak_bytes;
     }
     if (e == 0 && rows < s->n)
         out_printf(&r->out, "       %9s in %zu other site%s (--all lists them)\n",
-            gm_figure_bytes(bytes, rest), s->n - rows, gm_figure_plural(s->n - rows));
+            show_bytes(r, bytes, rest), s->n - rows, gm_figure_plural(s->n - rows));
     return e;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/core/generations.h"
 #include "analyzer/report/chart.h"
@@ -45,22 +46,34 @@ static int site_json(struct report *r, const struct site_view *v)
     return 0;
 }
 
+static void site_margins(struct report *r, const struct gm_site *s)
+{
+    char n[GM_FIGURE_BYTES], a[32], b[32], c[32];
+    out_printf(&r->out, "  from %s sample%s%s:%s allocations,%s bytes,%s bytes still live\n",
+        gm_figure_count(n, s->samples), gm_figure_plural(s->samples),
+        s->samples < GM_ESTIMATE_FEW ? ", too few to rely on" : "",
+        show_margin_text(r, a, s->allocs, s->allocs_var),
+        show_margin_text(r, b, s->alloc_bytes, s->alloc_bytes_var),
+        show_margin_text(r, c, s->live_bytes, s->live_bytes_var));
+}
+
 static void site_figures(struct report *r, const struct gm_site *s)
 {
     char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], c[GM_FIGURE_BYTES], age[32], first[32], last[32],
         freed[32];
     struct out *o = &r->out;
-    out_printf(o, "\n  allocations   %15s   %15s B   by %s", gm_figure_count(a, s->allocs),
-        gm_figure_count(b, s->alloc_bytes), s->allocator);
+    out_printf(o, "\n  allocations   %15s   %15s B   by %s", show_count(r, a, s->allocs),
+        show_count(r, b, s->alloc_bytes), s->allocator);
     if (s->reallocs)
-        out_printf(o, ", %s by realloc", gm_figure_count(c, s->reallocs));
-    out_printf(o, "\n  frees         %15s   %15s B\n",
-        gm_figure_count(a, s->allocs - s->live_blocks),
-        gm_figure_count(b, s->alloc_bytes - s->live_bytes));
-    out_printf(o, "  still live    %15s   %15s B   mean age %s\n",
-        gm_figure_count(a, s->live_blocks), gm_figure_count(b, s->live_bytes), show_age(r, s, age));
+        out_printf(o, ", %s by realloc", show_count(r, c, s->reallocs));
+    out_printf(o, "\n  frees         %15s   %15s B\n", show_count(r, a, s->allocs - s->live_blocks),
+        show_count(r, b, s->alloc_bytes - s->live_bytes));
+    out_printf(o, "  still live    %15s   %15s B   mean age %s\n", show_count(r, a, s->live_blocks),
+        show_count(r, b, s->live_bytes), show_age(r, s, age));
     out_printf(o, "  at the peak   %15s   %15s B   of its process\n",
-        gm_figure_count(a, s->peak_blocks), gm_figure_count(b, s->peak_bytes));
+        show_count(r, a, s->peak_blocks), show_count(r, b, s->peak_bytes));
+    if (gm_run_is_estimated(&r->run))
+        site_margins(r, s);
     out_printf(o, "  block sizes   %s to %s\n", gm_figure_bytes(a, s->min_bytes),
         gm_figure_bytes(b, s->max_bytes));
     if (s->last_free_ns < 0)
@@ -78,9 +91,9 @@ static void site_generations(struct report *r, const struct gm_site *s)
     for (int g = 0; g < 4; g++) {
         char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], c[GM_FIGURE_BYTES], d[GM_FIGURE_BYTES];
         uint64_t promoted = g < 3 ? s->promoted[g] : 0;
-        out_printf(&r->out, "  g%d         %12s %12s %12s %8s\n", g, gm_figure_count(a, born),
-            gm_figure_count(b, s->died[g]), g < 3 ? gm_figure_count(c, promoted) : "-",
-            g < 3 ? gm_figure_percent(d, (double)promoted, (double)born) : "-");
+        out_printf(&r->out, "  g%d         %12s %12s %12s %8s\n", g, show_count(r, a, born),
+            show_count(r, b, s->died[g]), g < 3 ? show_count(r, c, promoted) : "-",
+            g < 3 ? show_percent(r, d, (double)promoted, (double)born) : "-");
         born = promoted;
     }
 }

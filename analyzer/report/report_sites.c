@@ -1,7 +1,9 @@
 /* report_sites.c - the table of call sites, in any order. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/report/show.h"
 
@@ -43,6 +45,34 @@ static int sites_json(struct report *r, const struct selection *s)
     return 0;
 }
 
+/* The figure whose standard error is shown: the one that sites are ordered by, or what it is made of. */
+static enum gm_site_order sites_measure(const struct report *r)
+{
+    switch (r->options->sort) {
+    case GM_SITE_BY_growth:
+    case GM_SITE_BY_age:
+    case GM_SITE_BY_id:
+    case GM_SITE_ORDER_COUNT:
+        return GM_SITE_BY_live;
+    case GM_SITE_BY_rate:
+    case GM_SITE_BY_promoted:
+        return GM_SITE_BY_allocs;
+    case GM_SITE_BY_live:
+    case GM_SITE_BY_blocks:
+    case GM_SITE_BY_allocs:
+    case GM_SITE_BY_bytes:
+    case GM_SITE_BY_peak:
+        break;
+    }
+    return r->options->sort;
+}
+
+/* Of a column of bytes; a mark takes one more. */
+static int sites_width(const struct report *r)
+{
+    return gm_run_is_estimated(&r->run) ? 9 : 8;
+}
+
 static int sites_row(struct report *r, const struct selection *s, const struct gm_site *site)
 {
     char live[GM_FIGURE_BYTES], growth[GM_FIGURE_BYTES], allocs[GM_FIGURE_BYTES],
@@ -53,15 +83,18 @@ static int sites_row(struct report *r, const struct selection *s, const struct g
     if (e < 0)
         return e;
     if (!r->ranged)
-        gm_figure_percent(promoted, (double)site->promoted[0], (double)site->allocs);
+        show_percent(r, promoted, (double)site->promoted[0], (double)site->allocs);
     uint64_t per_second =
         window_s > 0 ? (uint64_t)((double)site->window.allocs / window_s + 0.5) : 0;
-    out_printf(&r->out, "%6" PRIu32 " %8s %8s %6s %8s %6s %6s %7s  ", site->site_id,
-        gm_figure_bytes(live, site->live_bytes),
-        gm_figure_change(growth, (double)gm_site_growth_bytes(site)),
-        gm_figure_short(allocs, site->allocs), gm_figure_bytes(bytes, site->alloc_bytes),
-        gm_figure_short(rate, per_second), promoted, show_age(r, site, age));
-    out_cut(&r->out, where, OUT_COLUMNS - 64);
+    int w = sites_width(r);
+    out_printf(&r->out, "%6" PRIu32 " %*s %*s %6s %*s %6s %6s %7s  ", site->site_id, w,
+        show_bytes(r, live, site->live_bytes), w,
+        show_change(r, growth, (double)gm_site_growth_bytes(site)),
+        show_short(r, allocs, site->allocs), w, show_bytes(r, bytes, site->alloc_bytes),
+        show_short(r, rate, per_second), promoted, show_age(r, site, age));
+    show_margin(r, (uint64_t)fabs(gm_site_order_value(site, sites_measure(r), 0)),
+        gm_site_order_variance(&r->run, site, sites_measure(r)), site->samples);
+    out_cut(&r->out, where, OUT_COLUMNS - 40 - 3 * (size_t)w - show_margin_columns(r));
     out_printf(&r->out, "\n");
     return 0;
 }
@@ -70,14 +103,15 @@ static int sites_text(struct report *r, const struct selection *s)
 {
     char title[64], from[32], to[32], n[GM_FIGURE_BYTES];
     size_t rows = show_rows(r, 40, s->n);
+    int w = sites_width(r);
     snprintf(title, sizeof title, "sites by %s", gm_site_order_names[r->options->sort]);
     int e = show_head(r, title);
     if (e < 0)
         return e;
     out_printf(&r->out, "  growth and allocations/s within %s to %s\n",
         show_moment(s->sites.from_ns, from), show_moment(s->sites.to_ns, to));
-    out_styled(&r->out, OUT_BOLD, "\n%6s %8s %8s %6s %8s %6s %6s %7s  %s\n", "SITE", "LIVE",
-        "GROWTH", "ALLOCS", "BYTES", "/s", "PROM", "AGE", "WHERE");
+    out_styled(&r->out, OUT_BOLD, "\n%6s %*s %*s %6s %*s %6s %6s %7s  %s%s\n", "SITE", w, "LIVE", w,
+        "GROWTH", "ALLOCS", w, "BYTES", "/s", "PROM", "AGE", show_margin_title(r), "WHERE");
     for (size_t i = 0; e == 0 && i < rows; i++)
         e = sites_row(r, s, &s->list[i]->sum);
     if (e == 0 && rows < s->n)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/core/generations.h"
 #include "analyzer/core/names.h"
@@ -14,6 +15,7 @@
 struct summary {
     struct gm_totals totals;
     uint64_t peak_bytes, peak_blocks, lost_events, sites;
+    double peak_bytes_var;
     int64_t peak_ns;
     size_t processes, threads;
     struct gm_generation generations[4];
@@ -33,6 +35,11 @@ static void totals_add(struct gm_totals *sum, const struct gm_totals *t)
     sum->live_blocks += t->live_blocks;
     sum->live_bytes += t->live_bytes;
     sum->rss_bytes += t->rss_bytes;
+    sum->samples += t->samples;
+    sum->allocs_var += t->allocs_var;
+    sum->alloc_bytes_var += t->alloc_bytes_var;
+    sum->live_blocks_var += t->live_blocks_var;
+    sum->live_bytes_var += t->live_bytes_var;
 }
 
 /* Figures of the processes asked for, over the whole recording. */
@@ -41,6 +48,7 @@ static void summary_of_processes(const struct report *r, struct summary *s)
     s->peak_bytes = r->run.peak_bytes;
     s->peak_blocks = r->run.peak_blocks;
     s->peak_ns = r->run.peak_ns;
+    s->peak_bytes_var = r->run.peak_bytes_var;
     for (size_t i = 0; i < r->processes.n; i++) {
         const struct gm_process *p = &r->processes.v[i];
         if (!gm_process_set_has(&r->set, p->process_id))
@@ -52,6 +60,7 @@ static void summary_of_processes(const struct report *r, struct summary *s)
             s->peak_bytes = p->peak_bytes;
             s->peak_blocks = p->peak_blocks;
             s->peak_ns = p->peak_ns;
+            s->peak_bytes_var = p->peak_bytes_var;
         }
     }
     if (!r->set.n)
@@ -59,7 +68,7 @@ static void summary_of_processes(const struct report *r, struct summary *s)
 }
 
 /* Figures within --from..--to, from the slices. */
-static void summary_of_range(struct summary *s)
+static void summary_of_range(const struct report *r, struct summary *s)
 {
     struct gm_totals t = {0};
     s->peak_bytes = s->peak_blocks = 0;
@@ -79,6 +88,9 @@ static void summary_of_range(struct summary *s)
             s->peak_ns = slice->end_ns;
         }
     }
+    t.alloc_bytes_var = gm_estimate_bytes_variance_bound(&r->run, t.alloc_bytes);
+    t.live_bytes_var = gm_estimate_bytes_variance_bound(&r->run, t.live_bytes);
+    s->peak_bytes_var = gm_estimate_bytes_variance_bound(&r->run, s->peak_bytes);
     s->totals = t;
 }
 
@@ -95,7 +107,7 @@ static int summary_load(struct report *r, struct summary *s)
     if (e == 0) {
         summary_of_processes(r, s);
         if (r->ranged)
-            summary_of_range(s);
+            summary_of_range(r, s);
         for (size_t i = 0; i < threads.n; i++)
             s->threads += gm_process_set_has(&r->set, threads.v[i].process_id);
         for (size_t i = 0; i < s->selection.sites.n; i++)
@@ -114,8 +126,9 @@ static void summary_done(struct summary *s)
 /* ---- JSON
  * -------------------------------------------------------------------------------------------- */
 
-static void json_totals(struct json *j, const struct gm_totals *t, bool ranged)
+static void json_totals(struct report *r, const struct gm_totals *t, bool ranged)
 {
+    struct json *j = &r->json;
     json_put_count(j, "allocations", t->allocs);
     json_put_count(j, "frees", t->frees);
     json_put_count(j, "allocated_bytes", t->alloc_bytes);
@@ -127,6 +140,12 @@ static void json_totals(struct json *j, const struct gm_totals *t, bool ranged)
     }
     json_put_count(j, "live_blocks", t->live_blocks);
     json_put_count(j, "live_bytes", t->live_bytes);
+    show_json_error(r, "allocated_bytes_se", t->alloc_bytes_var);
+    show_json_error(r, "live_bytes_se", t->live_bytes_var);
+    if (ranged)
+        return;
+    show_json_error(r, "allocations_se", t->allocs_var);
+    show_json_error(r, "live_blocks_se", t->live_blocks_var);
 }
 
 static void json_process(struct report *r, const struct gm_process *p)
@@ -150,8 +169,9 @@ static void json_process(struct report *r, const struct gm_process *p)
     else
         json_put_null(j, "end_value");
     json_put_count(j, "threads", p->threads);
-    json_totals(j, &p->totals, false);
+    json_totals(r, &p->totals, false);
     json_put_count(j, "peak_live_bytes", p->peak_bytes);
+    show_json_error(r, "peak_live_bytes_se", p->peak_bytes_var);
     json_put_count(j, "peak_live_blocks", p->peak_blocks);
     json_put_integer(j, "peak_ns", p->peak_ns);
     json_put_count(j, "rss_bytes", p->totals.rss_bytes);
@@ -192,6 +212,12 @@ static void json_run(struct report *r)
     else
         json_put_null(j, "memory_limit_bytes");
     json_put_text(j, "memory_limit_kind", run->memory_limit_kind);
+    if (!gm_run_is_estimated(run))
+        return;
+    if (run->sample_budget > 0)
+        json_put_real(j, "sample_budget", run->sample_budget);
+    if (run->sample_share >= 0)
+        json_put_real(j, "sample_share", run->sample_share);
 }
 
 static void summary_json(struct report *r, const struct summary *s)
@@ -199,8 +225,9 @@ static void summary_json(struct report *r, const struct summary *s)
     struct json *j = &r->json;
     show_json_head(r, "summary");
     json_run(r);
-    json_totals(j, &s->totals, r->ranged);
+    json_totals(r, &s->totals, r->ranged);
     json_put_count(j, "peak_live_bytes", s->peak_bytes);
+    show_json_error(r, "peak_live_bytes_se", s->peak_bytes_var);
     if (r->ranged)
         json_put_null(j, "peak_live_blocks");
     else
@@ -231,29 +258,46 @@ static void summary_json(struct report *r, const struct summary *s)
 /* ---- text
  * -------------------------------------------------------------------------------------------- */
 
+/* Two standard errors of the figures above, in their columns. */
+static void text_margins(struct report *r, const struct summary *s)
+{
+    char a[32], b[32], c[32], d[32];
+    const struct gm_totals *t = &s->totals;
+    if (!gm_run_is_estimated(&r->run))
+        return;
+    show_margin_text(r, a, t->alloc_bytes, t->alloc_bytes_var);
+    show_margin_text(r, b, s->peak_bytes, s->peak_bytes_var);
+    show_margin_text(r, c, t->live_bytes, t->live_bytes_var);
+    out_printf(&r->out, "  bytes are good to:%s allocated,%s peak,%s still live", a, b, c);
+    if (!r->ranged)
+        out_printf(&r->out, "; allocations to%s", show_margin_text(r, d, t->allocs, t->allocs_var));
+    out_printf(&r->out, "\n");
+}
+
 static void text_memory(struct report *r, const struct summary *s)
 {
     struct out *o = &r->out;
     char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], c[GM_FIGURE_BYTES], moment[32];
     double seconds = (double)(r->to_ns - r->from_ns) / 1e9;
     show_title(r, "MEMORY               BLOCKS              BYTES");
-    out_printf(o, "  allocated %17s %18s", gm_figure_count(a, s->totals.allocs),
-        gm_figure_count(b, s->totals.alloc_bytes));
+    out_printf(o, "  allocated %17s %18s", show_count(r, a, s->totals.allocs),
+        show_count(r, b, s->totals.alloc_bytes));
     if (seconds > 0)
         out_printf(o, "   %s allocations/s, %s/s",
-            gm_figure_short(a, (uint64_t)((double)s->totals.allocs / seconds)),
-            gm_figure_bytes(b, (uint64_t)((double)s->totals.alloc_bytes / seconds)));
-    out_printf(o, "\n  freed     %17s %18s", gm_figure_count(a, s->totals.frees),
-        gm_figure_count(b, s->totals.free_bytes));
+            show_short(r, a, (uint64_t)((double)s->totals.allocs / seconds)),
+            show_bytes(r, b, (uint64_t)((double)s->totals.alloc_bytes / seconds)));
+    out_printf(o, "\n  freed     %17s %18s", show_count(r, a, s->totals.frees),
+        show_count(r, b, s->totals.free_bytes));
     if (s->totals.unmatched_frees)
         out_printf(
             o, "   %s frees of unknown blocks", gm_figure_count(c, s->totals.unmatched_frees));
     out_printf(o, "\n  peak      %17s %18s   at %s\n",
-        r->ranged ? "-" : gm_figure_count(a, s->peak_blocks), gm_figure_count(b, s->peak_bytes),
+        r->ranged ? "-" : show_count(r, a, s->peak_blocks), show_count(r, b, s->peak_bytes),
         show_moment(s->peak_ns, moment));
     out_printf(o, "  still live%17s %18s   %s of allocated\n",
-        gm_figure_count(a, s->totals.live_blocks), gm_figure_count(b, s->totals.live_bytes),
-        gm_figure_percent(c, (double)s->totals.live_bytes, (double)s->totals.alloc_bytes));
+        show_count(r, a, s->totals.live_blocks), show_count(r, b, s->totals.live_bytes),
+        show_percent(r, c, (double)s->totals.live_bytes, (double)s->totals.alloc_bytes));
+    text_margins(r, s);
     if (r->run.memory_limit_kind)
         out_printf(o, "  limit     %17s %18s   %s, when it was started\n", "",
             gm_figure_count(a, r->run.memory_limit_bytes), r->run.memory_limit_kind);
@@ -286,9 +330,9 @@ static void text_generations(struct report *r, const struct gm_generation g[stat
     out_printf(&r->out, "\n");
     out_styled(&r->out, OUT_BOLD, "GENERATIONS");
     for (int i = 0; i < 3; i++)
-        gm_figure_percent(p[i], (double)g[i].promoted, (double)g[0].born);
+        show_percent(r, p[i], (double)g[i].promoted, (double)g[0].born);
     out_printf(&r->out, "  %s of blocks died before %s more were allocated\n",
-        gm_figure_percent(died, (double)g[0].died, (double)g[0].born),
+        show_percent(r, died, (double)g[0].died, (double)g[0].born),
         gm_figure_binary(age, r->run.g_age_bytes[0]));
     out_printf(&r->out, "             promoted to g1 %s, to g2 %s, to g3 %s\n", p[0], p[1], p[2]);
 }
@@ -312,8 +356,8 @@ static void text_processes(struct report *r)
         else
             snprintf(end, sizeof end, "%s %" PRId64, p->end_kind, p->end_value);
         out_printf(&r->out, "%5" PRIu32 " %8" PRId64 " %10s %9s %9s  ", p->process_id, p->pid,
-            gm_figure_count(allocs, p->totals.allocs), gm_figure_bytes(peak, p->peak_bytes),
-            gm_figure_bytes(live, p->totals.live_bytes));
+            show_count(r, allocs, p->totals.allocs), show_bytes(r, peak, p->peak_bytes),
+            show_bytes(r, live, p->totals.live_bytes));
         out_padded(&r->out, end, 14);
         out_printf(&r->out, " ");
         out_cut(&r->out, p->command, OUT_COLUMNS - 62);
@@ -330,6 +374,8 @@ static int text_sites(
     size_t rows = show_rows(r, 5, s->n);
     int e = 0;
     show_title(r, title);
+    if (gm_run_is_estimated(&r->run))
+        out_printf(&r->out, "%50s%s\n", "", show_margin_title(r));
     selection_sort(s, order, r->run.duration_ns);
     for (size_t i = 0; e == 0 && i < rows; i++) {
         const struct gm_site *site = &s->list[i]->sum;
@@ -339,9 +385,11 @@ static int text_sites(
             break;
         e = show_where(r, site->stack_id, where, sizeof where);
         out_printf(&r->out, "%6" PRIu32 " %9s %10s %10s %9s  ", site->site_id,
-            gm_figure_bytes(live, site->live_bytes), gm_figure_count(blocks, site->live_blocks),
-            gm_figure_count(allocs, site->allocs), gm_figure_bytes(bytes, site->alloc_bytes));
-        out_cut(&r->out, e == 0 ? where : "", OUT_COLUMNS - 50);
+            show_bytes(r, live, site->live_bytes), show_count(r, blocks, site->live_blocks),
+            show_count(r, allocs, site->allocs), show_bytes(r, bytes, site->alloc_bytes));
+        show_margin(r, order == GM_SITE_BY_live ? site->live_bytes : site->allocs,
+            gm_site_order_variance(&r->run, site, order), site->samples);
+        out_cut(&r->out, e == 0 ? where : "", OUT_COLUMNS - 50 - show_margin_columns(r));
         out_printf(&r->out, "\n");
     }
     return e;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/core/names.h"
 #include "analyzer/report/chart.h"
@@ -80,11 +81,14 @@ static void timeline_row(struct report *r, const struct gm_slice *s, uint64_t mo
     char end[32], allocs[GM_FIGURE_BYTES], bytes[GM_FIGURE_BYTES], frees[GM_FIGURE_BYTES],
         live[GM_FIGURE_BYTES], peak[GM_FIGURE_BYTES], rss[GM_FIGURE_BYTES];
     snprintf(end, sizeof end, "%.2f", (double)s->end_ns / 1e9);
-    out_printf(&r->out, "%10s %10s %9s %10s %9s %9s %9s  ", end, gm_figure_count(allocs, s->allocs),
-        gm_figure_bytes(bytes, s->alloc_bytes), gm_figure_count(frees, s->frees),
-        gm_figure_bytes(live, s->live_bytes), gm_figure_bytes(peak, s->peak_bytes),
+    out_printf(&r->out, "%10s %10s %9s %10s %9s %9s %9s  ", end, show_count(r, allocs, s->allocs),
+        show_bytes(r, bytes, s->alloc_bytes), show_count(r, frees, s->frees),
+        show_bytes(r, live, s->live_bytes), show_bytes(r, peak, s->peak_bytes),
         s->rss_bytes ? gm_figure_bytes(rss, s->rss_bytes) : "-");
-    out_bar(&r->out, (double)s->live_bytes, (double)most, s->lost_events ? 6 : 14);
+    show_margin(
+        r, s->live_bytes, gm_estimate_bytes_variance_bound(&r->run, s->live_bytes), UINT64_MAX);
+    out_bar(&r->out, (double)s->live_bytes, (double)most,
+        s->lost_events || gm_run_is_estimated(&r->run) ? 6 : 14);
     if (s->lost_events)
         out_styled(&r->out, OUT_WARN, " %s lost", gm_figure_short(allocs, s->lost_events));
     out_printf(&r->out, "\n");
@@ -96,8 +100,8 @@ static void timeline_table(struct report *r, const struct gm_slices *slices, siz
     uint64_t most = 0;
     for (size_t i = 0; i < slices->n; i++)
         most = slices->v[i].live_bytes > most ? slices->v[i].live_bytes : most;
-    out_styled(&r->out, OUT_BOLD, "\n%10s %10s %9s %10s %9s %9s %9s  %s\n", "UNTIL s", "ALLOCS",
-        "BYTES", "FREES", "LIVE", "PEAK", "RSS", "LIVE");
+    out_styled(&r->out, OUT_BOLD, "\n%10s %10s %9s %10s %9s %9s %9s  %s%s\n", "UNTIL s", "ALLOCS",
+        "BYTES", "FREES", "LIVE", "PEAK", "RSS", show_margin_title(r), "LIVE");
     size_t per_row = rows ? (slices->n + rows - 1) / rows : 1;
     for (size_t i = 0; i < slices->n; i += per_row) {
         struct gm_slice sum = slices->v[i];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analyzer/core/call_tree.h"
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/core/where.h"
 #include "analyzer/report/show.h"
@@ -62,8 +63,8 @@ static void tree_json(struct report *r, const struct gm_call_tree *tree)
 
 static char *weight_text(const struct report *r, uint64_t weight, char text[static GM_FIGURE_BYTES])
 {
-    return r->options->weight == WEIGHT_ALLOCATIONS ? gm_figure_count(text, weight)
-                                                    : gm_figure_bytes(text, weight);
+    return r->options->weight == WEIGHT_ALLOCATIONS ? show_count(r, text, weight)
+                                                    : show_bytes(r, text, weight);
 }
 
 /* A chain of rows without branches is not indented: only a row with brothers moves its children
@@ -89,17 +90,28 @@ static void tree_indents(const struct gm_call_tree *tree, uint16_t *indents)
     }
 }
 
+/* Bytes have a bound; the counts of a branch have no margin of their own. */
+static double tree_variance(const struct report *r, uint64_t weight)
+{
+    return r->options->weight == WEIGHT_ALLOCATIONS
+               ? -1
+               : gm_estimate_bytes_variance_bound(&r->run, weight);
+}
+
 static void tree_row(struct report *r, const struct gm_call_tree *tree, size_t i, unsigned indent)
 {
     const struct gm_call_row *row = &tree->v[i];
     char weight[GM_FIGURE_BYTES], share[GM_FIGURE_BYTES], text[512];
     unsigned columns = indent > 25 ? 50 : indent * 2;
-    out_printf(&r->out, "%11s %6s  %*s", weight_text(r, row->weight, weight),
-        gm_figure_percent(share, (double)row->weight, (double)tree->total), (int)columns, "");
+    out_printf(&r->out, "%11s %6s  ", weight_text(r, row->weight, weight),
+        show_percent(r, share, (double)row->weight, (double)tree->total));
+    show_margin(r, row->weight, tree_variance(r, row->weight), UINT64_MAX);
+    out_printf(&r->out, "%*s", (int)columns, "");
     if (indent > 25)
         out_printf(&r->out, ">");
     out_cut(&r->out, gm_frame_text(&row->frame, text, sizeof text),
-        OUT_COLUMNS - 20 - columns - (indent > 25) - (row->frame.inlined ? 4 : 0));
+        OUT_COLUMNS - 20 - show_margin_columns(r) - columns - (indent > 25) -
+            (row->frame.inlined ? 4 : 0));
     out_printf(&r->out, "%s\n", row->frame.inlined ? " (i)" : "");
 }
 
@@ -115,9 +127,9 @@ static int tree_text(struct report *r, const struct gm_call_tree *tree, double m
         return e;
     }
     tree_indents(tree, indents);
-    out_styled(&r->out, OUT_BOLD, "\n%11s %6s  %s\n",
+    out_styled(&r->out, OUT_BOLD, "\n%11s %6s  %s%s\n",
         r->options->weight == WEIGHT_ALLOCATIONS ? "ALLOCATIONS" : "BYTES", "%",
-        r->options->bottom_up ? "FUNCTION < CALLED BY" : "FUNCTION > CALLS");
+        show_margin_title(r), r->options->bottom_up ? "FUNCTION < CALLED BY" : "FUNCTION > CALLS");
     for (size_t i = 0; i < tree->n; i++)
         tree_row(r, tree, i, indents[i]);
     if (tree->unstacked)

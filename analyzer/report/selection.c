@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/core/estimate.h"
+
 uint64_t selection_weight(const struct gm_site_group *group, enum report_weight weight)
 {
     switch (weight) {
@@ -36,6 +38,10 @@ static int selection_load_window(struct report *r, struct selection *s)
         struct gm_site *site = &s->sites.v[i];
         site->allocs = site->window.allocs;
         site->alloc_bytes = site->window.alloc_bytes;
+        /* what the file has is of the whole recording: for bytes there is a bound, for blocks nothing */
+        site->live_bytes_var = gm_estimate_bytes_variance_bound(&r->run, site->live_bytes);
+        site->alloc_bytes_var = gm_estimate_bytes_variance_bound(&r->run, site->alloc_bytes);
+        site->live_blocks_var = site->allocs_var = -1;
     }
     return e;
 }
@@ -76,6 +82,9 @@ static void selection_add_up(struct selection *s)
         s->live_blocks += sum->live_blocks;
         s->allocs += sum->allocs;
         s->alloc_bytes += sum->alloc_bytes;
+        s->live_bytes_var += sum->live_bytes_var;
+        s->live_blocks_var += sum->live_blocks_var;
+        s->alloc_bytes_var += sum->alloc_bytes_var;
         s->peak_bytes += sum->run_peak_bytes;
         s->peak_blocks += sum->run_peak_blocks;
     }

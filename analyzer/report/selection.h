@@ -23,6 +23,7 @@ struct selection {
     bool windowed; /* windows are filled: figures of sites->from_ns..to_ns */
     /* sums over the list */
     uint64_t live_bytes, live_blocks, allocs, alloc_bytes, frees, peak_bytes, peak_blocks;
+    double live_bytes_var, live_blocks_var, alloc_bytes_var;
 };
 
 enum selection_need {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/core/generations.h"
 #include "analyzer/core/names.h"
@@ -153,6 +154,27 @@ static void head_end(struct report *r)
     out_printf(&r->out, "\n");
 }
 
+/* "one per 512 KiB", or from .. to where --budget changed it */
+static void head_estimated(struct report *r)
+{
+    const struct gm_run *run = &r->run;
+    char n[GM_FIGURE_BYTES], from[GM_FIGURE_BYTES], to[GM_FIGURE_BYTES], share[GM_FIGURE_BYTES];
+    if (!gm_run_is_estimated(run))
+        return;
+    out_printf(&r->out, "  %c estimated from %s samples, one per %s", OUT_ABOUT,
+        gm_figure_count(n, run->totals.samples), gm_figure_binary(from, run->sample_min_bytes));
+    if (run->sample_max_bytes != run->sample_min_bytes)
+        out_printf(&r->out, " to %s", gm_figure_binary(to, run->sample_max_bytes));
+    out_printf(&r->out, "; %c is two standard errors\n", OUT_PLUS_MINUS);
+    if (run->sample_budget > 0 || run->sample_share >= 0)
+        out_printf(&r->out, "  recording took %s of the CPU time%s%s%s\n",
+            run->sample_share >= 0 ? gm_figure_percent(share, run->sample_share, 1)
+                                   : "unknown parts",
+            run->sample_budget > 0 ? ", the budget was " : "",
+            run->sample_budget > 0 ? gm_figure_percent(n, run->sample_budget, 1) : "",
+            run->sample_share >= 0 ? " (measured)" : "");
+}
+
 static void head_selection(struct report *r)
 {
     char from[32], to[32];
@@ -178,6 +200,7 @@ int show_head(struct report *report, const char *title)
     out_printf(&report->out, "\n");
     head_program(report);
     head_end(report);
+    head_estimated(report);
     head_selection(report);
     warn_state(report);
     warn_losses(report, &gaps.losses);
@@ -199,6 +222,13 @@ void show_json_head(struct report *report, const char *command)
     json_put_bool(j, "complete", show_is_complete(report));
     json_put_integer(j, "as_of_ns", report->run.duration_ns);
     json_put_count(j, "lost_events", report->run.lost_events);
+    json_put_bool(j, "estimated", gm_run_is_estimated(&report->run));
+    if (gm_run_is_estimated(&report->run)) {
+        json_put_count(j, "sampled_allocations", report->run.totals.samples);
+        json_put_count(j, "sample_bytes", report->run.sample_bytes);
+        json_put_count(j, "sample_min_bytes", report->run.sample_min_bytes);
+        json_put_count(j, "sample_max_bytes", report->run.sample_max_bytes);
+    }
     if (report->ranged) {
         json_put_integer(j, "from_ns", report->from_ns);
         json_put_integer(j, "to_ns", report->to_ns);
@@ -377,6 +407,13 @@ void show_json_site(
     }
     if (report->ranged)
         return; /* what follows is of the whole recording */
+    if (gm_run_is_estimated(&report->run)) {
+        json_put_count(j, "sampled_allocations", s->samples);
+        show_json_error(report, "live_blocks_se", s->live_blocks_var);
+        show_json_error(report, "live_bytes_se", s->live_bytes_var);
+        show_json_error(report, "allocations_se", s->allocs_var);
+        show_json_error(report, "allocated_bytes_se", s->alloc_bytes_var);
+    }
     json_put_count(j, "reallocs", s->reallocs);
     json_put_count(j, "peak_blocks", s->run_peak_blocks);
     json_put_count(j, "peak_bytes", s->run_peak_bytes);
@@ -400,6 +437,102 @@ void show_json_histogram(struct json *j, const char *key, const uint64_t *bucket
         json_put_close(j);
     }
     json_put_close(j);
+}
+
+/* ---- estimates ---- */
+
+static char *figure_start(const struct report *report, char *text)
+{
+    if (gm_run_is_estimated(&report->run))
+        *text++ = OUT_ABOUT;
+    return text;
+}
+
+char *show_bytes(const struct report *report, char text[static 32], uint64_t bytes)
+{
+    char figure[GM_FIGURE_BYTES];
+    snprintf(figure_start(report, text), 31, "%.30s", gm_figure_bytes(figure, bytes));
+    return text;
+}
+
+char *show_count(const struct report *report, char text[static 32], uint64_t blocks)
+{
+    char figure[GM_FIGURE_BYTES];
+    snprintf(figure_start(report, text), 31, "%.30s", gm_figure_count(figure, blocks));
+    return text;
+}
+
+char *show_short(const struct report *report, char text[static 32], uint64_t blocks)
+{
+    char figure[GM_FIGURE_BYTES];
+    snprintf(figure_start(report, text), 31, "%.30s", gm_figure_short(figure, blocks));
+    return text;
+}
+
+char *show_change(const struct report *report, char text[static 32], double bytes)
+{
+    char figure[GM_FIGURE_BYTES];
+    snprintf(figure_start(report, text), 31, "%.30s", gm_figure_change(figure, bytes));
+    return text;
+}
+
+char *show_percent(const struct report *report, char text[static 32], double part, double whole)
+{
+    char figure[GM_FIGURE_BYTES];
+    char *start = whole > 0 ? figure_start(report, text) : text;
+    snprintf(start, 31, "%.30s", gm_figure_percent(figure, part, whole));
+    return text;
+}
+
+/* An interval of two standard errors, as wide as a row's "+-38%" and the gap after it. */
+#define MARGIN_TITLE "+/-2SE  "
+const char *show_margin_title(const struct report *report)
+{
+    return gm_run_is_estimated(&report->run) ? MARGIN_TITLE : "";
+}
+
+size_t show_margin_columns(const struct report *report)
+{
+    return strlen(show_margin_title(report));
+}
+
+static void margin_percent(char text[static 31], uint64_t estimate, double variance)
+{
+    double percent = estimate ? 200 * gm_estimate_error(variance) / (double)estimate : 0;
+    snprintf(text, 31, percent < 9.95 ? "%c%.1f%%" : "%c%.0f%%", OUT_PLUS_MINUS, percent);
+}
+
+void show_margin(struct report *report, uint64_t estimate, double variance, uint64_t samples)
+{
+    char text[32];
+    if (!gm_run_is_estimated(&report->run))
+        return;
+    if (estimate == 0 || variance < 0)
+        snprintf(text, sizeof text, "-");
+    else if (samples < GM_ESTIMATE_FEW)
+        snprintf(text, sizeof text, "n=%" PRIu64, samples);
+    else
+        margin_percent(text, estimate, variance);
+    out_printf(&report->out, "%6s  ", text);
+}
+
+char *show_margin_text(
+    const struct report *report, char text[static 32], uint64_t estimate, double variance)
+{
+    text[0] = 0;
+    if (gm_run_is_estimated(&report->run) && estimate == 0)
+        snprintf(text, 32, " no sample of");
+    else if (gm_run_is_estimated(&report->run)) {
+        margin_percent(text + 1, estimate, variance);
+        text[0] = ' ';
+    }
+    return text;
+}
+
+void show_json_error(struct report *report, const char *key, double variance)
+{
+    if (gm_run_is_estimated(&report->run))
+        json_put_real(&report->json, key, gm_estimate_error(variance));
 }
 
 size_t show_rows(const struct report *report, size_t usual, size_t n)

@@ -47,6 +47,25 @@ void show_json_histogram(struct json *j, const char *key, const uint64_t *bucket
 int64_t show_age_now(const struct report *report);
 char *show_age(const struct report *report, const struct gm_site *site, char text[static 32]);
 
+/* Figures of blocks and bytes: as in core/figures.h, and marked where they are estimates. */
+char *show_bytes(const struct report *report, char text[static 32], uint64_t bytes);
+char *show_count(const struct report *report, char text[static 32], uint64_t blocks);
+char *show_short(const struct report *report, char text[static 32], uint64_t blocks);
+char *show_change(const struct report *report, char text[static 32], double bytes);
+char *show_percent(const struct report *report, char text[static 32], double part, double whole);
+
+/* The column of two standard errors before the last of a table, there only where figures are estimates: its title, its
+ * width, and in a row the share of the estimate ("+-38%"), or how many samples there are where so few say
+ * little ("n=7"; samples UINT64_MAX: not known). A margin < 0 is not known. */
+const char *show_margin_title(const struct report *report);
+size_t show_margin_columns(const struct report *report);
+void show_margin(struct report *report, uint64_t estimate, double variance, uint64_t samples);
+/* " +-1.2%" behind a figure that stands alone; "" where every event was recorded. */
+char *show_margin_text(
+    const struct report *report, char text[static 32], uint64_t estimate, double variance);
+/* Members "KEY_se" of the object that is open, where figures are estimates. */
+void show_json_error(struct report *report, const char *key, double variance);
+
 /* How many rows to show: --top, --all, or `usual`. */
 size_t show_rows(const struct report *report, size_t usual, size_t n);
 

@@ -14,7 +14,8 @@ BEGIN = "<!-- tables: generated from schemas/json by tests/docs/json_doc.py --wr
 END = "<!-- end of tables -->\n"
 ORDER = ["summary", "leaks", "sites", "site", "peak", "generations", "timeline", "tree", "flame", "check", "events",
          "sql"]
-HEAD = {"schema", "file", "program", "state", "complete", "as_of_ns", "lost_events", "from_ns", "to_ns", "process_ids"}
+HEAD = {"schema", "file", "program", "state", "complete", "as_of_ns", "lost_events", "from_ns", "to_ns", "process_ids",
+        "estimated", "sampled_allocations", "sample_bytes", "sample_min_bytes", "sample_max_bytes"}
 
 
 def type_text(schema):

@@ -42,7 +42,8 @@ Test(weight, bytes_are_those_of_the_formula_and_blocks_are_so_on_average)
 Test(weight, the_same_block_always_weighs_the_same)
 {
     for (uint64_t i = 0; i < 1000; i++) {
-        struct gm_weight a = gm_weight_of(i * 777, 16, i << 20), b = gm_weight_of(i * 777, 16, i << 20);
+        struct gm_weight a = gm_weight_of(i * 777, 16, i << 20),
+                         b = gm_weight_of(i * 777, 16, i << 20);
         cr_assert(a.blocks == b.blocks && a.bytes == b.bytes);
         cr_assert(a.blocks_variance == b.blocks_variance && a.bytes_variance == b.bytes_variance);
     }
@@ -82,7 +83,8 @@ Test(weight, estimates_are_unbiased_and_so_are_their_variances)
         cr_expect_lt(fabs(sum[m] / TRIALS - want[m]), 4 * se_of_mean, "mean %d", m);
         cr_expect_lt(fabs(variance[m] / squares[m] - 1), 0.1, "variance %d: %g", m,
             variance[m] / squares[m]);
-        cr_expect_gt(within[1] / TRIALS, 0.93, "bytes within two standard errors: %g", within[1] / TRIALS);
+        cr_expect_gt(
+            within[1] / TRIALS, 0.93, "bytes within two standard errors: %g", within[1] / TRIALS);
     }
 }
 
@@ -102,9 +104,11 @@ Test(budget, the_interval_goes_up_at_once_and_down_by_halves)
     cr_expect_eq(gm_budget_decide(&from, &to, 0.02, 21), 21, "half of the budget is near enough");
     to.cpu_ns += 100000000;
     to.hooks += 10000000;
-    cr_expect_eq(gm_budget_decide(&from, &to, 0.02, 21), 25, "hooks alone are above it");
+    to.sampled_ns += 1000000;
+    cr_expect_eq(
+        gm_budget_decide(&from, &to, 0.02, 21), 24, "hooks alone are above it: 0.2 %% for samples");
     to.cpu_ns += 100000000;
-    to.hooks += 10000000;
+    to.sampled_ns += 50000000;
     cr_expect_eq(gm_budget_decide(&from, &to, 0.02, 25), 26);
     to.cpu_ns += 100000000;
     cr_expect_eq(gm_budget_decide(&from, &to, 0.02, 12), 12);
