@@ -28,7 +28,7 @@ void gm_reader_done(struct gm_reader *reader)
     free(reader->words);
     reader->words = NULL;
     reader->room = reader->n = reader->next = reader->stamped = reader->scanned = reader->ahead = 0;
-    reader->ready = reader->second_half = false;
+    reader->ready = false;
 }
 
 uint64_t *gm_reader_reserve(struct gm_reader *reader, size_t count)
@@ -108,6 +108,7 @@ bool gm_reader_find(struct gm_reader *reader, bool last)
         unsigned words = gm_rec_words(word0), kind = gm_rec_kind(word0);
         if (words == 0 || words > reader->n - i) {
             reader->corrupt++;
+            reader->position += reader->n - i;
             reader->n = i;
             break;
         }
@@ -138,7 +139,7 @@ static bool decode_sample(const uint64_t *w, unsigned words, struct gm_event *ev
     bool sampled = words >= 6;
     event->sample_log2 = sampled ? gm_sample_interval_log2(w[4]) : 0;
     event->clock_bytes = sampled ? w[5] : 0;
-    event->realloc = sampled && (gm_sample_flags(w[4]) & GM_SAMPLE_REALLOC);
+    event->realloc |= sampled && (gm_sample_flags(w[4]) & GM_SAMPLE_REALLOC);
     return event->sample_log2 == 0 ||
            (event->sample_log2 >= GM_SAMPLE_LOG2_MIN && event->sample_log2 <= GM_SAMPLE_LOG2_MAX);
 }
@@ -168,22 +169,41 @@ static bool decode_thread(const uint64_t *w, bool start, struct gm_event *event)
     return w[1] > 0 && w[1] <= INT32_MAX;
 }
 
+/* A death lies after its record, and no further than the ring is long. */
+static bool decode_alloc(
+    const struct gm_reader *reader, const uint64_t *w, unsigned words, struct gm_event *event)
+{
+    event->hash = w[3];
+    event->realloc = w[2] & GM_SIZE_REALLOC;
+    event->died = w[1] & GM_DEATH;
+    event->address = event->died ? 0 : w[1];
+    if (event->died) {
+        event->died_by_realloc = w[1] & GM_DEATH_REALLOC;
+        event->death_position = reader->position + gm_death_words(w[1]);
+        event->death_ticks = gm_death_ticks(w[1]);
+        if (gm_death_words(w[1]) < 4 || gm_death_words(w[1]) > reader->ring_words)
+            return false;
+    }
+    return decode_size(w[2], event) && decode_sample(w, words, event) && w[1] != 0;
+}
+
+static bool decode_free(const uint64_t *w, unsigned words, struct gm_event *event)
+{
+    event->clock_bytes = words >= 3 ? w[2] : 0;
+    event->address = w[1] & ~GM_FREE_REALLOC;
+    event->realloc = w[1] & GM_FREE_REALLOC;
+    return event->address != 0;
+}
+
 /* Fills what one record says; false where it cannot be true. */
-static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *event)
+static bool decode_record(
+    const struct gm_reader *reader, const uint64_t *w, unsigned words, struct gm_event *event)
 {
     switch (event->kind) {
     case GM_EV_ALLOC:
-        event->address = w[1];
-        event->hash = w[3];
-        return decode_size(w[2], event) && decode_sample(w, words, event) && w[1] != 0;
+        return decode_alloc(reader, w, words, event);
     case GM_EV_FREE:
-        event->address = w[1];
-        event->clock_bytes = words >= 3 ? w[2] : 0;
-        return w[1] != 0;
-    case GM_EV_REALLOC:
-        event->address = w[1];
-        event->clock_bytes = 0;
-        return decode_size(w[3], event) && w[1] != 0 && w[2] != 0;
+        return decode_free(w, words, event);
     case GM_EV_STACK:
         event->hash = w[1];
         event->parent_hash = w[2];
@@ -203,6 +223,8 @@ static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *ev
         event->text = (const char *)&w[2];
         event->text_bytes = (uint32_t)w[1];
         return w[1] <= (words - 2) * 8;
+    case GM_EV_REALLOC: /* of an older target */
+        return false;
     case GM_EV_MODULE_EPOCH:
     case GM_EV_PROMOTION:
     case GM_EV_GC_CYCLE:
@@ -212,89 +234,51 @@ static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *ev
     return false;
 }
 
-/* The allocation half of the REALLOC at `next`. */
-static bool reader_take_second_half(struct gm_reader *reader, struct gm_event *event)
-{
-    const uint64_t *w = reader->words + reader->next;
-    *event = (struct gm_event){.kind = GM_EV_ALLOC,
-        .realloc = true,
-        .stamp = reader->stamp,
-        .address = w[2],
-        .hash = w[4]};
-    decode_size(w[3], event);
-    reader->next += gm_rec_words(w[0]);
-    reader->second_half = reader->ready = false;
-    return true;
-}
-
 bool gm_reader_take(struct gm_reader *reader, struct gm_event *ret_event)
 {
-    if (reader->second_half)
-        return reader_take_second_half(reader, ret_event);
     const uint64_t *w = reader->words + reader->next;
     unsigned words = gm_rec_words(w[0]), kind = gm_rec_kind(w[0]);
     bool known = record_least_words[kind] != 0;
     ret_event->kind = (enum gm_event_kind)kind;
-    ret_event->realloc = false;
+    ret_event->realloc = ret_event->died = false;
     ret_event->stamp = reader->stamp;
-    bool good = known && words >= record_least_words[kind] && decode_record(w, words, ret_event);
+    bool good =
+        known && words >= record_least_words[kind] && decode_record(reader, w, words, ret_event);
     if (known && !good)
         reader->corrupt++;
-    if (good && kind == GM_EV_REALLOC) {
-        ret_event->kind = GM_EV_FREE;
-        ret_event->realloc = true;
-        reader->second_half = true;
-        reader->stamp = reader_next_stamp(reader, w[5]);
-        return true;
-    }
     size_t stamped = reader->stamped;
     reader->next += words;
+    reader->position += words;
     if (reader->next > stamped || reader->next == reader->n)
         reader->ready = false;
     return good;
 }
 
-/* What the record at w does with the address: 'a' allocates it, 'f' frees it, 0 neither. A REALLOC
- * frees first, so in place it counts as a free. */
-static char record_touches(const uint64_t *w, unsigned words, uint64_t address, uint64_t *ret_stamp)
+/* What the record at w does with the address: 'a' allocates it, 'f' frees it, 0 neither. */
+static char record_touches(const uint64_t *w, unsigned words, uint64_t address)
 {
     unsigned kind = gm_rec_kind(w[0]);
-    *ret_stamp = gm_rec_stamp(w[0]);
     if (words < record_least_words[kind])
         return 0;
     if (kind == GM_EV_ALLOC && w[1] == address)
         return 'a';
-    if ((kind == GM_EV_FREE || kind == GM_EV_REALLOC) && w[1] == address)
-        return 'f';
-    if (kind != GM_EV_REALLOC || w[2] != address)
-        return 0;
-    *ret_stamp = w[5] & GM_STAMP_MASK;
-    return 'a';
+    return kind == GM_EV_FREE && (w[1] & ~GM_FREE_REALLOC) == address ? 'f' : 0;
 }
 
 uint64_t gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
     uint64_t until, size_t records)
 {
-    size_t i = reader->next;
-    if (reader->second_half) {
-        const uint64_t *w = reader->words + i;
-        if (w[2] == address)
-            return want_alloc && reader->stamp <= until ? reader->stamp : UINT64_MAX;
-        i += gm_rec_words(w[0]);
-    }
-    for (; i < reader->n && records > 0; records--) {
+    for (size_t i = reader->next; i < reader->n && records > 0; records--) {
         const uint64_t *w = reader->words + i;
         unsigned words = gm_rec_words(w[0]), kind = gm_rec_kind(w[0]);
         if (words == 0 || words > reader->n - i)
             return UINT64_MAX;
-        if (!kind_is_unstamped(kind) && stamp_widen(reader, gm_rec_stamp(w[0])) > until)
+        uint64_t stamp = kind_is_unstamped(kind) ? 0 : stamp_widen(reader, gm_rec_stamp(w[0]));
+        if (stamp > until)
             return UINT64_MAX;
-        uint64_t stamp = 0;
-        char touch = record_touches(w, words, address, &stamp);
-        if (touch) {
-            stamp = stamp_widen(reader, stamp);
-            return touch == (want_alloc ? 'a' : 'f') && stamp <= until ? stamp : UINT64_MAX;
-        }
+        char touch = record_touches(w, words, address);
+        if (touch)
+            return touch == (want_alloc ? 'a' : 'f') ? stamp : UINT64_MAX;
         i += words;
     }
     return UINT64_MAX;

@@ -8,8 +8,10 @@
  * nothing that follows can be trusted, and what is left of the copy goes.
  *
  * Stamps become 64 bits wide here, and never decrease within a reader. Records without a stamp
- * (STACK, MODULE) carry that of the next stamped record. A REALLOC is told as two events, the free
- * of the old address at its first stamp and the allocation at its second.
+ * (STACK, MODULE) carry that of the next stamped record.
+ *
+ * An ALLOC whose block died in the nursery is told with `died` set: it has no address, and its free
+ * is due once the reader has told everything up to `death_position`.
  */
 #ifndef GM_COLLECTOR_DECODE_H
 #define GM_COLLECTOR_DECODE_H
@@ -21,13 +23,17 @@
 #include "schemas/event_kinds.h"
 
 struct gm_event {
-    enum gm_event_kind kind; /* a REALLOC is told as FREE and ALLOC with `realloc` set */
-    bool realloc;
-    uint8_t function;    /* enum gm_alloc_function */
-    uint64_t stamp;      /* full width */
-    uint64_t address;    /* ALLOC, FREE */
-    uint64_t size_bytes; /* ALLOC */
-    uint64_t hash;       /* ALLOC, STACK */
+    enum gm_event_kind kind;
+    bool realloc; /* ALLOC, FREE: of a reallocation */
+    bool died;    /* ALLOC: see above; the next three say how */
+    bool died_by_realloc;
+    uint64_t death_position; /* of the reader */
+    uint64_t death_ticks;    /* lived so long, by the clock as the target knew it */
+    uint8_t function;        /* enum gm_alloc_function */
+    uint64_t stamp;          /* full width */
+    uint64_t address;        /* ALLOC, FREE */
+    uint64_t size_bytes;     /* ALLOC */
+    uint64_t hash;           /* ALLOC, STACK */
     uint64_t
         clock_bytes; /* ALLOC, FREE of a sampled recording: what the thread has allocated; else 0 */
     uint32_t sample_log2; /* ALLOC: of the interval it was sampled with; 0: not sampled */
@@ -62,12 +68,13 @@ struct gm_reader_group;
 struct gm_reader {
     uint64_t *words;
     size_t room, n;
-    size_t next;      /* first word not yet told on */
-    size_t stamped;   /* where the first stamped record at or after `next` lies; valid if ready */
-    size_t scanned;   /* unstamped records up to here have been passed over in search of it */
-    size_t ahead;     /* gm_reader_look_ahead has been here */
-    bool ready;       /* `stamp` is that of the next event */
-    bool second_half; /* the free of the REALLOC at `next` has been told on */
+    uint64_t position;   /* of `next`, in words since the ring began */
+    uint64_t ring_words; /* deaths lie no further ahead */
+    size_t next;         /* first word not yet told on */
+    size_t stamped; /* where the first stamped record at or after `next` lies; valid if ready */
+    size_t scanned; /* unstamped records up to here have been passed over in search of it */
+    size_t ahead;   /* gm_reader_look_ahead has been here */
+    bool ready;     /* `stamp` is that of the next event */
     uint64_t stamp;
     uint64_t last_stamp;
     uint64_t now;                  /* clock at the last fill: what 48-bit stamps are near to */

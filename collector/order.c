@@ -60,7 +60,7 @@ static void order_note_stamp(struct gm_order *order, const struct gm_event *even
 
 static bool event_has_address(const struct gm_event *event)
 {
-    return event->kind == GM_EV_ALLOC || event->kind == GM_EV_FREE;
+    return (event->kind == GM_EV_ALLOC && !event->died) || event->kind == GM_EV_FREE;
 }
 
 static void order_tell(

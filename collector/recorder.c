@@ -31,6 +31,7 @@
 #define SKEW_NS 10000ull       /* processors' counters agree far better; arbitrary */
 /* 256 MiB of private copies that wait; beyond, nothing is waited for. */
 #define LEFT_WORDS_MAX (32u << 20)
+#define LEFT_WORDS_MUCH (1u << 20) /* 8 MiB */
 #define SLEEP_MS 4 /* polling every 50 us was seen to cost targets up to twice their time */
 #define SLEEP_BUSY_MS 1
 #define FILL_BUSY 0.15 /* of a ring in one round: look again sooner */
@@ -51,7 +52,7 @@ struct gm_recorder {
     bool root_has_status; /* set by the caller before the image was known to have ended */
     int root_status;
     int64_t commit_ns, refine_ns; /* CLOCK_MONOTONIC of the last */
-    double fill;
+    double fill, new_fill;
     uint64_t left_words;
     uint64_t verified, differing;
     long page_bytes;
@@ -225,11 +226,23 @@ static void recorder_take_newcomers(struct gm_recorder *r)
         gm_images_child_ended(&r->images, r->root_pid, r->root_status);
 }
 
-/* Drains all; returns the watermark. */
-static uint64_t recorder_drain(struct gm_recorder *r, uint64_t now)
+/* Where much comes in, or much waits to be told, records are not left in the nursery for longer than a round. */
+static uint64_t recorder_nursery_age(const struct gm_recorder *r)
 {
-    uint64_t watermark = now, stall = gm_timebase_ticks(&r->timebase, STALL_NS);
-    r->fill = 0;
+    bool pressed = r->new_fill > FILL_BUSY || r->left_words > LEFT_WORDS_MUCH;
+    return pressed ? 0 : gm_timebase_ticks(&r->timebase, GM_NURSERY_AGE_NS);
+}
+
+/* Drains all; returns the watermark. */
+static uint64_t recorder_drain(struct gm_recorder *r, uint64_t now, bool last)
+{
+    uint64_t watermark = now, slack = gm_timebase_ticks(&r->timebase, GM_ORDER_SLACK_NS);
+    struct gm_drain_terms terms = {.now = now,
+        .slack_ticks = slack,
+        .stall_ticks = gm_timebase_ticks(&r->timebase, STALL_NS),
+        .age_ticks = recorder_nursery_age(r),
+        .last = last};
+    r->fill = r->new_fill = 0;
     r->left_words = 0;
     r->rollup.round++;
     for (size_t i = 0; i < r->images.count; i++) {
@@ -237,18 +250,19 @@ static uint64_t recorder_drain(struct gm_recorder *r, uint64_t now)
         struct gm_drain_round round;
         if (image->state == GM_IMAGE_GONE)
             continue;
-        gm_image_drain(image, now, stall, &round);
+        gm_image_drain(image, &terms, &round);
         if (image->state == GM_IMAGE_LIVING && round.watermark < watermark)
             watermark = round.watermark;
         if (round.fill > r->fill)
             r->fill = round.fill;
+        if (round.new_fill > r->new_fill)
+            r->new_fill = round.new_fill;
         r->left_words += round.left_words;
         r->order.late += round.backward;
         r->rollup.run.cut_stacks += round.cut_stacks;
         r->verified += round.verified;
         r->differing += round.differing;
     }
-    uint64_t slack = gm_timebase_ticks(&r->timebase, GM_ORDER_SLACK_NS);
     return watermark - slack;
 }
 
@@ -293,7 +307,7 @@ static void recorder_round(struct gm_recorder *r)
 {
     uint64_t now = recorder_now(r);
     recorder_take_newcomers(r);
-    uint64_t watermark = recorder_drain(r, now);
+    uint64_t watermark = recorder_drain(r, now, false);
     if (r->left_words <= LEFT_WORDS_MAX) {
         recorder_merge(r, watermark);
     } else {
@@ -317,7 +331,7 @@ static int recorder_sleep_ms(const struct gm_recorder *r)
 {
     if (r->fill > FILL_FULL || gm_images_any_dying(&r->images))
         return 0;
-    return r->fill > FILL_BUSY ? SLEEP_BUSY_MS : SLEEP_MS;
+    return r->new_fill > FILL_BUSY ? SLEEP_BUSY_MS : SLEEP_MS;
 }
 
 static int recorder_reserve_polled(struct gm_recorder *r, size_t count)
@@ -431,9 +445,11 @@ int gm_recorder_finish(struct gm_recorder *r)
     gm_recorder_stop(r);
     gm_images_poll_now(&r->images);
     recorder_round(r);
+    if (gm_images_living(&r->images) > 0)
+        poll(NULL, 0, 1); /* by then nobody folds any more */
     /* Nothing is waited for any more: all that is there is told. */
     uint64_t now = recorder_now(r);
-    recorder_drain(r, now);
+    recorder_drain(r, now, true);
     recorder_merge(r, UINT64_MAX);
     r->order.watermark = now;
     for (size_t i = 0; i < r->images.count; i++)

@@ -206,11 +206,13 @@ static void image_read_end(struct gm_image *image)
 }
 
 void gm_image_drain(
-    struct gm_image *image, uint64_t now, uint64_t stall_ticks, struct gm_drain_round *ret_round)
+    struct gm_image *image, const struct gm_drain_terms *terms, struct gm_drain_round *ret_round)
 {
     bool dying = image->state == GM_IMAGE_DYING;
+    struct gm_drain_terms own = *terms;
+    own.last |= dying;
     gm_drain_beat(&image->drain);
-    gm_drain_run(&image->drain, now, stall_ticks, ret_round);
+    gm_drain_run(&image->drain, &own, ret_round);
     gm_process_lost(image->process, ret_round->dropped, ret_round->lost_unringed);
     gm_process_corrupt(image->process, ret_round->corrupt);
     gm_process_ring_fill(image->process, ret_round->fill);

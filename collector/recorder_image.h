@@ -71,7 +71,7 @@ int gm_images_add(struct gm_images *images, struct gm_newcomer *newcomer, int64_
 
 /* Drains, beats, and passes losses on to the roll-up. */
 void gm_image_drain(
-    struct gm_image *image, uint64_t now, uint64_t stall_ticks, struct gm_drain_round *ret_round);
+    struct gm_image *image, const struct gm_drain_terms *terms, struct gm_drain_round *ret_round);
 /* All that a DYING image left behind has been told. */
 bool gm_image_is_told(const struct gm_image *image);
 /* Passes on what decoding has found wrong since the last drain. */

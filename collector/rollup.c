@@ -224,7 +224,13 @@ static void process_count_alloc(struct gm_process *p, struct gm_process_thread *
     thread->changed = true;
 }
 
-static void process_free_block(struct gm_process *p, const struct gm_live_block *block, int64_t ns);
+static void process_free_block(
+    struct gm_process *p, const struct gm_live_block *block, int64_t ns, int64_t life_ns);
+
+static int64_t block_life_ns(const struct gm_live_block *block, int64_t ns)
+{
+    return ns - (int64_t)gm_live_block_birth_ns(block);
+}
 
 /* 1: it does not fit and was not forced; else 0 or -ENOMEM. */
 static int process_enter_block(
@@ -237,7 +243,7 @@ static int process_enter_block(
         return 1;
     struct gm_live_block gone;
     gm_live_set_remove(&p->live, block->address, &gone);
-    process_free_block(p, &gone, ns);
+    process_free_block(p, &gone, ns, block_life_ns(&gone, ns));
     gm_event_log_free_unseen(p, &gone, ns);
     p->row.implicit_frees++;
     return gm_live_set_insert(&p->live, block);
@@ -253,8 +259,22 @@ static void process_date_sample(struct gm_process *p, struct gm_process_thread *
     block->birth_granule = p->generations.clock;
 }
 
-static bool process_alloc(struct gm_process *p, struct gm_process_thread *thread,
-    const struct gm_event *alloc, bool forced)
+/* The free of the block is known already. */
+static int process_enter_young(struct gm_process *p, struct gm_young *young,
+    const struct gm_live_block *block, const struct gm_event *alloc)
+{
+    const struct gm_timebase *base = p->rollup->timebase;
+    int64_t ns = gm_timebase_convert(base, alloc->stamp);
+    struct gm_young_block dies = {.death_position = alloc->death_position,
+        .life_ns = (uint64_t)(gm_timebase_convert(base, alloc->stamp + alloc->death_ticks) - ns),
+        .block = *block};
+    /* A realloc counts once, with its allocation. */
+    p->rollup->run.events += !alloc->died_by_realloc;
+    return gm_young_put(young, &dies);
+}
+
+static bool process_alloc(struct gm_process *p, struct gm_young *young,
+    struct gm_process_thread *thread, const struct gm_event *alloc, bool forced)
 {
     struct gm_rollup *rollup = p->rollup;
     int64_t ns = gm_timebase_ns(rollup->timebase, alloc->stamp);
@@ -272,7 +292,8 @@ static bool process_alloc(struct gm_process *p, struct gm_process_thread *thread
     if (p->sampled)
         process_date_sample(p, thread, alloc, &block);
     gm_live_block_set_birth_ns(&block, (uint64_t)ns);
-    int r = process_enter_block(p, &block, ns, forced);
+    int r = alloc->died ? process_enter_young(p, young, &block, alloc)
+                        : process_enter_block(p, &block, ns, forced);
     if (r != 0) {
         rollup->out_of_memory |= r < 0;
         return r < 0;
@@ -314,7 +335,8 @@ static void delta_count_free(struct gm_sites *sites, struct gm_row_site_delta *d
     gm_sites_count_life(sites, delta, age_bytes, age_ns, w->blocks);
 }
 
-static void process_free_block(struct gm_process *p, const struct gm_live_block *block, int64_t ns)
+static void process_free_block(
+    struct gm_process *p, const struct gm_live_block *block, int64_t ns, int64_t life_ns)
 {
     struct gm_rollup *rollup = p->rollup;
     unsigned generation = gm_generations_death(&p->generations, block->birth_granule);
@@ -323,8 +345,7 @@ static void process_free_block(struct gm_process *p, const struct gm_live_block 
     struct gm_row_site_delta *delta = rollup_delta(rollup, block->site);
     if (delta) {
         delta->last_free_ns = ns;
-        delta_count_free(&rollup->sites, delta, &w, generation, age_bytes,
-            (uint64_t)ns - gm_live_block_birth_ns(block));
+        delta_count_free(&rollup->sites, delta, &w, generation, age_bytes, (uint64_t)life_ns);
     }
 
     struct gm_site *site = gm_site(&rollup->sites, block->site);
@@ -364,7 +385,7 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
         return true;
     }
     int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
-    process_free_block(p, &block, ns);
+    process_free_block(p, &block, ns, block_life_ns(&block, ns));
     gm_sampler_note(p, ns);
     gm_event_log_free(p, thread, event, &block, ns);
     if (thread) {
@@ -372,6 +393,17 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
         thread->changed = true;
     }
     return true;
+}
+
+void gm_process_young_die(
+    struct gm_process *p, struct gm_process_thread *ring, uint64_t position, int64_t ns)
+{
+    while (gm_young_due(&ring->young, position)) {
+        struct gm_young_block dead = gm_young_take(&ring->young);
+        process_free_block(p, &dead.block, ns, (int64_t)dead.life_ns);
+        gm_sampler_note(p, ns);
+        ring->row.frees += ring->row.thread_id != 0;
+    }
 }
 
 /* ---- threads, modules, the rest ---- */
@@ -450,16 +482,14 @@ static void rollup_keep_bounds(struct gm_rollup *rollup)
         rollup->flush(rollup->flush_arg);
 }
 
-bool gm_rollup_event(void *arg, struct gm_reader *reader, const struct gm_event *event, bool forced)
+static bool process_event(
+    struct gm_process *p, struct gm_process_thread *ring, const struct gm_event *event, bool forced)
 {
-    struct gm_rollup *rollup = arg;
-    struct gm_process *p = reader->group->owner;
-    struct gm_process_thread *ring = &p->threads[reader->index];
+    struct gm_rollup *rollup = p->rollup;
     struct gm_process_thread *thread = ring->row.thread_id ? ring : NULL;
-    rollup_keep_bounds(rollup);
     switch (event->kind) {
     case GM_EV_ALLOC:
-        return process_alloc(p, thread, event, forced);
+        return process_alloc(p, &ring->young, thread, event, forced);
     case GM_EV_FREE:
         return process_free(p, thread, event, forced);
     case GM_EV_STACK:
@@ -480,13 +510,27 @@ bool gm_rollup_event(void *arg, struct gm_reader *reader, const struct gm_event 
     case GM_EV_MARK:
         process_mark(p, event);
         return true;
-    case GM_EV_REALLOC:     /* told as FREE and ALLOC */
+    case GM_EV_REALLOC:     /* of an older target: decode refuses it */
     case GM_EV_PROCESS_END: /* the session header says the same */
     case GM_EV_PROMOTION:
     case GM_EV_GC_CYCLE:
     case GM_EV_CACHE:
         return true;
     }
+    return true;
+}
+
+bool gm_rollup_event(void *arg, struct gm_reader *reader, const struct gm_event *event, bool forced)
+{
+    struct gm_rollup *rollup = arg;
+    struct gm_process *p = reader->group->owner;
+    struct gm_process_thread *ring = &p->threads[reader->index];
+    rollup_keep_bounds(rollup);
+    if (!process_event(p, ring, event, forced))
+        return false;
+    if (gm_young_due(&ring->young, reader->position))
+        gm_process_young_die(
+            p, ring, reader->position, gm_timebase_ns(rollup->timebase, event->stamp));
     return true;
 }
 

@@ -35,6 +35,7 @@
 #include "collector/stacks.h"
 #include "collector/timebase.h"
 #include "collector/weight.h"
+#include "collector/young.h"
 
 #define GM_ROLLUP_DELTAS_MAX 32768u /* some 10 MB of rows */
 
@@ -53,6 +54,7 @@ struct gm_process_thread {
     uint64_t
         clock_bytes; /* sampled: its allocations, as far as the logical clock has gone on by them */
     bool changed;
+    struct gm_young young; /* of the ring */
 };
 
 struct gm_process {

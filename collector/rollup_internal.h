@@ -11,4 +11,8 @@ void gm_sampler_note(struct gm_process *process, int64_t ns);
 void gm_process_end_thread(
     struct gm_process *process, struct gm_process_thread *thread, int64_t ns);
 
+/* Blocks that died in the nursery of a ring, no later than at its `position`, are freed. */
+void gm_process_young_die(
+    struct gm_process *process, struct gm_process_thread *ring, uint64_t position, int64_t ns);
+
 #endif

@@ -29,6 +29,8 @@ static void process_free_memory(struct gm_process *p)
     gm_stack_names_done(&p->names);
     gm_generations_done(&p->generations);
     gm_index_done(&p->site_index);
+    for (uint32_t i = 0; p->threads && i < p->ring_count; i++)
+        gm_young_done(&p->threads[i].young);
     free(p->threads);
     p->threads = NULL;
 }
@@ -185,7 +187,8 @@ void gm_process_end_thread(struct gm_process *p, struct gm_process_thread *threa
     gm_event_log_life(p, thread, GM_LOG_thread_end, ns);
     if (thread_tell(p->rollup, thread) < 0)
         p->rollup->out_of_memory = true;
-    memset(thread, 0, sizeof *thread);
+    thread->row = (struct gm_row_thread){0};
+    thread->changed = false;
     p->changed = true;
 }
 
@@ -250,8 +253,10 @@ void gm_process_ended(struct gm_process *p, int64_t ns, const char *kind, int32_
     struct gm_rollup *rollup = p->rollup;
     if (p->ended)
         return;
-    for (uint32_t i = 0; i < p->ring_count; i++)
+    for (uint32_t i = 0; i < p->ring_count; i++) {
+        gm_process_young_die(p, &p->threads[i], UINT64_MAX, ns);
         gm_process_end_thread(p, &p->threads[i], ns);
+    }
     sampler_close(p);
     rollup->live_bytes -= p->row.live_bytes;
     rollup->live_blocks -= p->row.live_blocks;

@@ -15,7 +15,7 @@
 #define GM_EVENT_KINDS(X) \
     X(1, ALLOC, 4, "a block was allocated") \
     X(2, FREE, 2, "a block is about to be freed") \
-    X(3, REALLOC, 6, "a block was reallocated, in place or moved") \
+    X(3, REALLOC, 6, "no longer written: a reallocation is a FREE and an ALLOC") \
     X(4, STACK, 4, "dictionary: names one stack node by prefix hash") \
     X(5, MODULE, 6, "dictionary: a mapped object") \
     X(6, MODULE_EPOCH, 2, \

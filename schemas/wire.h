@@ -17,13 +17,26 @@
  *    is wrong and goes on. The target trusts nothing but `tail`, and checks that too.
  *  - A head is stored with release after the words before it, a tail likewise.
  *
+ * The event nursery (docs/design/nursery.md) is the young end of a thread's own ring, from `claim` to `head`:
+ *
+ *      tail          claim                    head      A producer that frees a block whose ALLOC record lies
+ *       |  recorder's  |  nursery               |       in the nursery writes how it died into that record,
+ *   ....[##############|########################>....   by one store, instead of a FREE record of its own.
+ *
+ * The recorder alone moves `claim` up, and reads no word beyond it. A producer counts `folding` up to an odd value,
+ * reads `claim`, writes into the nursery, and counts on to an even one. So a consumer that has raised `claim`, has
+ * waited GM_ORDER_SLACK_NS and then sees an even value, or two that differ, may read up to it: no word there
+ * changes any more.
+ *
  * Order. A stamp is the low 48 bits of the session's clock (struct gm_session.clock). A free is stamped
- * before the block goes back to the allocator, an allocation after it came out; a reallocation carries both
- * stamps. Stamps never decrease within one ring, except that records without a stamp of their own (stamp
+ * before the block goes back to the allocator, an allocation after it came out; a reallocation is both. As long
+ * as one thread alone has events, a stamp may be that which the recorder last left in `clock_now`: what follows
+ * in one ring needs no finer clock. Stamps never decrease within one ring, except that records without a stamp of their own (stamp
  * word 0: STACK, MODULE) belong to the next stamped record of the same ring. A producer holds `busy` at a
  * non-zero value from before it takes a stamp until the record is published. So a consumer that reads its
  * own clock as T, then sees busy == 0 and reads head, has every record with a stamp below T (less
- * GM_ORDER_SLACK_NS for stores still on their way) once it has drained up to that head.
+ * GM_ORDER_SLACK_NS for stores still on their way) and below the clock_now that stood for that long, once it has
+ * drained up to that head.
  *
  * Stands between libgeomem/ring (producer side, inside the target) and collector/ (consumer side).
  */
@@ -32,16 +45,17 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "schemas/event_kinds.h"
 
 #define GM_SESSION_MAGIC 0x31534d454f454721ull /* "!GEOEMS1" in memory order */
-#define GM_WIRE_VERSION 1u
+#define GM_WIRE_VERSION 2u
 #define GM_SESSION_HEADER_BYTES 4096u
-#define GM_ORDER_SLACK_NS \
-    1000000u /* 1 ms; arbitrary, three orders above any store buffer's delay */
+/* Far above the delay of any store buffer, which is below 1 us; arbitrary. */
+#define GM_ORDER_SLACK_NS 200000u
 
 /* Environment of a recorded process: path of the session socket. Removed from the program's own view of
  * its environment at start-up and put back for programs it executes. */
@@ -108,7 +122,9 @@ struct gm_session {
     _Atomic uint32_t stop; /* [r] non-zero: write no more events */
     _Atomic uint32_t
         sample_log2; /* [r] of the interval for the next sample point; the target clamps it */
-    uint8_t reserved1[128 - 16];
+    _Atomic uint64_t
+        clock_now; /* [r] the clock when the recorder last looked, GM_STAMP_MASK applied */
+    uint8_t reserved1[128 - 24];
 
     /* [t] */
     _Alignas(128) _Atomic uint32_t end_kind; /* enum gm_end_kind */
@@ -139,10 +155,12 @@ struct gm_ring {
     _Atomic uint32_t owner;   /* own ring: thread id, 0 = free; shared ring: lock word */
     _Atomic uint64_t dropped; /* alloc, free and realloc events dropped for want of room */
     _Atomic uint64_t waited_ns; /* time producers spent waiting for room */
-    uint8_t reserved0[128 - 32];
+    _Atomic uint32_t folding;   /* counts up; odd: a record of the nursery may be about to change */
+    uint8_t reserved0[128 - 36];
     /* [r] */
     _Alignas(128) _Atomic uint64_t tail; /* words consumed */
-    uint8_t reserved1[128 - 8];
+    _Atomic uint64_t claim;              /* where the nursery begins; tail <= claim <= head */
+    uint8_t reserved1[128 - 16];
 };
 static_assert(sizeof(struct gm_ring) == 256, "two cache-line pairs");
 
@@ -171,8 +189,10 @@ static inline uint64_t gm_rec_stamp(uint64_t word0)
 }
 
 /* Sizes travel with the function that allocated and the alignment asked for:
- * size in bytes (48; larger requests are clamped) | function (8) << 48 | log2(alignment), 0 = default (8) << 56 */
+ * size in bytes (48; larger requests are clamped) | function (8) << 48 | log2(alignment), 0 = default (6) << 56 |
+ * 1 << 63 for a block that came out of a reallocation of another */
 #define GM_SIZE_MAX ((1ull << 48) - 1)
+#define GM_SIZE_REALLOC (1ull << 63)
 static inline uint64_t gm_size_pack(uint64_t bytes, enum gm_alloc_function fn, unsigned align_log2)
 {
     return (bytes > GM_SIZE_MAX ? GM_SIZE_MAX : bytes) | (uint64_t)fn << 48 |
@@ -188,19 +208,45 @@ static inline unsigned gm_size_function(uint64_t packed)
 }
 static inline unsigned gm_size_align_log2(uint64_t packed)
 {
-    return (unsigned)(packed >> 56);
+    return (unsigned)(packed >> 56 & 0x3f);
 }
 
-/* ALLOC         0 word0, 1 address, 2 packed size, 3 stack hash
- * FREE          0 word0, 1 address
- * REALLOC       0 word0 (stamp before the call), 1 old address, 2 new address, 3 packed size, 4 stack hash,
- *               5 stamp after the call. Only for old != NULL and a block that came out: realloc(NULL, n) is
- *               an ALLOC, a realloc that frees (size 0, NULL back) is a FREE, a failed one is nothing.
+/* The second word of an ALLOC record is the block's address; or, once the block was freed by the same thread
+ * while the record lay in the nursery, how it died:
+ * words written after the record's beginning until then (28) | clock ticks lived (34; more are clamped) << 28 |
+ * 1 << 62 if by a reallocation | 1 << 63 */
+#define GM_DEATH (1ull << 63)
+#define GM_DEATH_REALLOC (1ull << 62)
+#define GM_DEATH_WORDS_MAX ((1ull << 28) - 1)
+#define GM_DEATH_TICKS_MAX ((1ull << 34) - 1)
+static inline uint64_t gm_death_pack(uint64_t words, uint64_t ticks, bool by_realloc)
+{
+    return GM_DEATH | (by_realloc ? GM_DEATH_REALLOC : 0) |
+           (ticks > GM_DEATH_TICKS_MAX ? GM_DEATH_TICKS_MAX : ticks) << 28 | words;
+}
+static inline uint64_t gm_death_words(uint64_t death)
+{
+    return death & GM_DEATH_WORDS_MAX;
+}
+static inline uint64_t gm_death_ticks(uint64_t death)
+{
+    return death >> 28 & GM_DEATH_TICKS_MAX;
+}
+/* The second word of a FREE record: its block's address, and whether a reallocation frees it. */
+#define GM_FREE_REALLOC (1ull << 63)
+
+/* ALLOC         0 word0, 1 address or death, 2 packed size, 3 stack hash
+ * FREE          0 word0, 1 address | GM_FREE_REALLOC
+ *               A reallocation of a block for which another came out, in place or not, is the FREE of the old
+ *               one (or its death in the nursery), stamped before the call, and the ALLOC of the new one, stamped
+ *               after it, both marked. realloc(NULL, n) is an ALLOC, a realloc that frees (size 0, NULL back)
+ *               a FREE, a failed one is nothing.
  * In a sampled recording (session.sample_bytes > 0) these carry more:
  * ALLOC         4 log2 of the interval it was sampled with (8) | what else (8) << 8, enum gm_sample_flag,
  *               5 bytes the thread has allocated in this session, this block included; 0 on shared rings
  * FREE          2 bytes the thread has allocated in this session; 0 on shared rings. Of sampled blocks, and
- *               of some others, which the recorder passes over. There is no REALLOC, but a FREE, an ALLOC or both.
+ *               of some others, which the recorder passes over.
+ * REALLOC       until wire version 1; no longer written
  * STACK         0 word0 (stamp 0), 1 hash, 2 parent's hash (GM_STACK_ROOT above the outermost frame),
  *               3 pc (48) | flags << 48. Comes before the first record that uses it, in the same ring,
  *               parents first.

@@ -138,14 +138,23 @@ static bool stack_prepare(
     return gm_scope_reserve(scope, name->fresh * 4 + words);
 }
 
-/* A stamp for what is about to happen. On a shared ring it must also not be older than those of the threads
- * before, and rdtsc may run ahead of the lock that was taken: there it is fenced. */
-static uint64_t stamp_before(const struct gm_scope *scope)
+/* ---- events --------------------------------------------------------------------------------------------- */
+
+/* Writes the record of an allocation, for which there is room. */
+static void alloc_put(struct gm_scope *scope, uint64_t address, uint64_t packed, uint64_t hash)
 {
-    return scope->shared ? gm_clock_after(gm_process.clock) : gm_clock_before(gm_process.clock);
+    struct gm_producer *p = scope->producer;
+    gm_producer_put(p, gm_rec_word0(GM_EV_ALLOC, 4, gm_scope_stamp_after(scope)));
+    gm_producer_put(p, address);
+    gm_producer_put(p, packed);
+    gm_producer_put(p, hash);
 }
 
-/* ---- events --------------------------------------------------------------------------------------------- */
+static void free_put(struct gm_scope *scope, uint64_t address, uint64_t flag, uint64_t stamp)
+{
+    gm_producer_put(scope->producer, gm_rec_word0(GM_EV_FREE, 2, stamp));
+    gm_producer_put(scope->producer, address | flag);
+}
 
 void gm_event_alloc(const struct gm_context *context, const void *block, uint64_t packed)
 {
@@ -158,20 +167,31 @@ void gm_event_alloc(const struct gm_context *context, const void *block, uint64_
     if (!gm_scope_enter(&scope))
         return;
     if (stack_prepare(&scope, context, 4, &name)) {
-        struct gm_producer *p = scope.producer;
         gm_scope_busy(&scope);
         names_put(&scope, &name);
-        gm_producer_put(p, gm_rec_word0(GM_EV_ALLOC, 4, gm_clock_after(gm_process.clock)));
-        gm_producer_put(p, (uint64_t)block);
-        gm_producer_put(p, packed);
-        gm_producer_put(p, name.hash);
+        uint64_t position = scope.producer->head;
+        alloc_put(&scope, (uintptr_t)block, packed, name.hash);
         gm_scope_publish(&scope);
         gm_scope_idle(&scope);
+        gm_scope_enter_nursery(&scope, (uintptr_t)block, position);
     }
     gm_scope_leave(&scope);
 }
 
 static void event_free_sampled(const void *block);
+/* A free that is not folded. Shared rings are locked before the stamp is taken. */
+static void free_alone(struct gm_scope *scope, uint64_t address, uint64_t position)
+{
+    if (!gm_scope_reserve(scope, 2))
+        return;
+    gm_scope_busy(scope);
+    uint64_t stamp = gm_scope_stamp_before(scope);
+    if (position == GM_NURSERY_NONE)
+        gm_scope_freed_elsewhere(scope, address, stamp);
+    free_put(scope, address, 0, stamp);
+    gm_scope_publish(scope);
+    gm_scope_idle(scope);
+}
 
 void gm_event_free(const void *block)
 {
@@ -182,18 +202,13 @@ void gm_event_free(const void *block)
     }
     if (!gm_scope_enter(&scope))
         return;
-    if (gm_scope_reserve(&scope, 2)) {
-        struct gm_producer *p = scope.producer;
-        gm_scope_busy(&scope);
-        gm_producer_put(p, gm_rec_word0(GM_EV_FREE, 2, stamp_before(&scope)));
-        gm_producer_put(p, (uint64_t)block);
-        gm_scope_publish(&scope);
-        gm_scope_idle(&scope);
-    }
+    uint64_t position = gm_scope_find(&scope, (uintptr_t)block);
+    if (!gm_scope_fold(&scope, position, false))
+        free_alone(&scope, (uintptr_t)block, position);
     gm_scope_leave(&scope);
 }
 
-void gm_event_realloc_begin(struct gm_event_realloc *r)
+void gm_event_realloc_begin(struct gm_event_realloc *r, uint64_t old_address)
 {
     r->open = gm_scope_enter(&r->scope);
     if (!r->open)
@@ -204,47 +219,39 @@ void gm_event_realloc_begin(struct gm_event_realloc *r)
         return;
     }
     gm_scope_busy(&r->scope);
-    r->stamp = stamp_before(&r->scope);
+    r->stamp = gm_scope_stamp_before(&r->scope);
+    r->position = old_address ? gm_scope_find(&r->scope, old_address) : GM_NURSERY_NONE;
+    if (old_address && r->position == GM_NURSERY_NONE)
+        gm_scope_freed_elsewhere(&r->scope, old_address, r->stamp);
 }
 
-/* What a reallocation amounts to: see the records in wire.h. */
-static uint32_t realloc_words(uint64_t old_address, const void *block, uint64_t packed)
+/* Writes what a reallocation amounts to (see the records in wire.h), if there is room for it. */
+static void realloc_put(struct gm_event_realloc *r, const struct gm_context *context,
+    uint64_t old_address, const void *block, uint64_t packed)
 {
+    struct name name = {0};
+    struct gm_scope *scope = &r->scope;
+    uint64_t moved = old_address && block ? GM_FREE_REALLOC : 0;
+    if (block ? !stack_prepare(scope, context, 6, &name) : !gm_scope_reserve(scope, 2))
+        return;
+    names_put(scope, &name);
+    if (old_address && !gm_scope_fold(scope, r->position, moved != 0))
+        free_put(scope, old_address, moved, r->stamp);
+    uint64_t position = scope->producer->head;
     if (block)
-        return old_address ? 6 : 4;
-    return old_address && gm_size_bytes(packed) == 0 ? 2 : 0;
+        alloc_put(scope, (uintptr_t)block, packed | (moved ? GM_SIZE_REALLOC : 0), name.hash);
+    gm_scope_publish(scope);
+    if (block)
+        gm_scope_enter_nursery(scope, (uintptr_t)block, position);
 }
 
 void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context,
     uint64_t old_address, const void *block, uint64_t packed)
 {
-    struct name name = {0};
     if (!r->open)
         return;
-    uint64_t after = gm_clock_after(gm_process.clock);
-    uint32_t words = realloc_words(old_address, block, packed);
-    struct gm_producer *p = r->scope.producer;
-    bool room = words == 2 ? gm_scope_reserve(&r->scope, 2)
-                           : words && stack_prepare(&r->scope, context, words, &name);
-    if (room) {
-        names_put(&r->scope, &name);
-        if (words == 6) {
-            gm_producer_put(p, gm_rec_word0(GM_EV_REALLOC, 6, r->stamp));
-            gm_producer_put(p, old_address);
-            gm_producer_put(p, (uint64_t)block);
-        } else {
-            gm_producer_put(p, gm_rec_word0(words == 4 ? GM_EV_ALLOC : GM_EV_FREE, words,
-                                   words == 4 ? after : r->stamp));
-            gm_producer_put(p, words == 4 ? (uint64_t)block : old_address);
-        }
-        if (words >= 4) {
-            gm_producer_put(p, packed);
-            gm_producer_put(p, name.hash);
-        }
-        if (words == 6)
-            gm_producer_put(p, after);
-        gm_scope_publish(&r->scope);
-    }
+    if (block || (old_address && gm_size_bytes(packed) == 0))
+        realloc_put(r, context, old_address, block, packed);
     gm_scope_idle(&r->scope);
     gm_scope_leave(&r->scope);
 }
@@ -271,7 +278,7 @@ static uint64_t clock_shown(const struct gm_scope *scope, uint64_t clock)
     return scope->shared ? 0 : clock;
 }
 
-static void free_put(
+static void sampled_free_put(
     struct gm_scope *scope, const void *block, uint64_t stamp, uint64_t allocated_bytes)
 {
     gm_producer_put(scope->producer, gm_rec_word0(GM_EV_FREE, FREE_WORDS, stamp));
@@ -280,8 +287,8 @@ static void free_put(
 }
 
 /* A block whose record can be published is in the set before the program has it. */
-static void alloc_put(struct gm_scope *scope, const void *block, uint64_t packed, uint64_t hash,
-    const struct gm_sample *sample, uint32_t flags, uint64_t stamp)
+static void sampled_alloc_put(struct gm_scope *scope, const void *block, uint64_t packed,
+    uint64_t hash, const struct gm_sample *sample, uint32_t flags, uint64_t stamp)
 {
     struct gm_producer *p = scope->producer;
     gm_sample_set_add(block);
@@ -305,8 +312,8 @@ void gm_event_alloc_sampled(
     if (stack_prepare(&scope, context, ALLOC_WORDS, &name)) {
         gm_scope_busy(&scope);
         names_put(&scope, &name);
-        alloc_put(
-            &scope, block, packed, name.hash, &sample, flags, gm_clock_after(gm_process.clock));
+        sampled_alloc_put(
+            &scope, block, packed, name.hash, &sample, flags, gm_scope_stamp_after(&scope));
         gm_scope_publish(&scope);
         gm_scope_idle(&scope);
         cost_add(scope.session, began);
@@ -322,7 +329,7 @@ static void event_free_sampled(const void *block)
         return;
     if (gm_scope_reserve(&scope, FREE_WORDS)) {
         gm_scope_busy(&scope);
-        free_put(&scope, block, stamp_before(&scope), gm_sample_clock());
+        sampled_free_put(&scope, block, gm_scope_stamp_before(&scope), gm_sample_clock());
         gm_scope_publish(&scope);
         gm_scope_idle(&scope);
         cost_add(scope.session, began);
@@ -343,14 +350,15 @@ void gm_event_realloc_end_sampled(struct gm_event_realloc *r, const struct gm_co
         gm_sample_set_add(old);
     if (!r->open)
         return;
-    uint64_t after = gm_clock_after(gm_process.clock);
+    uint64_t after = gm_scope_stamp_after(&r->scope);
     bool room = taken ? stack_prepare(&r->scope, context, FREE_WORDS + ALLOC_WORDS, &name)
                       : !failed && gm_scope_reserve(&r->scope, FREE_WORDS);
     if (room) {
         names_put(&r->scope, &name);
-        free_put(&r->scope, old, r->stamp, allocated_before);
+        sampled_free_put(&r->scope, old, r->stamp, allocated_before);
         if (taken)
-            alloc_put(&r->scope, block, packed, name.hash, &sample, GM_SAMPLE_REALLOC, after);
+            sampled_alloc_put(
+                &r->scope, block, packed, name.hash, &sample, GM_SAMPLE_REALLOC, after);
         gm_scope_publish(&r->scope);
     }
     gm_scope_idle(&r->scope);
@@ -371,7 +379,8 @@ void gm_event_unload(void)
         return;
     if (gm_scope_reserve(&scope, 2)) {
         gm_scope_busy(&scope);
-        gm_producer_put(scope.producer, gm_rec_word0(GM_EV_MODULE_EPOCH, 2, stamp_before(&scope)));
+        gm_producer_put(
+            scope.producer, gm_rec_word0(GM_EV_MODULE_EPOCH, 2, gm_scope_stamp_before(&scope)));
         gm_producer_put(scope.producer, epoch);
         gm_scope_publish(&scope);
         gm_scope_idle(&scope);
@@ -389,7 +398,8 @@ int gm_event_mark(const char *text)
     bool room = gm_scope_reserve(&scope, words);
     if (room) {
         gm_scope_busy(&scope);
-        gm_producer_put(scope.producer, gm_rec_word0(GM_EV_MARK, words, stamp_before(&scope)));
+        gm_producer_put(
+            scope.producer, gm_rec_word0(GM_EV_MARK, words, gm_scope_stamp_before(&scope)));
         gm_producer_put(scope.producer, bytes);
         for (size_t at = 0; at < bytes; at += 8) {
             uint64_t v = 0;

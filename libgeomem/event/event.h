@@ -28,8 +28,9 @@ struct gm_event_realloc {
     struct gm_scope scope;
     bool open;
     uint64_t stamp;
+    uint64_t position; /* of the old block's record in the nursery */
 };
-void gm_event_realloc_begin(struct gm_event_realloc *r);
+void gm_event_realloc_begin(struct gm_event_realloc *r, uint64_t old_address);
 void gm_event_realloc_end(struct gm_event_realloc *r, const struct gm_context *context,
     uint64_t old_address, const void *block, uint64_t packed);
 

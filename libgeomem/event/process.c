@@ -189,6 +189,7 @@ static void session_adopt(struct gm_session *s)
     p->depth_root = s->depth_root;
     p->full_wait_ms = s->full_wait_ms;
     p->ticks_per_ms = s->ticks_per_ms ? s->ticks_per_ms : TICKS_PER_MS_GUESS;
+    p->folds = !(s->flags & GM_SESSION_EVENTS_ALL) && s->sample_bytes == 0;
     p->session_id = s->session_id;
     p->sampling = s->sample_bytes != 0;
     p->sample_seed = s->sample_seed;

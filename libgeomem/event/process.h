@@ -24,6 +24,10 @@ struct gm_process_data {
     uint32_t sampling;      /* not 0: sample.h decides what is recorded */
     /* What the recorder said once, copied and checked; constant while ON. */
     uint32_t clock, flags, ring_count, ring_words, depth_leaf, depth_root, full_wait_ms;
+    bool folds;               /* short-lived blocks take one record: see nursery.h */
+    _Atomic uint32_t threads; /* thread states bound to the session so far */
+    /* Events have come from more than one thread, or from a handler within a hook: stamps must order them. */
+    _Atomic bool precise;
     uint64_t ticks_per_ms; /* never 0 */
     uint64_t session_id;
     uint64_t sample_seed;

@@ -100,7 +100,8 @@ static void thread_announce(struct gm_thread *t, struct gm_producer *p, enum gm_
     if (!gm_producer_has_room(p, words))
         return;
     t->started = kind == GM_EV_THREAD_START;
-    gm_producer_put(p, gm_rec_word0(kind, words, gm_clock_after(gm_process.clock)));
+    t->last_stamp = gm_clock_after(gm_process.clock);
+    gm_producer_put(p, gm_rec_word0(kind, words, t->last_stamp));
     gm_producer_put(p, (uint64_t)(uint32_t)t->tid);
     if (kind == GM_EV_THREAD_START) {
         gm_sys2(SYS_prctl, PR_GET_NAME, name);
@@ -130,6 +131,7 @@ static void ring_claim(struct gm_thread *t)
                 (uint32_t)t->tid, memory_order_acquire, memory_order_relaxed)) {
             t->ring = index;
             gm_producer_init(&t->producer, gm_process.session, index, gm_process.ring_words);
+            memset(&t->nursery, 0, sizeof t->nursery); /* positions were another ring's */
             ring_announce(t, GM_EV_THREAD_START);
             return;
         }
@@ -188,6 +190,9 @@ static void thread_bind(struct gm_thread *t)
 {
     bool other_session = t->session_id != gm_process.session_id;
     t->tid = (int32_t)gm_sys0(SYS_gettid);
+    /* relaxed, both: whatever brings an address of this thread's to another orders these before its stamps */
+    if (atomic_fetch_add_explicit(&gm_process.threads, 1, memory_order_relaxed) > 0)
+        atomic_store_explicit(&gm_process.precise, true, memory_order_relaxed);
     if (other_session) {
         memset(t->seen, 0, sizeof t->seen);
         memset(t->announced, 0, sizeof t->announced);
@@ -270,6 +275,7 @@ __attribute__((noinline)) static void hooks_forget_abandoned(uintptr_t here)
         return;
     /* relaxed: our own store */
     t->producer.head = atomic_load_explicit(&t->producer.ring->head, memory_order_relaxed);
+    gm_nursery_abandon_fold(&t->producer);
     gm_producer_idle(&t->producer);
 }
 
@@ -307,6 +313,8 @@ bool gm_scope_enter(struct gm_scope *scope)
     scope->session = session;
     scope->thread = t;
     scope->shared = false;
+    if (__builtin_expect(scope->level > 0, 0))
+        atomic_store_explicit(&gm_process.precise, true, memory_order_relaxed);
     caches_refresh(t, scope->level);
     scope->producer =
         scope->level == 0 && t->ring != GM_NO_RING ? &t->producer : &scope->shared_producer;
@@ -351,6 +359,75 @@ void gm_scope_idle(struct gm_scope *scope)
         gm_producer_idle(scope->producer);
     else
         atomic_fetch_sub_explicit(&scope->producer->ring->busy, 1, memory_order_release);
+}
+
+/* ---- stamps and the nursery ---- */
+
+#define COARSE_STAMPS \
+    16u /* of these one is exact: reading the clock costs as much as the rest of an event */
+
+/* The recorder's last reading of the clock, or ours of a few events ago: the later one. */
+static uint64_t stamp_coarse(struct gm_scope *scope)
+{
+    struct gm_thread *t = scope->thread;
+    uint64_t now;
+    if (++t->coarse_stamps % COARSE_STAMPS == 0)
+        now = gm_clock_before(gm_process.clock);
+    else /* relaxed: only ever compared */
+        now = atomic_load_explicit(&scope->session->clock_now, memory_order_relaxed);
+    now &= GM_STAMP_MASK;
+    if ((int64_t)((now - t->last_stamp) << (64 - GM_STAMP_BITS)) > 0)
+        t->last_stamp = now;
+    return t->last_stamp;
+}
+
+static bool scope_is_ordered(const struct gm_scope *scope)
+{
+    return !scope_is_shared(scope) &&
+           !atomic_load_explicit(&gm_process.precise, memory_order_relaxed);
+}
+
+uint64_t gm_scope_stamp_before(struct gm_scope *scope)
+{
+    if (scope_is_ordered(scope))
+        return stamp_coarse(scope);
+    /* On a shared ring it must also not be older than those of the threads before, and rdtsc may run ahead of the
+     * lock that was taken: there it is fenced. */
+    return scope->thread->last_stamp =
+               scope->shared ? gm_clock_after(gm_process.clock) : gm_clock_before(gm_process.clock);
+}
+
+uint64_t gm_scope_stamp_after(struct gm_scope *scope)
+{
+    if (scope_is_ordered(scope))
+        return stamp_coarse(scope);
+    return scope->thread->last_stamp = gm_clock_after(gm_process.clock);
+}
+
+uint64_t gm_scope_find(const struct gm_scope *scope, uint64_t address)
+{
+    struct gm_thread *t = scope->thread;
+    return scope_is_shared(scope) || !gm_process.folds
+               ? GM_NURSERY_NONE
+               : gm_nursery_find(&t->nursery, &t->producer, address);
+}
+
+void gm_scope_freed_elsewhere(const struct gm_scope *scope, uint64_t address, uint64_t stamp)
+{
+    if (!scope_is_ordered(scope))
+        gm_nursery_freed_elsewhere(address, stamp);
+}
+
+bool gm_scope_fold(struct gm_scope *scope, uint64_t position, bool by_realloc)
+{
+    return position != GM_NURSERY_NONE &&
+           gm_nursery_fold(&scope->thread->producer, position, stamp_coarse(scope), by_realloc);
+}
+
+void gm_scope_enter_nursery(const struct gm_scope *scope, uint64_t address, uint64_t position)
+{
+    if (!scope_is_shared(scope))
+        gm_nursery_enter(&scope->thread->nursery, address, position);
 }
 
 /* Between two readings of the session's clock, which takes no system call where it is the processor's. For ever in a

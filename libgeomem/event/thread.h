@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libgeomem/event/nursery.h"
 #include "libgeomem/ring/ring.h"
 #include "libgeomem/unwind/memo.h"
 #include "libgeomem/unwind/unwind.h"
@@ -28,8 +29,11 @@ struct gm_thread {
     uint64_t session_id; /* which the above belong to */
     uint32_t epoch[2];   /* gm_image.epoch at which the caches were last emptied, by level */
     uint32_t overflow_uses;
-    bool overrun; /* waited in vain: no waiting until the ring is half empty */
-    bool started; /* a THREAD_START was sent */
+    bool overrun;              /* waited in vain: no waiting until the ring is half empty */
+    bool started;              /* a THREAD_START was sent */
+    uint64_t last_stamp;       /* of the own ring */
+    uint32_t coarse_stamps;    /* taken from the recorder\'s clock */
+    struct gm_nursery nursery; /* of the own ring */
     /* What was sent, by level: a nested hook cannot tell what the one it interrupted has published. */
     uint64_t seen[2][GM_SEEN];
     uint64_t announced[2][GM_ANNOUNCED];
@@ -66,6 +70,21 @@ bool gm_scope_lock(struct gm_scope *scope);
  * bound. False: the event is lost (counted here). After true, gm_scope_publish must follow. */
 bool gm_scope_reserve(struct gm_scope *scope, uint32_t words);
 void gm_scope_publish(struct gm_scope *scope);
+
+/* A stamp for what is about to happen, or (after) has just happened, in the order of the scope's ring; a record
+ * gets it between gm_scope_busy and gm_scope_idle. */
+uint64_t gm_scope_stamp_before(struct gm_scope *scope);
+uint64_t gm_scope_stamp_after(struct gm_scope *scope);
+
+/* The scope's side of nursery.h; a shared ring has no nursery.
+ * Where the record of a live block lies, or GM_NURSERY_NONE: then gm_scope_freed_elsewhere must be called before the
+ * allocator gets the block, with the stamp of the free. */
+uint64_t gm_scope_find(const struct gm_scope *scope, uint64_t address);
+void gm_scope_freed_elsewhere(const struct gm_scope *scope, uint64_t address, uint64_t stamp);
+/* False: a FREE record is due. */
+bool gm_scope_fold(struct gm_scope *scope, uint64_t position, bool by_realloc);
+/* The block's record was published, at this position of the scope's ring. */
+void gm_scope_enter_nursery(const struct gm_scope *scope, uint64_t address, uint64_t position);
 
 /* True when the calling thread is inside no hook. */
 bool gm_thread_outside_hooks(void);

@@ -67,7 +67,7 @@ static void *reallocate_sampled(
     struct gm_event_realloc event;
     bool was_sampled = p && gm_sample_set_remove(p);
     if (was_sampled)
-        gm_event_realloc_begin(&event);
+        gm_event_realloc_begin(&event, 0);
     void *q = gm_real.realloc(p, bytes);
     int saved_errno = errno;
     uint64_t packed = gm_size_pack(bytes, function, 0);
@@ -87,7 +87,7 @@ static inline __attribute__((always_inline)) void *reallocate(
     uint64_t old_address = (uintptr_t)p;
     if (gm_process.sampling)
         return reallocate_sampled(context, p, bytes, function);
-    gm_event_realloc_begin(&event);
+    gm_event_realloc_begin(&event, old_address);
     void *q = gm_real.realloc(p, bytes);
     int saved_errno = errno;
     gm_event_realloc_end(&event, context, old_address, q, gm_size_pack(bytes, function, 0));

@@ -31,6 +31,7 @@ int main(void)
     FIELD(gm_session, heartbeat);
     FIELD(gm_session, stop);
     FIELD(gm_session, sample_log2);
+    FIELD(gm_session, clock_now);
     FIELD(gm_session, end_kind);
     FIELD(gm_session, end_value);
     FIELD(gm_session, module_epoch);
@@ -44,7 +45,9 @@ int main(void)
     FIELD(gm_ring, owner);
     FIELD(gm_ring, dropped);
     FIELD(gm_ring, waited_ns);
+    FIELD(gm_ring, folding);
     FIELD(gm_ring, tail);
+    FIELD(gm_ring, claim);
     FIELD(gm_hello, magic);
     FIELD(gm_hello, version);
     FIELD(gm_hello, kind);

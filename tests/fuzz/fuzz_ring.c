@@ -119,7 +119,7 @@ static size_t record_random(struct rng *rng, uint64_t *w, uint64_t now)
     struct gm_reader r = {.now = now};
     uint64_t address = 0x1000 + rng_below(rng, 64) * 16, pc = 0x1000 + rng_below(rng, 32) * 64;
     static uint64_t last_hash = GM_STACK_ROOT;
-    switch (rng_below(rng, 8)) {
+    switch (rng_below(rng, 10)) {
     case 0:
     case 1:
         put_alloc(&r, now, address, rng_below(rng, 100000), rng_below(rng, 3) ? last_hash : 0);
@@ -130,6 +130,10 @@ static size_t record_random(struct rng *rng, uint64_t *w, uint64_t now)
         break;
     case 4:
         put_realloc(&r, now, now + 3, address, address + 16 * rng_below(rng, 3), 100, last_hash);
+        break;
+    case 8:
+    case 9:
+        put_short_lived(&r, now, rng_below(rng, 1000), last_hash, 4 + rng_below(rng, 100), 17);
         break;
     case 5:
         last_hash = put_stack(&r, rng_below(rng, 3) ? last_hash : GM_STACK_ROOT, pc);

@@ -1,6 +1,7 @@
 /* event_stress.c - the target's half and the recorder's in one process: threads record allocations, frees and
  * reallocations of their own and of each other's blocks from ever different stacks, come and go, and fork;
- * the recorder must count exactly what was recorded. For ThreadSanitizer above all: the pool of states, the
+ * addresses are used again at once, by whichever thread comes next; the recorder must count exactly what was
+ * recorded, and nothing may be live at the end. For ThreadSanitizer above all: the pool of states, the
  * claiming of rings, the naming of stacks. Arguments: threads at once (8), rounds (20). */
 #include <pthread.h>
 #include <stdio.h>
@@ -16,14 +17,38 @@
 
 #define BLOCKS 4000 /* events of one kind per thread and round */
 
-static _Atomic uint64_t told_allocs, told_frees, next_address = 0x100000;
+static _Atomic uint64_t told_allocs, told_frees;
 static _Atomic bool ended;
+
+/* The made-up allocator: what was given back last is handed out first. */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t next;
+    uint64_t free[65536];
+    size_t count;
+} heap = {.lock = PTHREAD_MUTEX_INITIALIZER, .next = 0x100000};
+
+static uint64_t heap_take(void)
+{
+    pthread_mutex_lock(&heap.lock);
+    uint64_t address = heap.count ? heap.free[--heap.count] : (heap.next += 64);
+    pthread_mutex_unlock(&heap.lock);
+    return address;
+}
+
+static void heap_give(uint64_t address)
+{
+    pthread_mutex_lock(&heap.lock);
+    if (heap.count < sizeof heap.free / sizeof heap.free[0])
+        heap.free[heap.count++] = address;
+    pthread_mutex_unlock(&heap.lock);
+}
 
 /* Allocates a made-up block from a stack of the given shape: each bit chooses one of two callers. */
 __attribute__((noinline)) static uint64_t allocate_leaf(uint64_t bytes)
 {
     struct gm_context context = GM_CALLER_CONTEXT();
-    uint64_t address = atomic_fetch_add(&next_address, 64);
+    uint64_t address = heap_take();
     gm_event_alloc(
         &context, (const void *)address, gm_size_pack(bytes, GM_FN_malloc, 0)); /* NOLINT */
     atomic_fetch_add(&told_allocs, 1);
@@ -53,6 +78,7 @@ __attribute__((noinline)) static uint64_t allocate_left(
 static void release(uint64_t address)
 {
     gm_event_free((const void *)address); /* NOLINT */
+    heap_give(address);
     atomic_fetch_add(&told_frees, 1);
 }
 
@@ -60,8 +86,10 @@ __attribute__((noinline)) static uint64_t reallocate(uint64_t address, uint64_t 
 {
     struct gm_context context = GM_CALLER_CONTEXT();
     struct gm_event_realloc event;
-    gm_event_realloc_begin(&event);
-    uint64_t moved = atomic_fetch_add(&next_address, 64);
+    gm_event_realloc_begin(&event, address);
+    uint64_t moved = address & 64 ? heap_take() : address; /* or in place */
+    if (moved != address)
+        heap_give(address);
     gm_event_realloc_end(&event, &context, address, (const void *)moved,
         gm_size_pack(bytes, GM_FN_realloc, 0)); /* NOLINT */
     atomic_fetch_add(&told_allocs, 1);

@@ -54,6 +54,36 @@ Test(decode, a_reallocation_is_told_as_a_free_before_and_an_allocation_after)
     gm_reader_done(&r);
 }
 
+Test(decode, a_block_that_died_in_the_nursery_says_when)
+{
+    struct gm_reader r = {.ring_words = 64};
+    struct gm_event e;
+    put_free(&r, 5, 0x10);
+    put_short_lived(&r, 10, 77, 3, 6, 1234);
+    put_free(&r, 20, 0x20);
+    cr_assert(next(&r, &e) && next(&r, &e));
+    cr_assert(e.kind == GM_EV_ALLOC && e.died && !e.died_by_realloc && e.address == 0);
+    cr_assert(e.size_bytes == 77 && e.hash == 3 && e.death_ticks == 1234 && e.stamp == 10);
+    cr_assert_eq(e.death_position, 2 + 6);
+    cr_assert_eq(r.position, 2 + 4);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_FREE && !e.died);
+    cr_assert_eq(r.position, 2 + 6);
+    cr_assert_eq(r.corrupt, 0);
+    gm_reader_done(&r);
+}
+
+Test(decode, a_death_before_its_record_ends_or_beyond_the_ring_is_corrupt)
+{
+    struct gm_reader r = {.ring_words = 64};
+    struct gm_event e;
+    put_short_lived(&r, 10, 77, 3, 3, 0);
+    put_short_lived(&r, 11, 77, 3, 65, 0);
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 2);
+    gm_reader_done(&r);
+}
+
 Test(decode, dictionary_records_travel_with_the_next_stamped_one)
 {
     struct gm_reader r = {0};

@@ -52,9 +52,19 @@ static inline void put_free(struct gm_reader *reader, uint64_t stamp, uint64_t a
 static inline void put_realloc(struct gm_reader *reader, uint64_t before, uint64_t after,
     uint64_t from, uint64_t to, uint64_t size, uint64_t hash)
 {
-    uint64_t w[] = {gm_rec_word0(GM_EV_REALLOC, 6, before & GM_STAMP_MASK), from, to,
-        gm_size_pack(size, GM_FN_realloc, 0), hash, after};
+    uint64_t w[] = {gm_rec_word0(GM_EV_FREE, 2, before & GM_STAMP_MASK), from | GM_FREE_REALLOC,
+        gm_rec_word0(GM_EV_ALLOC, 4, after & GM_STAMP_MASK), to,
+        gm_size_pack(size, GM_FN_realloc, 0) | GM_SIZE_REALLOC, hash};
     put_words(reader, w, 6, after);
+}
+
+/* An allocation that died in the nursery, `words` after the beginning of its record. */
+static inline void put_short_lived(struct gm_reader *reader, uint64_t stamp, uint64_t size,
+    uint64_t hash, uint64_t words, uint64_t ticks)
+{
+    uint64_t w[] = {gm_rec_word0(GM_EV_ALLOC, 4, stamp & GM_STAMP_MASK),
+        gm_death_pack(words, ticks, false), gm_size_pack(size, GM_FN_malloc, 0), hash};
+    put_words(reader, w, 4, stamp);
 }
 
 /* Returns the hash. */
