@@ -113,7 +113,8 @@ struct gm_row_mark {
 };
 struct gm_run_state {
     int64_t duration_ns;
-    uint64_t events, lost_events, corrupt_records, late_events, hash_collisions, cut_stacks;
+    uint64_t events, lost_events, corrupt_records, late_events, hash_collisions, cut_stacks,
+        left_out_stacks;
     uint64_t peak_epoch, peak_bytes, peak_blocks;
     int64_t peak_ns;
     uint64_t samples; /* sampled allocations; the rest of these only in a sampled recording */

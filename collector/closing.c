@@ -85,6 +85,13 @@ static const char *error_text(double variance, char text[static GM_SAY_FIGURE])
     return gm_say_bytes(variance > 0 ? (uint64_t)(2 * sqrt(variance)) : 0, text);
 }
 
+static void say_used(const struct gm_closing *c)
+{
+    char rss[GM_SAY_FIGURE];
+    gm_say("the recorder used %.2f s of CPU and %s of memory", (double)c->cpu_ns / 1e9,
+        gm_say_bytes(c->rss_bytes, rss));
+}
+
 static void say_estimated(const struct gm_closing *c)
 {
     const struct gm_recorder_figures *f = &c->figures;
@@ -105,6 +112,7 @@ static void say_estimated(const struct gm_closing *c)
         gm_say("that is more than the budget of %g%%%s", 100 * c->options->sample_budget,
             f->sample_max_bytes >= 64u << 20 ? ": the hooks alone cost so much here"
                                              : ": the program ended before it was kept to");
+    say_used(c);
     gm_say("next: geomem-report leaks %s", c->file);
 }
 
@@ -119,12 +127,12 @@ static void say_result(const struct gm_closing *c)
     gm_say("%s events, peak %s, live at the end %s in %s blocks: %s",
         gm_say_count(f->events, events), gm_say_bytes(f->peak_bytes, peak),
         gm_say_bytes(f->end_live_bytes, live), gm_say_count(f->end_live_blocks, blocks), c->file);
+    say_used(c);
     gm_say("next: geomem-report leaks %s", c->file);
 }
 
 void gm_closing_say(const struct gm_closing *closing)
 {
-    char rss[GM_SAY_FIGURE];
     bool quiet = closing->options->quiet;
     say_losses(closing);
     say_verified(closing);
@@ -135,8 +143,7 @@ void gm_closing_say(const struct gm_closing *closing)
     if (closing->program_runs && !quiet)
         gm_say("recording has ended; the program runs on");
     if (closing->options->verbose)
-        gm_say("the recorder used %.2f s of CPU and %s of memory; %s processes, %s late events",
-            (double)closing->cpu_ns / 1e9, gm_say_bytes(closing->rss_bytes, rss),
+        gm_say("%s processes, %s late events",
             gm_say_count(closing->figures.processes_seen, (char[GM_SAY_FIGURE]){0}),
             gm_say_count(closing->figures.late_events, (char[GM_SAY_FIGURE]){0}));
 }

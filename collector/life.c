@@ -55,6 +55,22 @@ size_t gm_life_print(const uint64_t blocks[GM_LIFE_BUCKETS], char out[GM_LIFE_TE
     return (size_t)(p - out);
 }
 
+static void life_add(uint64_t blocks[GM_LIFE_BUCKETS], const struct gm_life_delta *delta)
+{
+    for (size_t i = 0; i < delta->n; i++)
+        if (delta->v[i].unit == delta->unit && delta->v[i].bucket < GM_LIFE_BUCKETS)
+            blocks[delta->v[i].bucket] += delta->v[i].blocks;
+}
+
+size_t gm_life_print_delta(const struct gm_life_delta *delta, char out[GM_LIFE_TEXT_ROOM])
+{
+    uint64_t blocks[GM_LIFE_BUCKETS] = {0};
+    if (delta->n == 0)
+        return 0;
+    life_add(blocks, delta);
+    return gm_life_print(blocks, out);
+}
+
 static void life_merge(sqlite3_context *context, int count, sqlite3_value **values)
 {
     uint64_t blocks[GM_LIFE_BUCKETS] = {0};
@@ -66,10 +82,7 @@ static void life_merge(sqlite3_context *context, int count, sqlite3_value **valu
         return;
     }
     gm_life_parse((const char *)sqlite3_value_text(values[0]), blocks);
-    for (size_t i = 0; i < delta->n; i++) {
-        if (delta->v[i].unit == delta->unit && delta->v[i].bucket < GM_LIFE_BUCKETS)
-            blocks[delta->v[i].bucket] += delta->v[i].blocks;
-    }
+    life_add(blocks, delta);
     size_t length = gm_life_print(blocks, text);
     if (length)
         sqlite3_result_text(context, text, (int)length, SQLITE_TRANSIENT);

@@ -33,5 +33,7 @@ void gm_life_parse(const char *text, uint64_t blocks[GM_LIFE_BUCKETS]);
 #define GM_LIFE_TEXT_ROOM (GM_LIFE_BUCKETS * 26 + 3)
 /* Writes the text; returns its length, 0 if all buckets are empty. */
 size_t gm_life_print(const uint64_t blocks[GM_LIFE_BUCKETS], char out[GM_LIFE_TEXT_ROOM]);
+/* The same of one batch's lifetimes. */
+size_t gm_life_print_delta(const struct gm_life_delta *delta, char out[GM_LIFE_TEXT_ROOM]);
 
 #endif

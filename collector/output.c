@@ -9,7 +9,7 @@
 #include "schemas/db.h"
 #include "schemas/text.h"
 
-#define NAME_BYTES                                                                                 \
+#define NAME_BYTES \
     180 /* of the program's name: a file name has at most 255, with PID and journals */
 
 void gm_output_default(const char *program, pid_t pid, char *ret_path, size_t room)

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,6 +62,7 @@ struct record {
     bool stop_asked; /* over the control socket: the file is finished, we stay for the status */
     bool abandoned;  /* a second Ctrl-C: we leave the program behind */
     int64_t progress_ns;
+    uint64_t workers_cpu_ns; /* of symbol workers, once they have ended */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -404,13 +404,19 @@ static bool give_up_names(void *context, size_t frames_left)
     return r->abandoned;
 }
 
-static void used_by_us(struct gm_closing *closing)
+/* All threads of ours and the symbol workers. The workers' memory is not in it: it is gone before the end. */
+static uint64_t cpu_used_ns(const struct record *r)
 {
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    closing->cpu_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000u +
-                      (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000u;
-    closing->rss_bytes = gm_proc_own_peak_rss_bytes();
+    return (uint64_t)clock_ns(CLOCK_PROCESS_CPUTIME_ID) + r->workers_cpu_ns;
+}
+
+static void on_used(
+    void *context, uint64_t workers_cpu_ns, uint64_t *ret_cpu_ns, uint64_t *ret_rss_bytes)
+{
+    struct record *r = context;
+    r->workers_cpu_ns = workers_cpu_ns;
+    *ret_cpu_ns = cpu_used_ns(r);
+    *ret_rss_bytes = gm_proc_own_peak_rss_bytes();
 }
 
 /* Finishes the file; what is to be said goes into closing. */
@@ -423,17 +429,13 @@ static void record_finish(struct record *r, int step_error, struct gm_closing *c
     gm_recorder_figures(r->recorder, &closing->figures);
     gm_control_free(r->control);
     r->control = NULL;
-    used_by_us(closing);
     const char *reason = step_error == -ENOMEM || error == -ENOMEM ? "out of memory"
                          : r->stop_asked || r->abandoned           ? "stopped by request"
                                                                    : "ended";
     bool had_enough = r->abandoned;
     r->abandoned = false;
-    const struct gm_store_end end = {.stop_reason = reason,
-        .recorder_cpu_ns = closing->cpu_ns,
-        .recorder_rss_bytes = closing->rss_bytes,
-        .give_up = give_up_names,
-        .context = r};
+    const struct gm_store_end end = {
+        .stop_reason = reason, .used = on_used, .give_up = give_up_names, .context = r};
     error = gm_store_close(r->store, &end, closing->message, sizeof closing->message);
     r->store = NULL;
     gm_say_progress_end();
@@ -442,7 +444,8 @@ static void record_finish(struct record *r, int step_error, struct gm_closing *c
     closing->failed = error < 0;
     closing->out_of_memory = step_error == -ENOMEM;
     closing->names_left = left_names;
-    used_by_us(closing);
+    closing->cpu_ns = cpu_used_ns(r);
+    closing->rss_bytes = gm_proc_own_peak_rss_bytes();
     if (r->registry[0])
         gm_registry_remove(r->registry);
 }

@@ -368,6 +368,7 @@ int gm_rollup_fill(struct gm_rollup *rollup, int64_t end_ns)
         r = process_fill(rollup->processes[i], end_ns);
     rollup->run.duration_ns = end_ns;
     rollup->run.hash_collisions = rollup->stacks.hash_collisions;
+    rollup->run.left_out_stacks = rollup->stacks.left_out;
     batch->start_ns = rollup->batch_start_ns;
     batch->end_ns = end_ns;
     batch->run = rollup->run;

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGAIN_NS                                                                                   \
+#define AGAIN_NS \
     5000000000 /* two SIGINTs further apart are two for the program: a shell or Python at its
                                prompt takes many; arbitrary */
 

@@ -1,6 +1,7 @@
 /* stacks.c - see stacks.h. */
 #include "collector/stacks.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ static int rows_reserve(void **rows, size_t *room, size_t count, size_t row_byte
 void gm_stacks_init(struct gm_stacks *stacks)
 {
     memset(stacks, 0, sizeof *stacks);
+    stacks->nodes_max = GM_STACK_NODES_MAX;
 }
 
 void gm_stacks_done(struct gm_stacks *stacks)
@@ -111,12 +113,12 @@ static bool frame_equal(const void *rows, uint32_t id, const void *key)
     return a->address == b->address && a->module_id == b->module_id && a->flags == b->flags;
 }
 
-/* 0 without memory. */
+/* 0 without memory, and where it is new and there are as many as there may be. */
 static uint32_t stacks_frame(struct gm_stacks *stacks, const struct gm_stack_frame *key)
 {
     uint64_t hash = frame_hash_of(key);
     uint32_t id = gm_index_find(&stacks->frame_index, hash, stacks->frames, key, frame_equal);
-    if (id)
+    if (id || stacks->frame_count >= stacks->nodes_max)
         return id;
     if (rows_reserve((void **)&stacks->frames, &stacks->frame_room, stacks->frame_count,
             sizeof *stacks->frames) < 0 ||
@@ -155,31 +157,68 @@ static int stacks_reserve_node(struct gm_stacks *stacks)
     if (r == 0)
         r = rows_reserve(
             (void **)&stacks->nodes, &stacks->node_room, stacks->node_count, sizeof *stacks->nodes);
-    return r < 0 ? r : gm_index_reserve(&stacks->node_index, stacks->nodes, node_hash);
+    if (r == 0 && stacks->nodes_searched)
+        r = gm_index_reserve(&stacks->node_index, stacks->nodes, node_hash);
+    return r;
 }
 
-/* 0 without memory. */
-static uint32_t stacks_node(struct gm_stacks *stacks, const struct gm_stack_node *key)
+/* From now on nodes are found by their contents. */
+static int stacks_search_nodes(struct gm_stacks *stacks)
 {
-    uint64_t hash = node_hash_of(key);
-    uint32_t id = gm_index_find(&stacks->node_index, hash, stacks->nodes, key, node_equal);
-    if (id)
-        return id;
-    if (stacks_reserve_node(stacks) < 0)
+    for (uint32_t id = (uint32_t)stacks->node_index.n + 1; id <= stacks->node_count; id++) {
+        if (gm_index_reserve(&stacks->node_index, stacks->nodes, node_hash) < 0)
+            return -ENOMEM;
+        gm_index_put(&stacks->node_index, node_hash(stacks->nodes, id), id);
+    }
+    stacks->nodes_searched = true;
+    return 0;
+}
+
+static int stacks_meet(struct gm_stacks *stacks, const struct gm_stack_names *names)
+{
+    if (stacks->nodes_searched)
         return 0;
-    struct gm_row_stack *row = gm_rows_add(&stacks->batch->stacks);
+    if (!stacks->sole_process)
+        stacks->sole_process = names->process_id;
+    return stacks->sole_process == names->process_id && names->epochs == 0
+               ? 0
+               : stacks_search_nodes(stacks);
+}
+
+static int stacks_add_node(
+    struct gm_stacks *stacks, const struct gm_stack_node *key, uint32_t *ret_node)
+{
+    if (stacks->node_count >= stacks->nodes_max)
+        return -ENOSPC;
+    struct gm_row_stack *row =
+        stacks_reserve_node(stacks) == 0 ? gm_rows_add(&stacks->batch->stacks) : NULL;
     if (!row)
-        return 0;
+        return -ENOMEM;
     uint16_t above = key->parent_id ? stacks->depths[key->parent_id - 1] : 0;
     stacks->nodes[stacks->node_count] = *key;
     stacks->depths[stacks->node_count] = above < DEPTH_MAX ? (uint16_t)(above + 1) : DEPTH_MAX;
-    id = ++stacks->node_count;
-    gm_index_put(&stacks->node_index, hash, id);
+    uint32_t id = ++stacks->node_count;
+    if (stacks->nodes_searched)
+        gm_index_put(&stacks->node_index, node_hash_of(key), id);
     *row = (struct gm_row_stack){.stack_id = id,
         .parent_id = key->parent_id,
         .frame_id = key->frame_id,
         .depth = stacks->depths[id - 1]};
-    return id;
+    *ret_node = id;
+    return 0;
+}
+
+/* -ENOSPC: it is new and there are as many as there may be. -ENOMEM. */
+static int stacks_node(
+    struct gm_stacks *stacks, const struct gm_stack_node *key, uint32_t *ret_node)
+{
+    uint32_t id = 0;
+    if (stacks->nodes_searched)
+        id = gm_index_find(&stacks->node_index, node_hash_of(key), stacks->nodes, key, node_equal);
+    if (!id)
+        return stacks_add_node(stacks, key, ret_node);
+    *ret_node = id;
+    return 0;
 }
 
 /* ---- per process: mappings ---- */
@@ -192,7 +231,6 @@ void gm_stack_names_init(struct gm_stack_names *names, uint32_t process_id)
 void gm_stack_names_done(struct gm_stack_names *names)
 {
     free(names->names);
-    free(names->checks);
     free(names->mappings);
     *names = (struct gm_stack_names){.process_id = names->process_id};
 }
@@ -254,6 +292,16 @@ static int mappings_clear(struct gm_stacks *stacks, struct gm_stack_names *names
     return 0;
 }
 
+/* A file that is mapped twice gives one frame two addresses. */
+static bool mappings_hold_elsewhere(
+    const struct gm_stack_names *names, uint32_t module_id, uint64_t bias)
+{
+    for (size_t i = 0; i < names->mapping_count; i++)
+        if (names->mappings[i].module_id == module_id && names->mappings[i].bias != bias)
+            return true;
+    return false;
+}
+
 int gm_stacks_map(struct gm_stacks *stacks, struct gm_stack_names *names,
     const struct gm_event *module, int64_t ns)
 {
@@ -269,6 +317,9 @@ int gm_stacks_map(struct gm_stacks *stacks, struct gm_stack_names *names,
         sizeof *names->mappings);
     if (r == 0)
         r = mappings_clear(stacks, names, module->start, module->end, ns);
+    if (r == 0 && !stacks->nodes_searched &&
+        mappings_hold_elsewhere(names, module_id, module->bias))
+        r = stacks_search_nodes(stacks);
     if (r < 0)
         return r;
     struct gm_stack_mapping m = {.start = module->start,
@@ -299,11 +350,21 @@ static size_t name_slot(const struct gm_stack_names *names, uint64_t hash)
     return (size_t)((hash * 0x9e3779b97f4a7c15ull >> 32) * names->name_room >> 32);
 }
 
+static bool name_is(const struct gm_stack_name *name, uint64_t hash)
+{
+    return name->hash_low == (uint32_t)hash && name->hash_high == (uint32_t)(hash >> 32);
+}
+
+static uint64_t name_hash(const struct gm_stack_name *name)
+{
+    return (uint64_t)name->hash_high << 32 | name->hash_low;
+}
+
 /* Slot of the hash, or the free one where it belongs. Only with room. */
 static size_t name_search(const struct gm_stack_names *names, uint64_t hash)
 {
     size_t i = name_slot(names, hash);
-    while (names->names[i].node && names->names[i].hash != hash)
+    while (names->names[i].node && !name_is(&names->names[i], hash))
         i = i + 1 < names->name_room ? i + 1 : 0;
     return i;
 }
@@ -321,23 +382,20 @@ static int names_grow(struct gm_stack_names *names)
     struct gm_stack_names grown = *names;
     grown.name_room = names->name_room ? names->name_room + names->name_room / 2 : 64;
     grown.names = calloc(grown.name_room, sizeof *grown.names);
-    grown.checks = calloc(grown.name_room, sizeof *grown.checks);
-    if (!grown.names || !grown.checks) {
-        free(grown.names);
-        free(grown.checks);
+    if (!grown.names)
         return -ENOMEM;
-    }
-    for (size_t i = 0; i < names->name_room; i++) {
-        if (!names->names[i].node)
-            continue;
-        size_t at = name_search(&grown, names->names[i].hash);
-        grown.names[at] = names->names[i];
-        grown.checks[at] = names->checks[i];
-    }
+    for (size_t i = 0; i < names->name_room; i++)
+        if (names->names[i].node)
+            grown.names[name_search(&grown, name_hash(&names->names[i]))] = names->names[i];
     free(names->names);
-    free(names->checks);
     *names = grown;
     return 0;
+}
+
+static int names_reserve(struct gm_stack_names *names)
+{
+    bool room = names->name_room && names->name_count < names->name_room - names->name_room / 4;
+    return room ? 0 : names_grow(names);
 }
 
 /* Unlike the name itself, this tells (a, b) from (c, d) where the names are equal. */
@@ -364,47 +422,82 @@ static void names_resolve(
     ret_frame->module_id = m->module_id;
 }
 
-static int names_bind(struct gm_stacks *stacks, struct gm_stack_names *names,
-    const struct gm_event *stack, uint32_t node)
+static uint32_t names_parent(const struct gm_stack_names *names, uint64_t hash)
 {
-    if (names->name_count + 1 > names->name_room - names->name_room / 4 || !names->name_room) {
-        int r = names_grow(names);
-        if (r < 0)
-            return r;
+    if (names->last_node && names->last_hash == hash)
+        return names->last_node;
+    const struct gm_stack_name *parent = gm_stack_names_find(names, hash);
+    return parent ? parent->node : 0;
+}
+
+static void names_note_last(struct gm_stack_names *names, uint64_t hash, uint32_t node)
+{
+    names->last_hash = hash;
+    names->last_node = node;
+}
+
+/* The node a record means, made where it is new. */
+static int names_node(struct gm_stacks *stacks, const struct gm_stack_names *names,
+    const struct gm_event *stack, uint32_t *ret_node)
+{
+    struct gm_stack_node key = {0};
+    if (stack->parent_hash != GM_STACK_ROOT) {
+        key.parent_id = names_parent(names, stack->parent_hash);
+        if (!key.parent_id)
+            return stacks->left_out ? -ENOSPC : -ENOENT; /* it may be one of those */
     }
-    size_t at = name_search(names, stack->hash);
-    struct gm_stack_name *name = &names->names[at];
-    uint32_t check = name_check(stack);
-    if (!name->node)
+    struct gm_stack_frame frame;
+    names_resolve(names, stack->pc_word, &frame);
+    key.frame_id = stacks_frame(stacks, &frame);
+    if (!key.frame_id)
+        return stacks->frame_count >= stacks->nodes_max ? -ENOSPC : -ENOMEM;
+    return stacks_node(stacks, &key, ret_node);
+}
+
+/* The slot is that of the hash: free, or bound to what it meant before. */
+static int names_bind(struct gm_stacks *stacks, struct gm_stack_names *names,
+    const struct gm_event *stack, struct gm_stack_name *slot)
+{
+    uint32_t node = 0, check = name_check(stack);
+    if (!slot->node && names->name_count >= stacks->nodes_max)
+        return -ENOSPC;
+    /* Two stacks with one hash: the second may be a node that is there already. */
+    if (slot->node && !stacks->nodes_searched && stacks_search_nodes(stacks) < 0)
+        return -ENOMEM;
+    int r = names_node(stacks, names, stack, &node);
+    if (r < 0)
+        return r;
+    names_note_last(names, stack->hash, node);
+    if (!slot->node)
         names->name_count++;
-    else if (names->checks[at] != check)
+    else if (slot->check != check)
         stacks->hash_collisions++;
-    else if (name->node == node)
+    else if (slot->node == node)
         return 0;
-    *name = (struct gm_stack_name){.hash = stack->hash, .node = node};
-    names->checks[at] = check;
+    *slot = (struct gm_stack_name){.hash_low = (uint32_t)stack->hash,
+        .hash_high = (uint32_t)(stack->hash >> 32),
+        .node = node,
+        .check = check};
     return 0;
 }
 
 int gm_stacks_name(
     struct gm_stacks *stacks, struct gm_stack_names *names, const struct gm_event *stack)
 {
-    struct gm_stack_node key = {0};
-    if (names->epochs == 0 && names->name_room) {
-        /* Sent again because another thread, or a small cache, did not know: the common case. */
-        size_t at = name_search(names, stack->hash);
-        if (names->names[at].node && names->checks[at] == name_check(stack))
-            return 0;
+    int r = stacks_meet(stacks, names);
+    if (r == 0)
+        r = names_reserve(names);
+    if (r < 0)
+        return r;
+    struct gm_stack_name *slot = &names->names[name_search(names, stack->hash)];
+    /* Sent again because another thread, or a small cache, did not know: the common case. */
+    if (slot->node && names->epochs == 0 && slot->check == name_check(stack)) {
+        names_note_last(names, stack->hash, slot->node);
+        return 0;
     }
-    if (stack->parent_hash != GM_STACK_ROOT) {
-        const struct gm_stack_name *parent = gm_stack_names_find(names, stack->parent_hash);
-        if (!parent)
-            return -ENOENT;
-        key.parent_id = parent->node;
-    }
-    struct gm_stack_frame frame;
-    names_resolve(names, stack->pc_word, &frame);
-    key.frame_id = stacks_frame(stacks, &frame);
-    uint32_t node = key.frame_id ? stacks_node(stacks, &key) : 0;
-    return node ? names_bind(stacks, names, stack, node) : -ENOMEM;
+    r = names_bind(stacks, names, stack, slot);
+    if (r != -ENOSPC)
+        return r;
+    stacks->left_out++;
+    return 0;
 }

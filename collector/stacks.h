@@ -9,18 +9,28 @@
  * another one takes its addresses. What it is bound to does not change: nodes, frames and modules
  * are the same in all processes, and their ids are the ids of the recording file.
  *
+ * While there is one process, and no object of it was unloaded or is there twice, a hash that is new means a node
+ * that is new: nodes need not be found by their contents, and have no index. The first exception makes it.
+ *
+ * Bounded: after GM_STACK_NODES_MAX nodes, or as many names in one process, new stacks are left out and counted;
+ * what they allocate belongs to the site without a stack.
+ *
  * New rows go to the batch at once.
  * Stands between order (STACK and MODULE records) and the roll-up's sites.
  */
 #ifndef GM_COLLECTOR_STACKS_H
 #define GM_COLLECTOR_STACKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "collector/batch.h"
 #include "collector/decode.h"
 #include "collector/index.h"
+
+/* A recorder that holds so many has some 300 MB in them. Arbitrary: a compiler on its largest input has a tenth. */
+#define GM_STACK_NODES_MAX (4u << 20)
 
 struct gm_stack_frame {
     uint64_t address;
@@ -39,9 +49,13 @@ struct gm_stacks {
     struct gm_row_module *modules;
     uint32_t node_count, frame_count, module_count;
     size_t node_room, frame_room, module_room;
-    struct gm_index node_index, frame_index;
+    struct gm_index node_index, frame_index; /* node_index: empty until nodes_searched */
+    uint32_t nodes_max;                      /* GM_STACK_NODES_MAX; less in tests */
+    uint32_t sole_process; /* process whose stacks all nodes are so far; 0: none yet */
+    bool nodes_searched;   /* the same node may come by another name */
     uint32_t mapping_count;
     uint64_t hash_collisions;
+    uint64_t left_out; /* STACK records that named a stack for which there was no room */
 };
 
 struct gm_stack_mapping {
@@ -50,11 +64,14 @@ struct gm_stack_mapping {
     int64_t first_ns;
 };
 
-/* What a hash is bound to. */
+/* What a hash is bound to. Words of 32 bits, so that it takes 20 bytes: the table is the largest the recorder has,
+ * and each look-up waits for a line of it. */
 struct gm_stack_name {
-    uint64_t hash;
+    uint32_t hash_low, hash_high;
     uint32_t node; /* 0: free slot */
     uint32_t site; /* for the roll-up; 0: not looked up yet */
+    uint32_t
+        check; /* another hash of parent hash and pc: tells a collision from a record sent again */
 };
 
 /* The names and mappings of one process. */
@@ -62,9 +79,9 @@ struct gm_stack_names {
     uint32_t process_id;
     uint32_t epochs; /* MODULE_EPOCH records, and mappings that took another's place */
     struct gm_stack_name *names;
-    uint32_t *
-        checks; /* another hash of parent hash and pc: tells a collision from a record sent again */
     size_t name_room, name_count;
+    uint64_t last_hash; /* the name told last, which is the parent of most that follow */
+    uint32_t last_node; /* 0: none */
     struct gm_stack_mapping *mappings; /* by start, not overlapping */
     size_t mapping_count, mapping_room;
 };
@@ -75,7 +92,8 @@ void gm_stack_names_init(struct gm_stack_names *names, uint32_t process_id);
 /* Without memory for a row, the mapping's end is not told. */
 void gm_stack_names_done(struct gm_stack_names *names);
 
-/* A STACK record. -ENOENT: its parent is not known here (to be counted as corrupt). -ENOMEM. */
+/* A STACK record. 0, also where it was left out. -ENOENT: its parent is not known here (to be counted as corrupt).
+ * -ENOMEM. */
 int gm_stacks_name(
     struct gm_stacks *stacks, struct gm_stack_names *names, const struct gm_event *stack);
 /* A MODULE record. A mapping it overlaps and that is of another file has ended. -ENOMEM. */

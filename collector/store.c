@@ -403,20 +403,19 @@ static void names_finish(struct gm_store *store, const struct gm_store_end *end)
 
 static int complete_write(struct gm_store *store, const struct gm_store_end *end)
 {
-    /* Readers of finished recordings go from a site to its slices; while recording, an index would
-     * cost a random page per row. */
-    static const char indexes[] =
-        "CREATE INDEX site_interval_site ON site_interval (site_id, interval_id);"
-        "PRAGMA analysis_limit=400; ANALYZE;";
+    static const char statistics[] = "PRAGMA analysis_limit=400; ANALYZE;";
     const char *reason = !store->error             ? end->stop_reason
                          : store->error == -ENOSPC ? "disk full"
                                                    : "writing failed";
+    uint64_t workers_cpu_ns = store->names ? gm_store_names_stop(store->names) : 0;
+    uint64_t cpu_ns = 0, rss_bytes = 0;
     int rc = SQLITE_OK;
     if (!store->error)
-        rc = sqlite3_exec(store->db, indexes, NULL, NULL, NULL);
+        rc = sqlite3_exec(store->db, statistics, NULL, NULL, NULL);
+    if (end->used)
+        end->used(end->context, workers_cpu_ns, &cpu_ns, &rss_bytes);
     if (rc == SQLITE_OK)
-        rc = gm_store_rows_end(
-            store->rows, !store->error, reason, end->recorder_cpu_ns, end->recorder_rss_bytes);
+        rc = gm_store_rows_end(store->rows, !store->error, reason, cpu_ns, rss_bytes);
     return rc;
 }
 

@@ -54,7 +54,10 @@ const char *gm_store_names_message(const struct gm_store *store);
 
 struct gm_store_end {
     const char *stop_reason; /* as in column run.stop_reason */
-    uint64_t recorder_cpu_ns, recorder_rss_bytes;
+    /* Asked last of all before the file is completed, with the CPU time of the symbol workers: what the recorder has
+     * used, for the columns of run. May be NULL. */
+    void (*used)(
+        void *context, uint64_t workers_cpu_ns, uint64_t *ret_cpu_ns, uint64_t *ret_rss_bytes);
     /* Asked a few times a second while names are resolved, with how many frames are left: true ends
      * the waiting, and what is left can be resolved later. May be NULL. */
     bool (*give_up)(void *context, size_t frames_left);
@@ -62,7 +65,7 @@ struct gm_store_end {
 };
 
 /* Waits for everything handed over, resolves what names are left, sets state 'complete' with the
- * reason, builds indexes, leaves one file without -wal. What went wrong is then in message (empty:
+ * reason, leaves one file without -wal. What went wrong is then in message (empty:
  * nothing did). Frees the store, also on failure. NULL is allowed. Returns 0 or the first negative
  * errno. */
 int gm_store_close(

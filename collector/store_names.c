@@ -182,6 +182,11 @@ int gm_store_names_poll(struct gm_store_names *names, int timeout_ms)
     return names->rc;
 }
 
+uint64_t gm_store_names_stop(struct gm_store_names *names)
+{
+    return gm_symbols_stop(names->symbols);
+}
+
 size_t gm_store_names_pending(const struct gm_store_names *names)
 {
     return names->broken ? 0 : gm_symbols_pending(names->symbols);

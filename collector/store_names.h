@@ -37,6 +37,9 @@ void gm_store_names_request(struct gm_store_names *names, uint32_t frame_id, uin
 /* Writes what is answered by now, or within timeout_ms, in one transaction. */
 int gm_store_names_poll(struct gm_store_names *names, int timeout_ms);
 
+/* Ends the workers; returns the CPU time they took. */
+uint64_t gm_store_names_stop(struct gm_store_names *names);
+
 /* Frames asked for and not answered; 0 also when no worker works any more. */
 size_t gm_store_names_pending(const struct gm_store_names *names);
 void gm_store_names_hurry(struct gm_store_names *names);

@@ -26,7 +26,9 @@ enum statement {
     S_MAPPING,
     S_FRAME,
     S_STACK,
+    S_STACKS,
     S_SITE,
+    S_SITE_NEW,
     S_SITE_DELTA,
     S_SITE_SAMPLES,
     S_PROCESS,
@@ -41,6 +43,10 @@ enum statement {
     S_COUNT,
 };
 
+/* Rows of S_STACKS. Most rows of a recording are stacks, and a statement for each would cost twice. */
+#define STACKS_AT_ONCE 16u
+#define STACK_ROWS_3 ", (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?)"
+
 static const char *const statements[S_COUNT] = {
     [S_RUN] =
         "INSERT INTO run (run_id, geomem_version, program, command, cwd, host, kernel, cpus, "
@@ -54,6 +60,7 @@ static const char *const statements[S_COUNT] = {
     [S_RUN_STATE] =
         "UPDATE run SET duration_ns = ?, root_process_id = ?, exit_status = ?, exit_signal = ?,"
         " events = ?, lost_events = ?, corrupt_records = ?, late_events = ?, hash_collisions = ?,"
+        " left_out_stacks = ?,"
         " cut_stacks = ?, peak_epoch = ?, peak_bytes = ?, peak_blocks = ?, peak_ns = ?,"
         " samples = ?, peak_bytes_var = ?, sample_min_bytes = ?, sample_max_bytes = ?, "
         "sample_share = ?",
@@ -66,7 +73,20 @@ static const char *const statements[S_COUNT] = {
     [S_FRAME] = "INSERT INTO frame (frame_id, module_id, address, flags, symbolized) VALUES (?, ?, "
                 "?, ?, ?)",
     [S_STACK] = "INSERT INTO stack (stack_id, parent_id, frame_id, depth) VALUES (?, ?, ?, ?)",
+    [S_STACKS] =
+        "INSERT INTO stack (stack_id, parent_id, frame_id, depth) VALUES (?, ?, ?, ?)" STACK_ROWS_3
+            STACK_ROWS_3 STACK_ROWS_3 STACK_ROWS_3 STACK_ROWS_3,
     [S_SITE] = "INSERT INTO site (site_id, process_id, stack_id, function) VALUES (?, ?, ?, ?)",
+    /* A new site with its first figures: as S_SITE and S_SITE_DELTA, at half their cost. */
+    [S_SITE_NEW] =
+        "INSERT INTO site (site_id, process_id, stack_id, function, allocs, alloc_bytes, reallocs,"
+        " live_blocks, live_bytes, died_g0, died_g1, died_g2, died_g3, promoted_g1, promoted_g2,"
+        " promoted_g3, birth_sum_us, first_ns, last_ns, last_free_ns, min_bytes, max_bytes, "
+        "peak_seen,"
+        " peak_bytes, peak_blocks, run_peak_seen, run_peak_bytes, run_peak_blocks, life_bytes, "
+        "life_ns)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "?, ?, ?)",
     [S_SITE_DELTA] =
         "UPDATE site SET function = ?2, allocs = allocs + ?3, alloc_bytes = alloc_bytes + ?4,"
         " reallocs = reallocs + ?5, live_blocks = ?6, live_bytes = ?7,"
@@ -262,11 +282,11 @@ int gm_store_rows_run(struct gm_store_rows *rows, const struct gm_store_run *run
 
 static int write_run_state(struct gm_store_rows *rows, const struct gm_run_state *r)
 {
-    return row_write(rows, S_RUN_STATE, "iznziiiiiiiiiiidiie", r->duration_ns,
+    return row_write(rows, S_RUN_STATE, "iznziiiiiiiiiiiidiie", r->duration_ns,
         I(r->root_process_id), I(r->has_exit ? r->exit_status : -1), I(r->exit_signal),
         I(r->events), I(r->lost_events), I(r->corrupt_records), I(r->late_events),
-        I(r->hash_collisions), I(r->cut_stacks), I(r->peak_epoch), I(r->peak_bytes),
-        I(r->peak_blocks), r->peak_ns, I(r->samples), r->peak_bytes_variance,
+        I(r->hash_collisions), I(r->left_out_stacks), I(r->cut_stacks), I(r->peak_epoch),
+        I(r->peak_bytes), I(r->peak_blocks), r->peak_ns, I(r->samples), r->peak_bytes_variance,
         I(r->sample_min_bytes), I(r->sample_max_bytes), r->sample_share);
 }
 
@@ -279,6 +299,41 @@ int gm_store_rows_end(struct gm_store_rows *rows, bool complete, const char *sto
 
 /* ---- dictionaries
  * --------------------------------------------------------------------------------------- */
+
+static int write_stacks_at_once(struct gm_store_rows *rows, const struct gm_row_stack *stacks)
+{
+    sqlite3_stmt *s = rows->s[S_STACKS];
+    int rc = SQLITE_OK, at = 0;
+    for (size_t i = 0; i < STACKS_AT_ONCE && rc == SQLITE_OK; i++) {
+        const struct gm_row_stack *k = &stacks[i];
+        rc = sqlite3_bind_int64(s, ++at, k->stack_id);
+        ++at;
+        if (rc == SQLITE_OK)
+            rc = k->parent_id ? sqlite3_bind_int64(s, at, k->parent_id) : sqlite3_bind_null(s, at);
+        if (rc == SQLITE_OK)
+            rc = sqlite3_bind_int64(s, ++at, k->frame_id);
+        if (rc == SQLITE_OK)
+            rc = sqlite3_bind_int64(s, ++at, k->depth);
+    }
+    if (rc == SQLITE_OK)
+        sqlite3_step(s);
+    int end = sqlite3_reset(s);
+    return rc == SQLITE_OK ? end : rc;
+}
+
+static int write_stacks(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    int rc = SQLITE_OK;
+    size_t i = 0;
+    for (; i + STACKS_AT_ONCE <= b->stacks.n && rc == SQLITE_OK; i += STACKS_AT_ONCE)
+        rc = write_stacks_at_once(rows, &b->stacks.v[i]);
+    for (; i < b->stacks.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_stack *k = &b->stacks.v[i];
+        rc = row_write(
+            rows, S_STACK, "izii", I(k->stack_id), I(k->parent_id), I(k->frame_id), I(k->depth));
+    }
+    return rc;
+}
 
 static int write_dictionaries(struct gm_store_rows *rows, const struct gm_batch *b)
 {
@@ -297,12 +352,7 @@ static int write_dictionaries(struct gm_store_rows *rows, const struct gm_batch 
         rc = row_write(rows, S_FRAME, "iziii", I(f->frame_id), I(f->module_id), I(f->address),
             I(f->flags), I(!gm_store_frame_has_name(f->module_id, f->flags)));
     }
-    for (size_t i = 0; i < b->stacks.n && rc == SQLITE_OK; i++) {
-        const struct gm_row_stack *k = &b->stacks.v[i];
-        rc = row_write(
-            rows, S_STACK, "izii", I(k->stack_id), I(k->parent_id), I(k->frame_id), I(k->depth));
-    }
-    return rc;
+    return rc == SQLITE_OK ? write_stacks(rows, b) : rc;
 }
 
 /* ---- processes and threads
@@ -384,24 +434,79 @@ static int write_site_delta(
         freed ? &bytes : NULL, freed ? &ns : NULL);
 }
 
-static int write_sites(struct gm_store_rows *rows, const struct gm_batch *b)
+static int write_site_new(struct gm_store_rows *rows, const struct gm_batch *b,
+    const struct gm_row_site *s, const struct gm_row_site_delta *d)
+{
+    const struct gm_life *life = b->life.v ? b->life.v + d->life_first : NULL;
+    const struct gm_life_delta bytes = {life, d->life_count, 0}, ns = {life, d->life_count, 1};
+    char bytes_text[GM_LIFE_TEXT_ROOM], ns_text[GM_LIFE_TEXT_ROOM];
+    bool allocated = d->d_allocs > 0;
+    return row_write(rows, S_SITE_NEW, "iizsiiiiiiiiiiiiiiiniiiiiiiiss", I(s->site_id),
+        I(s->process_id), I(s->stack_id), function_name(d->function), I(d->d_allocs),
+        I(d->d_alloc_bytes), I(d->d_reallocs), I(d->live_blocks), I(d->live_bytes), I(d->d_died[0]),
+        I(d->d_died[1]), I(d->d_died[2]), I(d->d_died[3]), I(d->d_promoted[0]), I(d->d_promoted[1]),
+        I(d->d_promoted[2]), I(d->birth_sum_us), allocated ? d->first_ns : I(0),
+        allocated ? d->last_ns : I(0), d->last_free_ns, I(allocated ? d->min_bytes : 0),
+        I(allocated ? d->max_bytes : 0), I(d->peak_seen), I(d->peak_bytes), I(d->peak_blocks),
+        I(d->run_peak_seen), I(d->run_peak_bytes), I(d->run_peak_blocks),
+        gm_life_print_delta(&bytes, bytes_text) ? bytes_text : NULL,
+        gm_life_print_delta(&ns, ns_text) ? ns_text : NULL);
+}
+
+/* What only some sites have, after their other figures. */
+static int write_site_rest(struct gm_store_rows *rows, const struct gm_row_site_delta *d)
+{
+    int rc = SQLITE_OK;
+    if (d->d_samples || d->d_live_blocks_variance != 0)
+        rc = row_write(rows, S_SITE_SAMPLES, "iidddd", I(d->site_id), I(d->d_samples),
+            d->d_allocs_variance, d->d_alloc_bytes_variance, d->d_live_blocks_variance,
+            d->d_live_bytes_variance);
+    if (rc == SQLITE_OK && (d->d_allocs || d->d_frees))
+        rc = row_write(rows, S_SITE_INTERVAL, "iiiiii", rows->open.id, I(d->site_id),
+            I(d->d_allocs), I(d->d_alloc_bytes), I(d->d_frees), I(d->d_free_bytes));
+    return rc;
+}
+
+/* For each new site the index of its figures in site_deltas, + 1; 0: none in this batch. Ids of a batch's sites
+ * follow each other. NULL without memory; else to be freed. */
+static uint32_t *new_sites_deltas(const struct gm_batch *b)
+{
+    uint32_t *delta_of = calloc(b->sites.n ? b->sites.n : 1, sizeof *delta_of);
+    for (size_t i = 0; delta_of && b->sites.n && i < b->site_deltas.n; i++) {
+        uint32_t site_id = b->site_deltas.v[i].site_id, first = b->sites.v[0].site_id;
+        if (site_id >= first && site_id - first < b->sites.n)
+            delta_of[site_id - first] = (uint32_t)i + 1;
+    }
+    return delta_of;
+}
+
+static int write_new_sites(
+    struct gm_store_rows *rows, const struct gm_batch *b, const uint32_t *delta_of)
 {
     int rc = SQLITE_OK;
     for (size_t i = 0; i < b->sites.n && rc == SQLITE_OK; i++) {
         const struct gm_row_site *s = &b->sites.v[i];
-        rc = row_write(rows, S_SITE, "iizs", I(s->site_id), I(s->process_id), I(s->stack_id),
-            function_name(s->function));
+        if (delta_of[i])
+            rc = write_site_new(rows, b, s, &b->site_deltas.v[delta_of[i] - 1]);
+        else
+            rc = row_write(rows, S_SITE, "iizs", I(s->site_id), I(s->process_id), I(s->stack_id),
+                function_name(s->function));
     }
+    return rc;
+}
+
+static int write_sites(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    uint32_t *delta_of = new_sites_deltas(b);
+    int rc = delta_of ? write_new_sites(rows, b, delta_of) : SQLITE_NOMEM;
+    free(delta_of);
     for (size_t i = 0; i < b->site_deltas.n && rc == SQLITE_OK; i++) {
         const struct gm_row_site_delta *d = &b->site_deltas.v[i];
-        rc = write_site_delta(rows, b, d);
-        if (rc == SQLITE_OK && (d->d_samples || d->d_live_blocks_variance != 0))
-            rc = row_write(rows, S_SITE_SAMPLES, "iidddd", I(d->site_id), I(d->d_samples),
-                d->d_allocs_variance, d->d_alloc_bytes_variance, d->d_live_blocks_variance,
-                d->d_live_bytes_variance);
-        if (rc == SQLITE_OK && (d->d_allocs || d->d_frees))
-            rc = row_write(rows, S_SITE_INTERVAL, "iiiiii", rows->open.id, I(d->site_id),
-                I(d->d_allocs), I(d->d_alloc_bytes), I(d->d_frees), I(d->d_free_bytes));
+        bool is_new = b->sites.n && d->site_id - b->sites.v[0].site_id < b->sites.n;
+        if (!is_new)
+            rc = write_site_delta(rows, b, d);
+        if (rc == SQLITE_OK)
+            rc = write_site_rest(rows, d);
     }
     return rc;
 }

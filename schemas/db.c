@@ -434,9 +434,9 @@ enum gm_db_error gm_db_migrate_copy(
 static int writer_set_up(sqlite3 *db)
 {
     /* Debian compiles SQLite with secure_delete on and synchronous=FULL: both are set, not assumed.
-     * A checkpoint every 4000 pages (64 MB) keeps fsync rare. */
+     * A checkpoint every 16000 pages (64 MB) keeps fsync rare. */
     return sqlite3_exec(db,
-        "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF; PRAGMA wal_autocheckpoint=4000;"
+        "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF; PRAGMA wal_autocheckpoint=16000;"
         "PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-16384; PRAGMA foreign_keys=OFF;"
         "PRAGMA temp_store=MEMORY;",
         NULL, NULL, NULL);
@@ -444,7 +444,7 @@ static int writer_set_up(sqlite3 *db)
 
 static int create_schema(sqlite3 *db)
 {
-    int rc = sqlite3_exec(db, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL;", NULL, NULL, NULL);
+    int rc = sqlite3_exec(db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL;", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = writer_set_up(db);
     if (rc == SQLITE_OK)

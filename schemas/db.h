@@ -40,7 +40,7 @@ enum gm_db_error gm_db_open_reader(
     const char *path, sqlite3 **ret_db, char *message, size_t message_bytes);
 
 /* Creates a new recording at `path`, which must not exist yet (the caller deals with -f), with the
- * schema applied, WAL journal, synchronous=NORMAL, page_size 16384. Same results as above. */
+ * schema applied, WAL journal, synchronous=NORMAL, page_size 4096. Same results as above. */
 enum gm_db_error gm_db_create(
     const char *path, sqlite3 **ret_db, char *message, size_t message_bytes);
 

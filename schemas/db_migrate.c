@@ -25,7 +25,7 @@ static const char *const steps[] = {
     "UPDATE process SET end_peak_epoch ="
     " (SELECT CASE WHEN process.end_ns < peak_ns THEN peak_epoch - 1 ELSE peak_epoch END FROM run)"
     " WHERE end_ns IS NOT NULL;",
-    /* 2 -> 3: the log of events; sampled recordings. Before, every event was recorded. */
+    /* 2 -> 3: the log of events; sampled recordings; stacks above the bound. Before, every event was recorded. */
     "CREATE TABLE event_chunk (chunk_id INTEGER PRIMARY KEY, events INTEGER NOT NULL, allocs "
     "INTEGER NOT NULL,"
     " frees INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,"
@@ -39,6 +39,7 @@ static const char *const steps[] = {
     "ALTER TABLE run ADD COLUMN sample_share REAL;"
     "ALTER TABLE run ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE run ADD COLUMN peak_bytes_var REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN left_out_stacks INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE process ADD COLUMN sample_bytes INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE process ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE process ADD COLUMN allocs_var REAL NOT NULL DEFAULT 0;"

@@ -57,7 +57,8 @@ CREATE TABLE run (
     sample_budget REAL,                     -- share of the programs' CPU time that recording was to keep to; NULL: none was asked for
     sample_share REAL,                      -- share that it took, of a sampled recording; NULL: not measured
     samples INTEGER NOT NULL DEFAULT 0,     -- allocations that were sampled
-    peak_bytes_var REAL NOT NULL DEFAULT 0
+    peak_bytes_var REAL NOT NULL DEFAULT 0,
+    left_out_stacks INTEGER NOT NULL DEFAULT 0 -- stacks that came when the recorder held as many as it may
 );
 
 -- One process image: the program, a forked child, or a program executed in its place.
@@ -319,7 +320,7 @@ SELECT r.program, r.command, r.geomem_version, r.state, r.start_utc_ns, r.durati
        r.recorder_cpu_ns, r.recorder_rss_bytes, r.memory_limit_bytes, r.memory_limit_kind,
        r.sample_bytes > 0 AS estimated, r.sample_bytes, r.sample_min_bytes, r.sample_max_bytes, r.sample_budget,
        r.sample_share, r.samples, p.allocations_var, p.allocated_bytes_var, p.live_blocks_var, p.live_bytes_var,
-       r.peak_bytes_var AS peak_live_bytes_var
+       r.peak_bytes_var AS peak_live_bytes_var, r.left_out_stacks
 FROM run r, (SELECT coalesce(sum(allocs), 0) AS allocations, coalesce(sum(frees), 0) AS frees,
                     coalesce(sum(reallocs), 0) AS reallocs,
                     coalesce(sum(alloc_bytes), 0) AS allocated_bytes,

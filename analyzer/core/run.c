@@ -17,8 +17,8 @@ static const char run_sql[] =
     "corrupt_records,"
     " late_events, hash_collisions, cut_stacks, peak_epoch, peak_bytes, peak_blocks, peak_ns,"
     " recorder_cpu_ns, recorder_rss_bytes, memory_limit_bytes, memory_limit_kind, sample_bytes,"
-    " sample_min_bytes, sample_max_bytes, sample_budget, sample_share, peak_bytes_var"
-    " FROM run WHERE run_id = 1";
+    " sample_min_bytes, sample_max_bytes, sample_budget, sample_share, peak_bytes_var,"
+    " left_out_stacks FROM run WHERE run_id = 1";
 
 static void run_read_texts(struct gm_query *q, struct gm_run *run)
 {
@@ -72,6 +72,7 @@ static void run_read_figures(struct gm_query *q, struct gm_run *run)
     run->recorder_cpu_ns = gm_query_count(q, 29);
     run->recorder_rss_bytes = gm_query_count(q, 30);
     run->memory_limit_bytes = gm_query_count(q, 31);
+    run->left_out_stacks = gm_query_count(q, 39);
 }
 
 static void run_read_sampling(struct gm_query *q, struct gm_run *run)

@@ -37,7 +37,8 @@ struct gm_run {
     uint32_t root_process_id;
     bool has_exit;                /* the next two are known */
     int exit_status, exit_signal; /* 0..255 or 128 + signal; signal 0: none */
-    uint64_t events, lost_events, corrupt_records, late_events, hash_collisions, cut_stacks;
+    uint64_t events, lost_events, corrupt_records, late_events, hash_collisions, cut_stacks,
+        left_out_stacks;
     uint64_t peak_epoch, peak_bytes, peak_blocks;
     int64_t peak_ns;
     uint64_t recorder_cpu_ns, recorder_rss_bytes;

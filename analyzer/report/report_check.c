@@ -68,6 +68,7 @@ static void check_json(struct report *r, const struct findings *f)
     json_put_count(j, "late_events", r->run.late_events);
     json_put_count(j, "hash_collisions", r->run.hash_collisions);
     json_put_count(j, "cut_stacks", r->run.cut_stacks);
+    json_put_count(j, "left_out_stacks", r->run.left_out_stacks);
     json_put_array(j, "losses", false);
     for (size_t i = 0; i < f->gaps.losses.n; i++) {
         json_put_object(j, NULL, true);
@@ -142,6 +143,11 @@ static void check_symbols(struct report *r, const struct gm_symbol_state *s)
         snprintf(text, sizeof text, "%s were too deep and lost frames in their middle",
             gm_figure_count(a, r->run.cut_stacks));
         check_line(r, true, "stacks", text);
+    }
+    if (r->run.left_out_stacks) {
+        snprintf(text, sizeof text, "%s were more than the recorder holds; their blocks have none",
+            gm_figure_count(a, r->run.left_out_stacks));
+        check_line(r, false, "stacks", text);
     }
 }
 

@@ -205,6 +205,7 @@ static void json_run(struct report *r)
     json_put_count(j, "late_events", run->late_events);
     json_put_count(j, "hash_collisions", run->hash_collisions);
     json_put_count(j, "cut_stacks", run->cut_stacks);
+    json_put_count(j, "left_out_stacks", run->left_out_stacks);
     json_put_count(j, "recorder_cpu_ns", run->recorder_cpu_ns);
     json_put_count(j, "recorder_rss_bytes", run->recorder_rss_bytes);
     if (run->memory_limit_kind)

@@ -116,6 +116,11 @@ static void warn_losses(struct report *r, const struct gm_losses *losses)
     if (r->run.cut_stacks)
         warn(r, "%s stacks were too deep; frames in their middle were left out",
             gm_figure_count(figure, r->run.cut_stacks));
+    if (r->run.left_out_stacks)
+        warn(r,
+            "%s stacks came after the recorder held as many as it may; what they allocated has no "
+            "stack",
+            gm_figure_count(figure, r->run.left_out_stacks));
 }
 
 static void warn_symbols(struct report *r, const struct gm_symbol_state *s)

@@ -144,6 +144,18 @@ void gm_symbols_free(struct gm_symbols *s)
     free(s);
 }
 
+uint64_t gm_symbols_stop(struct gm_symbols *s)
+{
+    uint64_t cpu_ns = 0;
+    for (unsigned i = 0; i < s->slot_count; i++) {
+        if (s->slots[i].process.pid)
+            gm_symbols_recall(s, &s->slots[i]);
+        gm_symworker_stop(&s->slots[i].process);
+        cpu_ns += s->slots[i].process.cpu_ns;
+    }
+    return cpu_ns;
+}
+
 /* ---- modules and requests ----------------------------------------------------------------------
  */
 

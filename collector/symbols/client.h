@@ -97,6 +97,9 @@ int gm_symbols_request(struct gm_symbols *symbols, uint32_t frame_id, uint32_t m
 int gm_symbols_poll(
     struct gm_symbols *symbols, int timeout_ms, const struct gm_symbols_handler *handler);
 
+/* Ends the workers; what is not answered stays pending. Returns the CPU time that all workers took. */
+uint64_t gm_symbols_stop(struct gm_symbols *symbols);
+
 /* Requests not answered yet. */
 size_t gm_symbols_pending(const struct gm_symbols *symbols);
 

@@ -11,6 +11,7 @@
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,9 +121,24 @@ int gm_symworker_start(
     return 0;
 }
 
-int gm_symworker_stop(struct gm_symworker *worker)
+/* Wait status, or -1. As waitid, which glibc gives without the usage. */
+static int pidfd_wait(int pidfd, struct rusage *ret_usage)
 {
     siginfo_t info = {0};
+    if (syscall(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED, ret_usage) < 0)
+        return -1;
+    return info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;
+}
+
+static uint64_t cpu_ns(const struct rusage *u)
+{
+    return (uint64_t)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000000000u +
+           (uint64_t)(u->ru_utime.tv_usec + u->ru_stime.tv_usec) * 1000u;
+}
+
+int gm_symworker_stop(struct gm_symworker *worker)
+{
+    struct rusage usage;
     int status = -1;
     if (!worker->pid)
         return -1;
@@ -130,12 +146,13 @@ int gm_symworker_stop(struct gm_symworker *worker)
     if (worker->pidfd >= 0) {
         /* Without effect on one that has ended by itself: its status stays what it was. */
         pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0);
-        if (waitid(P_PIDFD, (id_t)worker->pidfd, &info, WEXITED) == 0)
-            status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;
+        status = pidfd_wait(worker->pidfd, &usage);
         close(worker->pidfd);
-    } else {
-        waitpid(worker->pid, &status, 0);
+    } else if (wait4(worker->pid, &status, 0, &usage) != worker->pid) {
+        status = -1;
     }
+    if (status >= 0)
+        worker->cpu_ns += cpu_ns(&usage);
     worker->pid = 0;
     return status;
 }

@@ -18,6 +18,7 @@ struct gm_symworker {
     int pidfd; /* the pid may be reaped by others and used again; this cannot */
     int fd;
     bool idle_priority;
+    uint64_t cpu_ns;                 /* of all processes that have ended here */
     struct gm_symmsg_buffer in, out; /* kept from one process to the next */
 };
 

@@ -31,7 +31,7 @@ class Recorder:
         self.random = random.Random(seed)
         self.sites, self.changing = sites, min(changing, sites)
         self.db = sqlite3.connect(path, isolation_level=None)
-        self.db.executescript("PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;")
+        self.db.executescript("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;")
         with open(SCHEMA) as f:
             self.db.executescript(f.read())
         self.slice = 0

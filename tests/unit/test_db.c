@@ -118,10 +118,10 @@ static bool exists(const char *path, const char *tail)
 Test(db, a_new_recording_has_the_documented_settings)
 {
     sqlite3 *db = create(file);
-    cr_expect_eq(number(db, "PRAGMA page_size"), 16384);
+    cr_expect_eq(number(db, "PRAGMA page_size"), 4096);
     cr_expect_eq(number(db, "PRAGMA synchronous"), 1);
     cr_expect_eq(number(db, "PRAGMA secure_delete"), 0);
-    cr_expect_eq(number(db, "PRAGMA wal_autocheckpoint"), 4000);
+    cr_expect_eq(number(db, "PRAGMA wal_autocheckpoint"), 16000);
     cr_expect_eq(number(db, "PRAGMA application_id"), 0x474D454D);
     cr_expect_eq(number(db, "PRAGMA user_version"), GM_DB_VERSION);
     cr_expect_eq(

@@ -173,3 +173,51 @@ Test(stacks, mappings_stay_sorted_whatever_order_they_come_in)
     cr_assert_eq(names.mapping_count, 3);
     cr_assert_eq(gm_stack_names_mapping(&names, 0x5800)->start, 0x2000);
 }
+
+Test(stacks, a_second_process_finds_what_the_first_made_before_it_came)
+{
+    struct gm_stack_names other;
+    uint64_t parent = GM_STACK_ROOT, again = GM_STACK_ROOT;
+    gm_stack_names_init(&other, 2);
+    map(&names, 0x1000, 0x9000, "/bin/a", 0);
+    map(&other, 0x21000, 0x29000, "/bin/a", 0);
+    for (uint64_t d = 0; d < 300; d++)
+        parent = name(&names, parent, 0x1001 + d);
+    for (uint64_t d = 0; d < 300; d++)
+        again = name(&other, again, 0x21001 + d);
+    cr_assert_eq(batch.stacks.n, 300);
+    cr_assert_eq(node(&names, parent), node(&other, again));
+    gm_stack_names_done(&other);
+}
+
+Test(stacks, a_file_mapped_twice_gives_one_node_by_two_names)
+{
+    map(&names, 0x1000, 0x2000, "/bin/a", 0);
+    uint64_t a = name(&names, GM_STACK_ROOT, 0x1100);
+    map(&names, 0x5000, 0x6000, "/bin/a", 1);
+    uint64_t b = name(&names, GM_STACK_ROOT, 0x5100);
+    cr_assert_neq(a, b);
+    cr_assert_eq(node(&names, a), node(&names, b));
+    cr_assert_eq(batch.stacks.n, 1);
+}
+
+Test(stacks, above_the_bound_new_stacks_are_left_out_and_counted)
+{
+    stacks.nodes_max = 10;
+    map(&names, 0x1000, 0x2000, "/bin/a", 0);
+    uint64_t parent = GM_STACK_ROOT;
+    for (uint64_t d = 0; d < 15; d++)
+        parent = name(&names, parent, 0x1001 + d);
+    cr_assert_eq(batch.stacks.n, 10);
+    cr_assert_leq(batch.frames.n, 11);
+    cr_assert_eq(stacks.left_out, 5);
+    cr_assert_null(gm_stack_names_find(&names, parent));
+    name(&names, GM_STACK_ROOT, 0x1001); /* what is known stays known */
+    cr_assert_eq(stacks.left_out, 5);
+    struct gm_stack_names other;
+    gm_stack_names_init(&other, 2);
+    map(&other, 0x3000, 0x4000, "/bin/a", 0);
+    uint64_t known = name(&other, GM_STACK_ROOT, 0x3001);
+    cr_assert_neq(node(&other, known), 0, "a known stack of another process needs no room");
+    gm_stack_names_done(&other);
+}

@@ -49,10 +49,16 @@ static struct gm_store *store_open(const char *path)
     return store;
 }
 
+static void used(void *context, uint64_t workers_cpu_ns, uint64_t *ret_cpu_ns, uint64_t *ret_rss)
+{
+    (void)context;
+    *ret_cpu_ns = 5 + workers_cpu_ns;
+    *ret_rss = 6;
+}
+
 static int store_close(struct gm_store *store, char message[512])
 {
-    const struct gm_store_end end = {
-        .stop_reason = "ended", .recorder_cpu_ns = 5, .recorder_rss_bytes = 6};
+    const struct gm_store_end end = {.stop_reason = "ended", .used = used};
     return gm_store_close(store, &end, message, 512);
 }
 
