@@ -35,6 +35,9 @@
 #include "schemas/registry.h"
 #include "schemas/text.h"
 
+/* Where events are few, rings are small: filling them with memory is most of what starting a process costs then. */
+#define SAMPLE_FEW_BYTES (64u << 10)
+#define SAMPLE_RING_BYTES (64u << 10)
 #define PROGRESS_NS 500000000
 #define WAITING_NS \
     300000000 /* children mostly end with their parent: nothing is said of that; arbitrary */
@@ -126,6 +129,8 @@ static void recorder_options_fill(struct record *r)
     }
     for (int i = 0; i < GM_SESSION_SIZES; i++) {
         struct gm_session_shape *shape = &to->session.shape[i];
+        if (o->sample_bytes >= SAMPLE_FEW_BYTES && shape->ring_bytes > SAMPLE_RING_BYTES)
+            shape->ring_bytes = SAMPLE_RING_BYTES;
         if (o->ring_bytes && (i == GM_SESSION_LARGE || shape->ring_bytes > o->ring_bytes))
             shape->ring_bytes = (uint32_t)o->ring_bytes;
         if (o->rings && (i == GM_SESSION_LARGE || shape->ring_count > o->rings))

@@ -159,7 +159,8 @@ static int images_enter(struct gm_images *images, struct gm_newcomer *newcomer, 
         .command = newcomer->command,
         .start_ns = ns,
         .ring_count = newcomer->session.ring_count,
-        .sample_bytes = newcomer->session.sample_bytes};
+        .sample_bytes = newcomer->session.sample_bytes,
+        .sample_seed = newcomer->session.sample_seed};
     int r = images_reserve(images);
     if (r == 0)
         r = image_create(images, newcomer, &image);

@@ -152,10 +152,12 @@ static void process_vary_alloc(
     process_vary(p, delta, w, 1);
 }
 
-static struct gm_weight block_weight(const struct gm_live_block *block)
+/* No two blocks of a process are born at the same place of its clock; a deterministic program's are in each run, so
+ * that the seed goes in too. */
+static struct gm_weight block_weight(const struct gm_process *p, const struct gm_live_block *block)
 {
-    return gm_weight_of(block->size_bytes, block->sample_log2,
-        block->address ^ (uint64_t)block->birth_granule << 20);
+    return gm_weight_of(
+        block->size_bytes, block->sample_log2, block->birth_granule ^ p->weight_salt);
 }
 
 /* ---- allocation ---- */
@@ -254,7 +256,7 @@ static void process_date_sample(struct gm_process *p, struct gm_process_thread *
     const struct gm_event *alloc, struct gm_live_block *block)
 {
     block->sample_log2 = alloc->sample_log2 & 63;
-    struct gm_weight w = block_weight(block);
+    struct gm_weight w = block_weight(p, block);
     process_advance(p, thread, alloc, w.bytes, 1);
     block->birth_granule = p->generations.clock;
 }
@@ -298,7 +300,7 @@ static bool process_alloc(struct gm_process *p, struct gm_young *young,
         rollup->out_of_memory |= r < 0;
         return r < 0;
     }
-    struct gm_weight w = block_weight(&block);
+    struct gm_weight w = block_weight(p, &block);
     if (p->sampled)
         gm_generations_enter(&p->generations, site_id, w.blocks);
     else
@@ -341,7 +343,7 @@ static void process_free_block(
     struct gm_rollup *rollup = p->rollup;
     unsigned generation = gm_generations_death(&p->generations, block->birth_granule);
     uint64_t age_bytes = (p->generations.clock - block->birth_granule) * GM_GRANULE_BYTES;
-    struct gm_weight w = block_weight(block);
+    struct gm_weight w = block_weight(p, block);
     struct gm_row_site_delta *delta = rollup_delta(rollup, block->site);
     if (delta) {
         delta->last_free_ns = ns;
@@ -389,7 +391,7 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
     gm_sampler_note(p, ns);
     gm_event_log_free(p, thread, event, &block, ns);
     if (thread) {
-        thread->row.frees += block_weight(&block).blocks;
+        thread->row.frees += block_weight(p, &block).blocks;
         thread->changed = true;
     }
     return true;

@@ -61,6 +61,7 @@ struct gm_process {
     struct gm_rollup *rollup;
     struct gm_row_process row; /* current values; owns exe and command */
     bool changed, ended, sampled;
+    uint64_t weight_salt;
     struct gm_live_set live;
     struct gm_stack_names names;
     struct gm_generations generations;
@@ -107,6 +108,7 @@ struct gm_process_start {
     int64_t start_ns;
     uint32_t ring_count;
     uint64_t sample_bytes; /* the interval it begins with; 0: every event is recorded */
+    uint64_t sample_seed;
 };
 /* -ENOMEM. Processes belong to the roll-up; gm_rollup_forget gives one up early. */
 int gm_rollup_add_process(struct gm_rollup *rollup, const struct gm_process_start *start,

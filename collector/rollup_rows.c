@@ -80,6 +80,7 @@ static struct gm_process *process_create(
         .end_ns = -1,
         .sample_bytes = start->sample_bytes};
     p->sampled = start->sample_bytes != 0;
+    p->weight_salt = start->sample_seed * 0x9e3779b97f4a7c15ull;
     if (!p->threads || !p->row.exe || !p->row.command) {
         process_free(p);
         return NULL;

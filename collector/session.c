@@ -183,6 +183,7 @@ static int session_make_shape(const struct gm_session_options *options, enum gm_
         .clock = options->clock,
         .size = size,
         .sample_bytes = options->sample_bytes,
+        .sample_seed = options->sample_seed,
         .session_id = session_random_id(),
     };
     s.ring_data_offset =

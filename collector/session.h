@@ -69,7 +69,7 @@ struct gm_shared_session {
     size_t ring_data_offset;
     enum gm_clock clock;
     enum gm_session_size size;
-    uint64_t sample_bytes;
+    uint64_t sample_bytes, sample_seed;
 };
 
 /* Makes a session of `size`, or a smaller one where memory is short. On success the mapping is in

@@ -191,7 +191,9 @@ static int leaks_detail(struct report *r, const struct selection *s, size_t i)
     out_printf(&r->out, "  %s B in %s block%s", show_count(r, live, g->sum.live_bytes),
         show_count(r, blocks, g->sum.live_blocks), gm_figure_plural(g->sum.live_blocks));
     leaks_sizes(r, &g->sum);
-    if (!r->ranged)
+    if (!r->ranged && gm_run_is_estimated(&r->run))
+        out_printf(&r->out, ", by %s", g->sum.allocator);
+    else if (!r->ranged)
         out_printf(&r->out, ", of %s allocated by %s", show_count(r, allocs, g->sum.allocs),
             g->sum.allocator);
     out_printf(&r->out, " \u00b7 site %" PRIu32, g->sum.site_id);
