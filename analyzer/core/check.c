@@ -7,9 +7,11 @@
 #include "analyzer/core/query.h"
 
 /* Each query gives two columns that must be equal, in one row. */
-static const struct {
+struct check {
     const char *name, *sql;
-} checks[] = {
+};
+
+static const struct check checks[] = {
     {"sites and processes agree on allocations",
         "SELECT (SELECT total(allocs) FROM site), (SELECT total(allocs) FROM process)"},
     {"sites and processes agree on bytes allocated",
@@ -57,22 +59,50 @@ static const struct {
 };
 #define CHECK_COUNT (sizeof checks / sizeof *checks)
 
+/* Of recordings with a log of events. The first decodes it from end to end, by which its chunks are found to hold what
+ * their rows say, so that the others can go by those; a damaged chunk is an error that names it. */
+static const struct check log_checks[] = {
+    {"the log of events can be read: events",
+        "SELECT (SELECT count(*) FROM gm_events), (SELECT total(events) FROM event_chunk)"},
+    {"the log of events and processes agree on allocations",
+        "SELECT (SELECT total(allocs) FROM event_chunk), (SELECT total(allocs) FROM process)"},
+    {"the log of events and processes agree on frees",
+        "SELECT (SELECT total(frees) FROM event_chunk),"
+        " (SELECT total(frees) + total(unmatched_frees) FROM process)"},
+};
+#define LOG_CHECK_COUNT (sizeof log_checks / sizeof *log_checks)
+
+static int check_run(
+    struct gm_recording *recording, const struct check *check, struct gm_check_item *ret_item)
+{
+    struct gm_query q;
+    *ret_item = (struct gm_check_item){.name = check->name};
+    gm_query_open(recording, &q, check->sql);
+    if (gm_query_next(&q)) {
+        ret_item->left = gm_query_count(&q, 0);
+        ret_item->right = gm_query_count(&q, 1);
+        ret_item->holds = ret_item->left == ret_item->right;
+    }
+    return gm_query_close(&q);
+}
+
+static int log_exists(struct gm_recording *recording, bool *ret_exists)
+{
+    struct gm_query q;
+    gm_query_open(recording, &q, "SELECT EXISTS (SELECT 1 FROM event_chunk)");
+    *ret_exists = gm_query_next(&q) && gm_query_count(&q, 0);
+    return gm_query_close(&q);
+}
+
 int gm_check_sums(struct gm_recording *recording, struct gm_check_items *ret_items)
 {
-    struct gm_check_items items = {.v = calloc(CHECK_COUNT, sizeof *items.v)};
-    int r = items.v ? 0 : gm_recording_fail(recording, SQLITE_NOMEM);
-    for (size_t i = 0; r == 0 && i < CHECK_COUNT; i++) {
-        struct gm_check_item *item = &items.v[items.n++];
-        struct gm_query q;
-        *item = (struct gm_check_item){.name = checks[i].name};
-        gm_query_open(recording, &q, checks[i].sql);
-        if (gm_query_next(&q)) {
-            item->left = gm_query_count(&q, 0);
-            item->right = gm_query_count(&q, 1);
-            item->holds = item->left == item->right;
-        }
-        r = gm_query_close(&q);
-    }
+    struct gm_check_items items = {.v = calloc(CHECK_COUNT + LOG_CHECK_COUNT, sizeof *items.v)};
+    bool log = false;
+    int r = items.v ? log_exists(recording, &log) : gm_recording_fail(recording, SQLITE_NOMEM);
+    for (size_t i = 0; r == 0 && i < CHECK_COUNT; i++)
+        r = check_run(recording, &checks[i], &items.v[items.n++]);
+    for (size_t i = 0; r == 0 && log && i < LOG_CHECK_COUNT; i++)
+        r = check_run(recording, &log_checks[i], &items.v[items.n++]);
     if (r < 0)
         gm_check_items_done(&items);
     else

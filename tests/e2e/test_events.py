@@ -63,6 +63,8 @@ class Log(harness.Case):
 
     def assert_log_is_right(self, recording):
         self.assert_whole(recording)
+        names = [item["name"] for item in recording.json("check")["sums"] if item["holds"]]
+        self.assertEqual(len([name for name in names if "the log of events" in name]), 3, names)
         for what, (of_log, of_tables) in SAME.items():
             with self.subTest(what=what):
                 self.assertEqual(self.query(recording, of_log), self.query(recording, of_tables))
@@ -265,6 +267,8 @@ class Log(harness.Case):
                 message = self.query(damaged, "SELECT count(*), max(address) FROM gm_events", expect=3)
                 self.assertIn("chunk 2", message)
                 self.assertEqual(len(message.splitlines()), 1)
+                self.assertIn("chunk 2", harness.report("check", damaged.path).stderr)
+                damaged.report("leaks")  # needs no log
                 self.assertEqual(self.query(damaged, "SELECT count(*) FROM gm_events WHERE chunk_id = 1"), [[65536]])
                 self.assertEqual(self.query(damaged, "SELECT min(rowid) FROM gm_events WHERE chunk_id > 2"),
                                  [[2 * 65536 + 1]])
