@@ -14,6 +14,7 @@
 
 #define BATCHES 400
 #define ROWS 50
+#define EVENTS 500 /* some chunks full and many looks at one that grows */
 
 static char folder[] = "/tmp/gm-store-stress-XXXXXX", file[64];
 static atomic_bool done;
@@ -44,7 +45,8 @@ static void *reader(void *arg)
     sqlite3 *db = NULL;
     CHECK(gm_db_open_reader(file, &db, message, sizeof message) == GM_DB_OK);
     do {
-        CHECK(ask(db, "SELECT (SELECT count(*) FROM sample) = events * 50 FROM run") == 1);
+        CHECK(ask(db, "SELECT (SELECT count(*) FROM sample) = events * 50 AND"
+                      " (SELECT total(events) FROM event_chunk) = events * 500 FROM run") == 1);
         long long now = ask(db, "SELECT events FROM run");
         CHECK(now >= seen);
         seen = now;
@@ -64,6 +66,12 @@ static void fill(struct gm_batch *b, int i)
         struct gm_row_sample *row = gm_rows_add(&b->samples);
         CHECK(row);
         *row = (struct gm_row_sample){1, i * 1000 + k, 1, 1};
+    }
+    for (int k = 0; k < EVENTS; k++) {
+        struct gm_log_event *event = gm_rows_add(&b->events);
+        CHECK(event);
+        *event = (struct gm_log_event){
+            .time_ns = b->start_ns + k, .process_id = 1, .kind = GM_LOG_alloc};
     }
     struct gm_row_mark *mark = gm_rows_add(&b->marks);
     CHECK(mark);
@@ -97,6 +105,8 @@ int main(void)
     sqlite3 *db = NULL;
     CHECK(gm_db_open_reader(file, &db, message, sizeof message) == GM_DB_OK);
     CHECK(ask(db, "SELECT count(*) FROM sample") == BATCHES * ROWS);
+    CHECK(ask(db, "SELECT sum(events) FROM event_chunk") == BATCHES * EVENTS);
+    CHECK(ask(db, "SELECT count(*) FROM event_chunk") == (BATCHES * EVENTS + 65535) / 65536);
     CHECK(ask(db, "SELECT state = 'complete' FROM run") == 1);
     gm_db_close(db);
     gm_db_remove(file);

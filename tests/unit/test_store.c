@@ -328,6 +328,11 @@ static void fill_numbered(struct gm_batch *b, int i)
     fill_process(b, 1, (uint64_t)i, -1);
     for (int k = 0; k < 200; k++)
         *gm_rows_add(&b->samples) = (struct gm_row_sample){1, i * 1000 + k, (uint64_t)i, 1};
+    for (int k = 0; k < 3000; k++) /* a chunk of the log is full every 22 batches */
+        *gm_rows_add(&b->events) = (struct gm_log_event){.time_ns = b->start_ns + k,
+            .address = (uint64_t)i * 4096,
+            .process_id = 1,
+            .kind = GM_LOG_alloc};
     struct gm_row_site_delta *d = fill_delta(b, 1, 1, 0, 0);
     d->live_bytes = (uint64_t)i;
     b->run.events = (uint64_t)i;
@@ -339,7 +344,8 @@ static void expect_whole_batches(sqlite3 *db)
     EXPECT(db,
         "SELECT events = (SELECT live_bytes FROM process) AND events = (SELECT live_bytes FROM site"
         " WHERE site_id = 1) AND (events + 1) * 200 = (SELECT count(*) FROM sample)"
-        " AND events + 1 = (SELECT allocs FROM site WHERE site_id = 1) FROM run",
+        " AND events + 1 = (SELECT allocs FROM site WHERE site_id = 1)"
+        " AND (events + 1) * 3000 = (SELECT sum(events) FROM event_chunk) FROM run",
         "1");
 }
 
