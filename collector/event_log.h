@@ -10,8 +10,8 @@
 #include "collector/rollup.h"
 #include "schemas/event_chunk.h"
 
-/* Events in one batch before a commit is asked for: 20 MB. */
-#define GM_EVENT_LOG_BATCH_MAX (8u * GM_CHUNK_EVENTS)
+/* Events in one batch before a commit is asked for: 10 MB. */
+#define GM_EVENT_LOG_BATCH_MAX (4u * GM_CHUNK_EVENTS)
 
 /* An event with these fields; thread may be NULL. */
 void gm_event_log_add(struct gm_process *process, const struct gm_process_thread *thread,

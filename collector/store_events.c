@@ -6,8 +6,8 @@
 
 #include "schemas/event_chunk.h"
 
-#define ZSTD_LEVEL \
-    3 /* measured, bench/events: 1 is 1 % larger and no faster on the whole, 6 takes twice the time */
+/* Measured, bench/events: 1 is 2 % larger and 6 % faster, 6 is 6 % smaller and takes twice the time. */
+#define ZSTD_LEVEL 3
 
 struct chunk_row {
     int64_t chunk_id;
