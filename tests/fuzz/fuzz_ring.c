@@ -8,94 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/order.h"
-#include "collector/rollup.h"
-#include "wire_words.h"
+#include "machine.h"
 
 #define RINGS 4
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct machine {
-    struct gm_timebase timebase;
-    struct gm_batch batch;
-    struct gm_rollup rollup;
-    struct gm_order order;
-    struct gm_process *process;
-    struct gm_reader readers[RINGS];
-    struct gm_reader_group group;
-};
-
-static int machine_commit(void *arg)
-{
-    struct machine *m = arg;
-    gm_rollup_fill(&m->rollup, m->timebase.last_ns);
-    gm_batch_clear(&m->batch);
-    gm_rollup_use(&m->rollup, &m->batch);
-    return 0;
-}
-
-static void machine_init(struct machine *m)
-{
-    memset(m, 0, sizeof *m);
-    m->timebase.clock = GM_CLOCK_MONOTONIC;
-    gm_rollup_init(&m->rollup, &m->timebase, &m->batch);
-    m->rollup.flush = machine_commit;
-    m->rollup.flush_arg = m;
-    struct gm_order_sink sink = {
-        .arg = &m->rollup, .event = gm_rollup_event, .prefetch = gm_rollup_prefetch};
-    gm_order_init(&m->order, &sink, 1000);
-    struct gm_process_start start = {
-        .pid = 1, .origin = "root", .exe = "", .command = "[]", .ring_count = RINGS};
-    if (gm_rollup_add_process(&m->rollup, &start, &m->process) < 0)
-        abort();
-    m->group = (struct gm_reader_group){.readers = m->readers, .count = RINGS, .owner = m->process};
-    m->process->group = &m->group;
-    for (uint32_t i = 0; i < RINGS; i++) {
-        m->readers[i].group = &m->group;
-        m->readers[i].index = i;
-    }
-}
-
-static void machine_merge(struct machine *m, uint64_t watermark, bool last)
-{
-    m->rollup.round++;
-    for (int i = 0; i < RINGS; i++)
-        if (gm_order_add(&m->order, &m->readers[i], last) < 0)
-            abort();
-    gm_order_run(&m->order, watermark);
-}
-
-static void machine_done(struct machine *m)
-{
-    for (int i = 0; i < 64; i++) /* each round may leave an unstamped tail for the next */
-        machine_merge(m, UINT64_MAX, true);
-    const char *wrong = gm_live_set_check(&m->process->live);
-    for (int i = 0; i < RINGS && !wrong; i++)
-        if (gm_reader_left(&m->readers[i]))
-            wrong = "words are left over";
-    if (!wrong && m->process->live.n != m->process->row.live_blocks)
-        wrong = "the live set and the live blocks differ";
-    if (wrong) {
-        fprintf(stderr, "fuzz_ring: %s\n", wrong);
-        abort();
-    }
-    machine_commit(m);
-    gm_process_ended(m->process, m->timebase.last_ns, "exit", 0);
-    machine_commit(m);
-    for (int i = 0; i < RINGS; i++)
-        gm_reader_done(&m->readers[i]);
-    gm_order_done(&m->order);
-    gm_rollup_done(&m->rollup);
-    gm_batch_done(&m->batch);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct machine m;
     uint64_t words[256], now = 1000;
     size_t at = 0, portions = 0;
-    machine_init(&m);
+    struct gm_reader readers[RINGS] = {0};
+    struct gm_reader_group group = {.readers = readers, .count = RINGS};
+    for (uint32_t i = 0; i < RINGS; i++) {
+        readers[i].group = &group;
+        readers[i].index = i;
+        readers[i].ring_words = 1024;
+    }
+    machine_init(&m, &group);
     while (at + 2 <= size) {
         size_t ring = data[at] % RINGS, n = data[at + 1];
         at += 2;
@@ -104,11 +35,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(words, data + at, n * 8);
         at += n * 8;
         if (n > 0)
-            put_words(&m.readers[ring], words, n, now += 5000);
+            put_words(&readers[ring], words, n, now += 5000);
         if (++portions % 8 == 0)
             machine_merge(&m, now, false);
     }
     machine_done(&m);
+    for (uint32_t i = 0; i < RINGS; i++)
+        gm_reader_done(&readers[i]);
     return 0;
 }
 
