@@ -1,5 +1,5 @@
-/* nested_malloc.c - a realloc that calls the public malloc, as simple allocators do: preloaded behind the recorder's
- * library, its malloc is a call of the program's inside an open reallocation. Built on safe_malloc.c. */
+/* nested_malloc.c - safe_malloc.c with a realloc that calls the public malloc, as simple allocators do: for the recorder
+ * a call of the program's inside an open reallocation. Takes the other's place by LD_LIBRARY_PATH. */
 #include "safe_malloc.c"
 
 void *realloc(void *old, size_t bytes)
