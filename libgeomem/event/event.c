@@ -7,9 +7,8 @@
 #include "libgeomem/base/clock.h"
 #include "libgeomem/event/module.h"
 #include "libgeomem/event/process.h"
+#include "libgeomem/event/quick.h"
 #include "libgeomem/event/sample.h"
-
-#define SEEN_SLOT(hash) ((hash) & (GM_SEEN - 1))
 
 /* ---- naming a stack ------------------------------------------------------------------------------------ */
 
@@ -51,6 +50,16 @@ static void stack_name_plain(
         .hash = h, .frame_pc = c->pc, .frame_hash = hash, .step = 1, .count = c->count};
 }
 
+static void name_from_memo(const struct gm_memo *m, struct name *name)
+{
+    uint32_t leaf = m->count - 1;
+    *name = (struct name){.hash = m->hash[leaf],
+        .frame_pc = &m->pc[leaf],
+        .frame_hash = &m->hash[leaf],
+        .step = -1,
+        .count = m->count};
+}
+
 static bool stack_name_memo(
     struct gm_scope *scope, const struct gm_context *context, struct name *name)
 {
@@ -60,12 +69,7 @@ static bool stack_name_memo(
     if (!gm_memo_capture(
             m, &scope->thread->unwind, context, gm_process.depth_leaf + gm_process.depth_root))
         return false;
-    uint32_t leaf = m->count - 1;
-    *name = (struct name){.hash = m->hash[leaf],
-        .frame_pc = &m->pc[leaf],
-        .frame_hash = &m->hash[leaf],
-        .step = -1,
-        .count = m->count};
+    name_from_memo(m, name);
     return true;
 }
 
@@ -99,10 +103,6 @@ static void stack_name(struct gm_scope *scope, const struct gm_context *context,
         stack_name_plain(scope, context, name);
     if (__builtin_expect(gm_process.flags & GM_SESSION_VERIFY, 0) && scope->level == 0)
         name_verify(scope, context, name);
-    const uint64_t *seen = scope->thread->seen[scope->level];
-    while (name->fresh < name->count &&
-           seen[SEEN_SLOT(name_hash(name, name->fresh))] != name_hash(name, name->fresh))
-        name->fresh++;
 }
 
 static bool modules_announce(struct gm_scope *scope, const struct name *name)
@@ -124,8 +124,20 @@ static void names_put(struct gm_scope *scope, const struct name *name)
         gm_producer_put(scope->producer, hash);
         gm_producer_put(scope->producer, name_hash(name, i + 1));
         gm_producer_put(scope->producer, name_pc(name, i));
-        seen[SEEN_SLOT(hash)] = hash;
+        seen[GM_SEEN_SLOT(hash)] = hash;
     }
+}
+
+/* Which frames' names must be sent, and room for them and `words` more. */
+static bool name_prepare(struct gm_scope *scope, uint32_t words, struct name *name)
+{
+    const uint64_t *seen = scope->thread->seen[scope->level];
+    while (name->fresh < name->count &&
+           seen[GM_SEEN_SLOT(name_hash(name, name->fresh))] != name_hash(name, name->fresh))
+        name->fresh++;
+    if (name->fresh && !modules_announce(scope, name))
+        return false;
+    return gm_scope_reserve(scope, name->fresh * 4 + words);
 }
 
 /* Captures, names, and reserves room for the new names and `words` more. */
@@ -133,9 +145,7 @@ static bool stack_prepare(
     struct gm_scope *scope, const struct gm_context *context, uint32_t words, struct name *name)
 {
     stack_name(scope, context, name);
-    if (name->fresh && !modules_announce(scope, name))
-        return false;
-    return gm_scope_reserve(scope, name->fresh * 4 + words);
+    return name_prepare(scope, words, name);
 }
 
 /* ---- events --------------------------------------------------------------------------------------------- */
@@ -156,26 +166,53 @@ static void free_put(struct gm_scope *scope, uint64_t address, uint64_t flag, ui
     gm_producer_put(scope->producer, address | flag);
 }
 
-void gm_event_alloc(const struct gm_context *context, const void *block, uint64_t packed)
+static void alloc_tell(
+    struct gm_scope *scope, const void *block, uint64_t packed, const struct name *name)
+{
+    gm_scope_busy(scope);
+    names_put(scope, name);
+    uint64_t position = scope->producer->head;
+    alloc_put(scope, (uintptr_t)block, packed, name->hash);
+    gm_scope_publish(scope);
+    gm_scope_idle(scope);
+    gm_scope_enter_nursery(scope, (uintptr_t)block, position);
+}
+
+/* A stack that the memo knows, with names to send. */
+__attribute__((noinline)) static void alloc_captured(const void *block, uint64_t packed)
 {
     struct gm_scope scope;
     struct name name;
-    if (__builtin_expect(gm_process.sampling, 0)) {
-        gm_event_alloc_sampled(context, block, packed, 0);
-        return;
-    }
+    gm_scope_resume(&scope);
+    name_from_memo(&scope.thread->memo, &name);
+    if (name_prepare(&scope, 4, &name))
+        alloc_tell(&scope, block, packed, &name);
+    gm_scope_leave(&scope);
+}
+
+__attribute__((noinline)) static void alloc_slow(
+    const struct gm_context *context, const void *block, uint64_t packed)
+{
+    struct gm_scope scope;
+    struct name name;
     if (!gm_scope_enter(&scope))
         return;
-    if (stack_prepare(&scope, context, 4, &name)) {
-        gm_scope_busy(&scope);
-        names_put(&scope, &name);
-        uint64_t position = scope.producer->head;
-        alloc_put(&scope, (uintptr_t)block, packed, name.hash);
-        gm_scope_publish(&scope);
-        gm_scope_idle(&scope);
-        gm_scope_enter_nursery(&scope, (uintptr_t)block, position);
-    }
+    if (stack_prepare(&scope, context, 4, &name))
+        alloc_tell(&scope, block, packed, &name);
     gm_scope_leave(&scope);
+}
+
+void gm_event_alloc(const struct gm_context *context, const void *block, uint64_t packed)
+{
+    enum gm_quick quick = gm_quick_alloc(context, block, packed);
+    if (__builtin_expect(quick == GM_QUICK_TOLD, 1))
+        return;
+    if (quick == GM_QUICK_CAPTURED)
+        alloc_captured(block, packed);
+    else if (gm_process.sampling)
+        gm_event_alloc_sampled(context, block, packed, 0);
+    else
+        alloc_slow(context, block, packed);
 }
 
 static void event_free_sampled(const void *block);
@@ -193,19 +230,25 @@ static void free_alone(struct gm_scope *scope, uint64_t address, uint64_t positi
     gm_scope_idle(scope);
 }
 
-void gm_event_free(const void *block)
+__attribute__((noinline)) static void free_slow(const void *block)
 {
     struct gm_scope scope;
-    if (__builtin_expect(gm_process.sampling, 0)) {
-        event_free_sampled(block);
-        return;
-    }
     if (!gm_scope_enter(&scope))
         return;
     uint64_t position = gm_scope_find(&scope, (uintptr_t)block);
     if (!gm_scope_fold(&scope, position, false))
         free_alone(&scope, (uintptr_t)block, position);
     gm_scope_leave(&scope);
+}
+
+void gm_event_free(const void *block)
+{
+    if (__builtin_expect(gm_quick_free(block), 1))
+        return;
+    if (gm_process.sampling)
+        event_free_sampled(block);
+    else
+        free_slow(block);
 }
 
 void gm_event_realloc_begin(struct gm_event_realloc *r, uint64_t old_address)

@@ -192,6 +192,7 @@ static void session_adopt(struct gm_session *s)
     p->folds = !(s->flags & GM_SESSION_EVENTS_ALL) && s->sample_bytes == 0;
     p->session_id = s->session_id;
     p->sampling = s->sample_bytes != 0;
+    p->quick = !p->sampling && s->unwinder == GM_UNWIND_CFI && !(s->flags & GM_SESSION_VERIFY);
     p->sample_seed = s->sample_seed;
     gm_sample_begin();
     p->session = s;

@@ -24,7 +24,9 @@ struct gm_process_data {
     uint32_t sampling;      /* not 0: sample.h decides what is recorded */
     /* What the recorder said once, copied and checked; constant while ON. */
     uint32_t clock, flags, ring_count, ring_words, depth_leaf, depth_root, full_wait_ms;
-    bool folds;               /* short-lived blocks take one record: see nursery.h */
+    bool folds; /* short-lived blocks take one record: see nursery.h */
+    bool
+        quick; /* nothing stands against quick.h: neither sampling nor another walk than the memo */
     _Atomic uint32_t threads; /* thread states bound to the session so far */
     /* Events have come from more than one thread, or from a handler within a hook: stamps must order them. */
     _Atomic bool precise;
@@ -52,8 +54,7 @@ struct gm_image {
     uint64_t session_id; /* of the last session, 0 before the first */
     struct gm_session *session;
     uint64_t session_bytes;
-    _Atomic uint32_t
-        epoch; /* objects unloaded so far */
+    _Atomic uint32_t epoch; /* objects unloaded so far */
 };
 extern struct gm_image gm_image;
 

@@ -11,15 +11,7 @@
 #include "libgeomem/base/sys.h"
 #include "libgeomem/event/process.h"
 
-static __thread struct {
-    struct gm_thread *state;
-    /* Where the scopes of the hooks lie that were entered and not left; 0: none. One store enters a hook, so that a
-     * handler finds either all of it or nothing. */
-    _Atomic uintptr_t entered_at[2];
-    uint8_t ending; /* rounds of key destructors seen */
-    bool ended;     /* past its last destructor: a state is borrowed for each event */
-    bool own_work;  /* what is allocated now is ours, not the program's */
-} tls __attribute__((tls_model("initial-exec")));
+__thread struct gm_thread_local gm_tls;
 
 static pthread_key_t end_key;
 static bool end_key_made;
@@ -27,13 +19,13 @@ static bool end_key_made;
 /* relaxed, all: only this thread and its handlers look */
 static uintptr_t hook_at(unsigned level)
 {
-    return atomic_load_explicit(&tls.entered_at[level], memory_order_relaxed);
+    return atomic_load_explicit(&gm_tls.entered_at[level], memory_order_relaxed);
 }
 
 static void hook_set(unsigned level, uintptr_t at)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&tls.entered_at[level], at, memory_order_relaxed);
+    atomic_store_explicit(&gm_tls.entered_at[level], at, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
 }
 
@@ -71,6 +63,7 @@ static struct gm_thread *pool_take(void)
     struct gm_thread *t = gm_sys_map(sizeof *t);
     if (t)
         t->ring = GM_NO_RING;
+    t->own_session_id = 0;
     return t;
 }
 
@@ -130,6 +123,7 @@ static void ring_claim(struct gm_thread *t)
         if (atomic_compare_exchange_strong_explicit(&ring_at(index)->owner, &expected,
                 (uint32_t)t->tid, memory_order_acquire, memory_order_relaxed)) {
             t->ring = index;
+            t->own_session_id = gm_process.session_id;
             gm_producer_init(&t->producer, gm_process.session, index, gm_process.ring_words);
             memset(&t->nursery, 0, sizeof t->nursery); /* positions were another ring's */
             ring_announce(t, GM_EV_THREAD_START);
@@ -137,6 +131,7 @@ static void ring_claim(struct gm_thread *t)
         }
     }
     t->ring = GM_NO_RING;
+    t->own_session_id = 0;
 }
 
 static void ring_release(struct gm_thread *t)
@@ -146,14 +141,15 @@ static void ring_release(struct gm_thread *t)
     ring_announce(t, GM_EV_THREAD_END);
     atomic_store_explicit(&t->producer.ring->owner, 0, memory_order_release);
     t->ring = GM_NO_RING;
+    t->own_session_id = 0;
 }
 
 /* ---- thread states -------------------------------------------------------------------------------------- */
 
 static void thread_give_back(void)
 {
-    struct gm_thread *t = tls.state;
-    tls.state = NULL;
+    struct gm_thread *t = gm_tls.state;
+    gm_tls.state = NULL;
     if (!t)
         return;
     if (atomic_load_explicit(&gm_process.state, memory_order_acquire) == GM_PROCESS_ON)
@@ -170,12 +166,12 @@ static void thread_give_back(void)
 #endif
 static void thread_end(void *state)
 {
-    if (++tls.ending < END_ROUND) {
+    if (++gm_tls.ending < END_ROUND) {
         pthread_setspecific(end_key, state);
         return;
     }
     hook_set(0, UINTPTR_MAX); /* above every stack: not taken for left */
-    tls.ended = true;
+    gm_tls.ended = true;
     thread_give_back();
     hook_set(0, 0);
 }
@@ -199,13 +195,14 @@ static void thread_bind(struct gm_thread *t)
         t->session_id = gm_process.session_id;
     }
     t->overrun = false;
-    t->started = tls.ended; /* such a thread has had its start and its end */
+    t->started = gm_tls.ended; /* such a thread has had its start and its end */
     for (unsigned i = 0; i < 2; i++) {
         t->capture[i].leaf = gm_process.depth_leaf;
         t->capture[i].root = gm_process.depth_root;
     }
     t->ring = GM_NO_RING;
-    if (!tls.ended)
+    t->own_session_id = 0;
+    if (!gm_tls.ended)
         ring_claim(t);
 }
 
@@ -215,8 +212,8 @@ static struct gm_thread *thread_new(void)
     if (!t)
         return NULL;
     thread_bind(t);
-    tls.state = t;
-    if (end_key_made && !tls.ended)
+    gm_tls.state = t;
+    if (end_key_made && !gm_tls.ended)
         pthread_setspecific(
             end_key, t); /* allocates nothing for the first 32 keys; ours is among them */
     return t;
@@ -253,7 +250,7 @@ static void caches_refresh(struct gm_thread *t, unsigned level)
 
 void gm_thread_own_work(bool on)
 {
-    tls.own_work = on;
+    gm_tls.own_work = on;
 }
 
 /* A signal handler may leave the hook that it interrupted by longjmp. The frame that holds the hook's scope is gone
@@ -262,7 +259,7 @@ void gm_thread_own_work(bool on)
 __attribute__((noinline)) static void hooks_forget_abandoned(uintptr_t here)
 {
     stack_t alternate = {0};
-    struct gm_thread *t = tls.state;
+    struct gm_thread *t = gm_tls.state;
     unsigned entered = hooks_depth(), depth = entered;
     while (depth > 0 && here > hook_at(depth - 1))
         depth--;
@@ -284,7 +281,7 @@ bool gm_scope_enter(struct gm_scope *scope)
     uintptr_t here = (uintptr_t)scope;
     /* NULL in a child that a signal handler forked after gm_process_on, and that returned from the handler */
     struct gm_session *session = gm_process.session;
-    if (tls.own_work || !session)
+    if (gm_tls.own_work || !session)
         return false;
     if (atomic_load_explicit(&session->stop, memory_order_relaxed)) {
         gm_process_stop();
@@ -298,7 +295,7 @@ bool gm_scope_enter(struct gm_scope *scope)
         return false;
     }
     hook_set(scope->level, here); /* a handler from here on is nested */
-    struct gm_thread *t = tls.state;
+    struct gm_thread *t = gm_tls.state;
     if (scope->level == 0) {
         if (!t)
             t = thread_new();
@@ -319,7 +316,7 @@ bool gm_scope_enter(struct gm_scope *scope)
     scope->producer =
         scope->level == 0 && t->ring != GM_NO_RING ? &t->producer : &scope->shared_producer;
     if (scope->producer == &scope->shared_producer) {
-        if (scope->level == 0 && !tls.ended && (++t->overflow_uses & 255) == 0)
+        if (scope->level == 0 && !gm_tls.ended && (++t->overflow_uses & 255) == 0)
             ring_claim(t);
         scope->shared_producer.ring = ring_at(
             scope->level == 0 ? GM_RING_OVERFLOW(&gm_process) : GM_RING_NESTED(&gm_process));
@@ -329,12 +326,21 @@ bool gm_scope_enter(struct gm_scope *scope)
     return true;
 }
 
+void gm_scope_resume(struct gm_scope *scope)
+{
+    scope->session = gm_process.session;
+    scope->thread = gm_tls.state;
+    scope->level = 0;
+    scope->shared = false;
+    scope->producer = &scope->thread->producer;
+}
+
 void gm_scope_leave(struct gm_scope *scope)
 {
     if (scope->shared)
         atomic_store_explicit(&scope->producer->ring->owner, 0, memory_order_release);
     /* libc frees what a thread kept after the last round of destructors: nothing would give this back later */
-    if (__builtin_expect(tls.ended, 0) && scope->level == 0)
+    if (__builtin_expect(gm_tls.ended, 0) && scope->level == 0)
         thread_give_back();
     hook_set(scope->level, 0);
 }
@@ -363,24 +369,6 @@ void gm_scope_idle(struct gm_scope *scope)
 
 /* ---- stamps and the nursery ---- */
 
-#define COARSE_STAMPS \
-    16u /* of these one is exact: reading the clock costs as much as the rest of an event */
-
-/* The recorder's last reading of the clock, or ours of a few events ago: the later one. */
-static uint64_t stamp_coarse(struct gm_scope *scope)
-{
-    struct gm_thread *t = scope->thread;
-    uint64_t now;
-    if (++t->coarse_stamps % COARSE_STAMPS == 0)
-        now = gm_clock_before(gm_process.clock);
-    else /* relaxed: only ever compared */
-        now = atomic_load_explicit(&scope->session->clock_now, memory_order_relaxed);
-    now &= GM_STAMP_MASK;
-    if ((int64_t)((now - t->last_stamp) << (64 - GM_STAMP_BITS)) > 0)
-        t->last_stamp = now;
-    return t->last_stamp;
-}
-
 static bool scope_is_ordered(const struct gm_scope *scope)
 {
     return !scope_is_shared(scope) &&
@@ -390,7 +378,7 @@ static bool scope_is_ordered(const struct gm_scope *scope)
 uint64_t gm_scope_stamp_before(struct gm_scope *scope)
 {
     if (scope_is_ordered(scope))
-        return stamp_coarse(scope);
+        return gm_thread_stamp_coarse(scope->thread, scope->session);
     /* On a shared ring it must also not be older than those of the threads before, and rdtsc may run ahead of the
      * lock that was taken: there it is fenced. */
     return scope->thread->last_stamp =
@@ -400,7 +388,7 @@ uint64_t gm_scope_stamp_before(struct gm_scope *scope)
 uint64_t gm_scope_stamp_after(struct gm_scope *scope)
 {
     if (scope_is_ordered(scope))
-        return stamp_coarse(scope);
+        return gm_thread_stamp_coarse(scope->thread, scope->session);
     return scope->thread->last_stamp = gm_clock_after(gm_process.clock);
 }
 
@@ -421,7 +409,8 @@ void gm_scope_freed_elsewhere(const struct gm_scope *scope, uint64_t address, ui
 bool gm_scope_fold(struct gm_scope *scope, uint64_t position, bool by_realloc)
 {
     return position != GM_NURSERY_NONE &&
-           gm_nursery_fold(&scope->thread->producer, position, stamp_coarse(scope), by_realloc);
+           gm_nursery_fold(&scope->thread->producer, position,
+               gm_thread_stamp_coarse(scope->thread, scope->session), by_realloc);
 }
 
 void gm_scope_enter_nursery(const struct gm_scope *scope, uint64_t address, uint64_t position)

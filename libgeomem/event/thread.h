@@ -13,12 +13,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libgeomem/base/clock.h"
 #include "libgeomem/event/nursery.h"
 #include "libgeomem/ring/ring.h"
 #include "libgeomem/unwind/memo.h"
 #include "libgeomem/unwind/unwind.h"
 
-#define GM_SEEN 8192     /* names of stacks known to be sent; 64 KiB */
+#define GM_SEEN 16384 /* names of stacks known to be sent; 128 KiB */
+#define GM_SEEN_SLOT(hash) ((hash) & (GM_SEEN - 1))
 #define GM_ANNOUNCED 256 /* modules known to be sent, by start address */
 #define GM_NO_RING UINT32_MAX
 
@@ -26,8 +28,9 @@ struct gm_thread {
     struct gm_producer producer; /* of the own ring */
     uint32_t ring;               /* index of the own ring, or GM_NO_RING */
     int32_t tid;
-    uint64_t session_id; /* which the above belong to */
-    uint32_t epoch[2];   /* gm_image.epoch at which the caches were last emptied, by level */
+    uint64_t session_id;     /* which the above belong to */
+    uint64_t own_session_id; /* the same while the thread has a ring of its own, else 0 */
+    uint32_t epoch[2];       /* gm_image.epoch at which the caches were last emptied, by level */
     uint32_t overflow_uses;
     bool overrun;              /* waited in vain: no waiting until the ring is half empty */
     bool started;              /* a THREAD_START was sent */
@@ -44,6 +47,36 @@ struct gm_thread {
     uint64_t scratch[2][256]; /* for building a MODULE record */
 };
 
+/* What every thread has, whether it records or not. */
+struct gm_thread_local {
+    struct gm_thread *state;
+    /* Where the scopes of the hooks lie that were entered and not left; 0: none. One store enters a hook, so that a
+     * handler finds either all of it or nothing. */
+    _Atomic uintptr_t entered_at[2];
+    uint8_t ending; /* rounds of key destructors seen */
+    bool ended;     /* past its last destructor: a state is borrowed for each event */
+    bool own_work;  /* what is allocated now, within a hook, is ours, not the program's */
+};
+extern __thread struct gm_thread_local gm_tls
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+#define GM_COARSE_STAMPS \
+    16u /* of these one is exact: reading the clock costs as much as the rest of an event */
+
+/* The recorder's last reading of the clock, or ours of a few events ago: the later one. For the thread's own ring. */
+static inline uint64_t gm_thread_stamp_coarse(struct gm_thread *t, const struct gm_session *session)
+{
+    uint64_t now;
+    if (++t->coarse_stamps % GM_COARSE_STAMPS == 0)
+        now = gm_clock_before(session->clock);
+    else /* relaxed: only ever compared */
+        now = atomic_load_explicit(&session->clock_now, memory_order_relaxed);
+    now &= GM_STAMP_MASK;
+    if ((int64_t)((now - t->last_stamp) << (64 - GM_STAMP_BITS)) > 0)
+        t->last_stamp = now;
+    return t->last_stamp;
+}
+
 /* One hook's access to recording, from gm_scope_enter to gm_scope_leave. */
 struct gm_scope {
     struct gm_session *session; /* stays mapped until leave, whatever a handler does */
@@ -57,6 +90,8 @@ struct gm_scope {
 /* False when this event cannot be recorded (counted as lost). On true, gm_scope_leave must follow. */
 bool gm_scope_enter(struct gm_scope *scope);
 void gm_scope_leave(struct gm_scope *scope);
+/* The same for a thread that has a ring of its own and has entered the hook already: see quick.h. */
+void gm_scope_resume(struct gm_scope *scope);
 
 /* Marks the scope's ring as busy (see "Order" in wire.h), and back. Calls may span the real allocator. */
 void gm_scope_busy(struct gm_scope *scope);
