@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define GM_BUDGET_HOOK_NS 1.5  /* measured, bench/sampling --hook */
+#define GM_BUDGET_HOOK_NS 0.7  /* measured, bench/sampling --hook */
 #define GM_BUDGET_LOG2_MIN 12u /* intervals that --budget chooses from: 4 KiB .. 64 MiB */
 #define GM_BUDGET_LOG2_MAX 26u
 #define GM_BUDGET_WINDOW_NS 50000000u /* of CPU time between two decisions; arbitrary */

@@ -46,11 +46,11 @@ static double minus_ln(double u)
 }
 
 /* The distance to the next point in whole bytes: an exponential one, rounded up. P(distance > s) is exp(-s / R). */
-static int64_t distance_draw(const struct gm_sample_thread *t, uint64_t clock)
+static uint64_t distance_draw(const struct gm_sample_thread *t, uint64_t clock)
 {
     double u = (double)((random_at(t->number, clock) >> 11) + 1) * 0x1p-53;
     double x = minus_ln(u) * (double)(1ull << t->log2);
-    int64_t whole = (int64_t)x;
+    uint64_t whole = (uint64_t)x;
     whole += (double)whole < x;
     return whole > 0 ? whole : 1;
 }
@@ -67,19 +67,19 @@ static void interval_read(struct gm_sample_thread *t, const struct gm_session *s
                                           : log2;
 }
 
-static void distance_begin(struct gm_sample_thread *t, const struct gm_session *session)
+static void distance_begin(
+    struct gm_sample_thread *t, const struct gm_session *session, uint64_t clock)
 {
-    uint64_t clock = t->drawn - (uint64_t)t->left;
     interval_read(t, session);
     t->left = distance_draw(t, clock);
-    t->drawn = clock + (uint64_t)t->left;
+    t->drawn = clock + t->left;
 }
 
 static void thread_begin(struct gm_sample_thread *t, const struct gm_session *session)
 {
     uint32_t n = 1 + atomic_fetch_add_explicit(&threads_begun, 1, memory_order_relaxed);
     *t = (struct gm_sample_thread){.number = n ? n : 1};
-    distance_begin(t, session);
+    distance_begin(t, session, 0);
 }
 
 void gm_sample_begin(void)
@@ -100,8 +100,9 @@ bool gm_sample_take(uint64_t bytes, struct gm_sample *ret_sample)
         if (gm_sample_passes(bytes))
             return false;
     }
-    *ret_sample = (struct gm_sample){.log2 = t->log2, .clock = gm_sample_clock()};
-    distance_begin(t, session);
+    *ret_sample =
+        (struct gm_sample){.log2 = t->log2, .clock = gm_sample_clock() + bytes + (bytes == 0)};
+    distance_begin(t, session, ret_sample->clock);
     return true;
 }
 

@@ -27,7 +27,8 @@
 
 /* Of the calling thread. `drawn - left` is what it has allocated in this session, in bytes. */
 struct gm_sample_thread {
-    int64_t left;   /* bytes up to the next sample point, 1 or more; else it is due */
+    uint64_t
+        left; /* bytes up to the next sample point, 1 or more; 0: the thread has not asked yet */
     uint64_t drawn; /* sum of all distances */
     uint32_t
         number; /* of the thread, in the order of their first questions; 0: it has not asked yet */
@@ -46,13 +47,17 @@ struct gm_sample {
  * would otherwise go on with its parent's distances, as all its siblings do. */
 void gm_sample_begin(void);
 
-/* The hook's first question, for a block that came out: true where the recording is sampled and the block is not
- * taken. Ask once per block. */
+/* The hook's first question: true where the recording is sampled and the block is not taken. Ask once per block; one
+ * that then does not come out counts among the bytes, unless it would have been taken. */
 static inline bool gm_sample_passes(uint64_t bytes)
 {
     if (__builtin_expect(!gm_process.sampling, 1))
         return false;
-    return (gm_sample_thread.left -= (int64_t)(bytes + (bytes == 0))) > 0;
+    uint64_t counted = bytes + (bytes == 0);
+    if (__builtin_expect(gm_sample_thread.left <= counted, 0))
+        return false;
+    gm_sample_thread.left -= counted;
+    return true;
 }
 
 /* The answer where gm_sample_passes said false in a sampled recording; the next distance is drawn. False: the block
@@ -62,7 +67,7 @@ bool gm_sample_take(uint64_t bytes, struct gm_sample *ret_sample);
 /* Bytes the calling thread has allocated in this session. */
 static inline uint64_t gm_sample_clock(void)
 {
-    return gm_sample_thread.drawn - (uint64_t)gm_sample_thread.left;
+    return gm_sample_thread.drawn - gm_sample_thread.left;
 }
 
 /* ---- the set of taken blocks ------------------------------------------------------------------------ */

@@ -46,18 +46,41 @@ static unsigned log2_of(size_t alignment)
     return alignment ? 63u - (unsigned)__builtin_clzl(alignment) : 0;
 }
 
-GM_EXPORT void *malloc(size_t bytes)
+/* malloc, calloc and free ask a sampled recording's question before anything else, without a frame of their own: what is
+ * not recorded goes on with a jump to the program's allocator. What may be is recorded by a function that they jump to,
+ * so that it finds their caller where they would have. Both jumps are tail calls, for which this file is compiled with
+ * -foptimize-sibling-calls; without, each stack would begin here, and no test of stacks would pass. */
+#define RECORDED static __attribute__((noinline, noipa))
+#define RECORD_ASKED(block, bytes, function) \
+    do { \
+        if ((block) && gm_process_on()) { \
+            struct gm_context context = GM_CALLER_CONTEXT(); \
+            gm_event_alloc(&context, (block), gm_size_pack((bytes), GM_FN_##function, 0)); \
+        } \
+    } while (0)
+
+RECORDED void *malloc_recorded(size_t bytes)
 {
     void *p = gm_real.malloc(bytes);
-    RECORD_ALLOC(p, bytes, malloc, 0);
+    RECORD_ASKED(p, bytes, malloc);
+    return p;
+}
+
+GM_EXPORT void *malloc(size_t bytes)
+{
+    return gm_sample_passes(bytes) ? gm_real.malloc(bytes) : malloc_recorded(bytes);
+}
+
+RECORDED void *calloc_recorded(size_t n, size_t bytes)
+{
+    void *p = gm_real.calloc(n, bytes);
+    RECORD_ASKED(p, n * bytes, calloc);
     return p;
 }
 
 GM_EXPORT void *calloc(size_t n, size_t bytes)
 {
-    void *p = gm_real.calloc(n, bytes);
-    RECORD_ALLOC(p, n * bytes, calloc, 0);
-    return p;
+    return gm_sample_passes(n * bytes) ? gm_real.calloc(n, bytes) : calloc_recorded(n, bytes);
 }
 
 /* A block that was not sampled, and whose new form is not, costs no more than two questions. */
@@ -122,12 +145,21 @@ static inline __attribute__((always_inline)) void record_free(void *p)
         gm_event_free(p);
 }
 
-GM_EXPORT void free(void *p)
+RECORDED void free_recorded(void *p, uintptr_t caller)
 {
-    if (gm_object_ends(p, (uintptr_t)__builtin_return_address(0)))
+    if (gm_object_ends(p, caller))
         gm_event_unload();
     record_free(p);
     gm_real.free(p);
+}
+
+GM_EXPORT void free(void *p)
+{
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    if (gm_sample_passes_free(p) && !gm_object_is_loader(caller))
+        gm_real.free(p);
+    else
+        free_recorded(p, caller);
 }
 
 /* C23's forms. The standard gives them the meaning of free for blocks of the right size (7.24.3.4, 7.24.3.5), so every

@@ -29,11 +29,16 @@ extern struct gm_object_loader gm_object_loader; /* written once, by gm_object_w
 /* True when `p` may be the link map of an object that was looked up: certainly true if it is, seldom if not. */
 bool gm_object_is_known(const void *p);
 
+/* True when `caller` is the loader's code: nobody else frees a link map. */
+static inline bool gm_object_is_loader(uintptr_t caller)
+{
+    return __builtin_expect(caller - gm_object_loader.start < gm_object_loader.bytes, 0);
+}
+
 /* True when the free of `p`, called from the code at `caller`, may be the end of an object that was looked up. */
 static inline bool gm_object_ends(const void *p, uintptr_t caller)
 {
-    return __builtin_expect(caller - gm_object_loader.start < gm_object_loader.bytes, 0) &&
-           gm_object_is_known(p);
+    return gm_object_is_loader(caller) && gm_object_is_known(p);
 }
 
 #endif

@@ -67,7 +67,7 @@ Test(sample, distances_are_geometric)
     gm_process.sample_seed = 3;
     double sum = 0;
     for (uint64_t i = 0; i < n; i++) {
-        int64_t d = distance_draw(&t, i * 65537);
+        uint64_t d = distance_draw(&t, i * 65537);
         cr_assert_geq(d, 1);
         sum += (double)d;
         double q = exp(-(double)d / 65536); /* uniform */
