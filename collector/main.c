@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <sqlite3.h>
+#include <zstd.h>
 
 #include "collector/options.h"
 #include "collector/record.h"
@@ -22,8 +23,8 @@ static int help_print(void)
 static int version_print(void)
 {
     printf("geomem-record (geomem) " GEOMEM_VERSION
-           ", recordings of schema %d\nSQLite %s\nlibdw " GM_LIBDW_VERSION "\n",
-        GM_DB_VERSION, sqlite3_libversion());
+           ", recordings of schema %d\nSQLite %s\nzstd %s\nlibdw " GM_LIBDW_VERSION "\n",
+        GM_DB_VERSION, sqlite3_libversion(), ZSTD_versionString());
     return 0;
 }
 

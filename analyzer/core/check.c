@@ -98,7 +98,9 @@ int gm_check_sums(struct gm_recording *recording, struct gm_check_items *ret_ite
 {
     struct gm_check_items items = {.v = calloc(CHECK_COUNT + LOG_CHECK_COUNT, sizeof *items.v)};
     bool log = false;
-    int r = items.v ? log_exists(recording, &log) : gm_recording_fail(recording, SQLITE_NOMEM);
+    if (!items.v)
+        return gm_recording_fail(recording, SQLITE_NOMEM);
+    int r = log_exists(recording, &log);
     for (size_t i = 0; r == 0 && i < CHECK_COUNT; i++)
         r = check_run(recording, &checks[i], &items.v[items.n++]);
     for (size_t i = 0; r == 0 && log && i < LOG_CHECK_COUNT; i++)

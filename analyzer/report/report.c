@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include <sqlite3.h>
+#include <zstd.h>
 
 #include "analyzer/core/names.h"
 
@@ -145,8 +146,8 @@ static int report_run(const struct report_options *options)
 
 static void report_version(void)
 {
-    printf("geomem-report %s (SQLite %s, jansson %s)\n", GEOMEM_VERSION, sqlite3_libversion(),
-        jansson_version_str());
+    printf("geomem-report %s (SQLite %s, zstd %s, jansson %s)\n", GEOMEM_VERSION,
+        sqlite3_libversion(), ZSTD_versionString(), jansson_version_str());
 }
 
 int main(int argc, char **argv)

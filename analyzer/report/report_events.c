@@ -169,8 +169,10 @@ static int event_row(struct events_report *t, const struct gm_logged_event *e)
         e->time_ns % 1000000000, event_name(e));
     if (t->pids)
         put_number(o, 7, process, process ? process->pid : 0);
-    put_number(o, 7, thread, thread ? thread->tid : 0);
-    if (!e->is_block && !*where) {
+    bool more = e->is_block || *where;
+    if (thread || more)
+        put_number(o, 7, thread, thread ? thread->tid : 0);
+    if (!more) {
         out_printf(o, "\n");
         return 0;
     }

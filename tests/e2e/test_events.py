@@ -201,6 +201,12 @@ class Log(harness.Case):
         rows = [list(row.values()) for row in harness.json.loads(run.stdout)]
         self.assertEqual(rows, self.query(recording, sql))
         self.assertTrue(rows)
+        run = subprocess.run(["sqlite3", recording.path, f".load {EXTENSION}",
+                              "CREATE TEMP VIEW frees AS SELECT * FROM gm_events WHERE kind = 'free'",
+                              "SELECT count(*) FROM frees WHERE thread_id = 2"], encoding="utf-8",
+                             stdout=subprocess.PIPE, check=True)
+        self.assertEqual([[int(run.stdout)]], self.query(
+            recording, "SELECT count(*) FROM gm_events WHERE kind = 'free' AND thread_id = 2"))
 
     def test_extension_needs_nothing_but_zstd_and_libc(self):
         if harness.is_sanitized():

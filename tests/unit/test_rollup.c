@@ -38,6 +38,9 @@ struct model_process {
     uint64_t born[4], died[4], promoted[4];
     uint64_t hashes[SITES + 1];
     struct gm_row_process row; /* last told */
+    struct {
+        uint64_t allocs, alloc_bytes, frees, free_bytes, unmatched, implicit, starts, ends;
+    } log; /* sums over the log of events */
     uint64_t interval_allocs, interval_frees, told_born[4], told_died[4], told_promoted[4];
 };
 struct bench {
@@ -99,6 +102,35 @@ static void take_process(struct bench *b, const struct gm_row_process *row)
     }
 }
 
+/* The log of events against the figures made from the same: after each commit they agree. */
+static void take_log(struct bench *b)
+{
+    for (size_t i = 0; i < b->batch.events.n; i++) {
+        const struct gm_log_event *e = &b->batch.events.v[i];
+        struct model_process *m = &b->p[e->process_id - 1];
+        bool alloc = e->kind == GM_LOG_alloc, known = e->site_id != 0;
+        bool free_known = e->kind == GM_LOG_free && known;
+        m->log.allocs += alloc;
+        m->log.alloc_bytes += alloc ? e->size_bytes : 0;
+        m->log.frees += free_known;
+        m->log.free_bytes += free_known ? e->size_bytes : 0;
+        m->log.unmatched += e->kind == GM_LOG_free && !known;
+        m->log.implicit += e->kind == GM_LOG_free && (e->flags & GM_LOG_IMPLICIT);
+        m->log.starts += e->kind == GM_LOG_process_start;
+        m->log.ends += e->kind == GM_LOG_process_end;
+    }
+    for (size_t i = 0; i < b->batch.processes.n; i++) {
+        const struct gm_row_process *row = &b->batch.processes.v[i];
+        const struct model_process *m = &b->p[row->process_id - 1];
+        cr_assert(m->log.allocs == row->allocs && m->log.alloc_bytes == row->alloc_bytes &&
+                      m->log.frees == row->frees && m->log.free_bytes == row->free_bytes &&
+                      m->log.unmatched == row->unmatched_frees &&
+                      m->log.implicit == row->implicit_frees && m->log.starts == 1 &&
+                      m->log.ends == (row->end_ns >= 0),
+            "the log of process %u, seed %lu", row->process_id, b->seed);
+    }
+}
+
 static int commit(void *arg)
 {
     struct bench *b = arg;
@@ -115,6 +147,7 @@ static int commit(void *arg)
         take_delta(b, &b->batch.site_deltas.v[i]);
     for (size_t i = 0; i < b->batch.processes.n; i++)
         take_process(b, &b->batch.processes.v[i]);
+    take_log(b);
     b->run = b->batch.run;
     gm_batch_clear(&b->batch);
     gm_rollup_use(&b->rollup, &b->batch);
@@ -418,6 +451,7 @@ static struct bench *bench_create(uint64_t seed)
         for (unsigned s = 0; s <= SITES; s++)
             b->p[q].sites[s].last_free_ns = -1;
     gm_rollup_init(&b->rollup, &b->timebase, &b->batch);
+    b->rollup.log_events = true;
     b->rollup.flush = commit;
     b->rollup.flush_arg = b;
     return b;
