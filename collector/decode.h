@@ -137,7 +137,7 @@ static inline uint64_t gm_reader_look_ahead(struct gm_reader *reader)
         return 0;
     const uint64_t *w = reader->words + reader->ahead;
     reader->ahead += w[0] >> 8 & 0xff; /* its length; where that is a lie, this stops ahead of n */
-    return w[1];
+    return w[1] >> 48 ? 0 : w[1];      /* a death, for one, is not looked up */
 }
 
 /* The next MODULE record at or after *at among what is left; moves *at past it. False: no more. */

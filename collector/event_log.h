@@ -33,7 +33,7 @@ static inline void gm_event_log_alloc(struct gm_process *p, const struct gm_proc
 
 /* block: what was known of it; NULL: nothing. */
 static inline void gm_event_log_free(struct gm_process *p, const struct gm_process_thread *thread,
-    const struct gm_event *free, const struct gm_live_block *block, int64_t ns)
+    const struct gm_event *free, const struct gm_block *block, int64_t ns)
 {
     if (p->rollup->log_events)
         gm_event_log_add(p, thread,
@@ -47,7 +47,7 @@ static inline void gm_event_log_free(struct gm_process *p, const struct gm_proce
 
 /* Its address came out again. */
 static inline void gm_event_log_free_unseen(
-    struct gm_process *p, const struct gm_live_block *block, int64_t ns)
+    struct gm_process *p, const struct gm_block *block, int64_t ns)
 {
     if (p->rollup->log_events)
         gm_event_log_add(p, NULL,

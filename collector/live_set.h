@@ -44,6 +44,35 @@ static inline void gm_live_block_set_birth_ns(struct gm_live_block *b, uint64_t 
     b->birth_ns_high = ns >> 48 & 0x3ff;
 }
 
+/* The same block as it is worked with. */
+struct gm_block {
+    uint64_t address, size_bytes, birth_granule, birth_ns;
+    uint32_t site, sample_log2;
+};
+
+/* Each word is put together before it is stored: it will be read whole. */
+static inline struct gm_live_block gm_live_block_of(const struct gm_block *b)
+{
+    const uint64_t mask = (1ull << 48) - 1;
+    union {
+        uint64_t words[4];
+        struct gm_live_block block;
+    } u = {.words = {b->address, (b->size_bytes & mask) | (b->birth_ns >> 32 & 0xffff) << 48,
+               (b->birth_granule & mask) | (b->birth_ns >> 48 & 0x3ff) << 48 |
+                   (uint64_t)b->sample_log2 << 58,
+               (b->birth_ns & 0xffffffff) | (uint64_t)b->site << 32}};
+    return u.block;
+}
+static inline struct gm_block gm_block_of(const struct gm_live_block *b)
+{
+    return (struct gm_block){.address = b->address,
+        .size_bytes = b->size_bytes,
+        .birth_granule = b->birth_granule,
+        .birth_ns = gm_live_block_birth_ns(b),
+        .site = b->site,
+        .sample_log2 = b->sample_log2};
+}
+
 #define GM_LIVE_SHARDS 64u
 
 struct gm_live_shard {

@@ -154,7 +154,7 @@ static void process_vary_alloc(
 
 /* No two blocks of a process are born at the same place of its clock; a deterministic program's are in each run, so
  * that the seed goes in too. */
-static struct gm_weight block_weight(const struct gm_process *p, const struct gm_live_block *block)
+static struct gm_weight block_weight(const struct gm_process *p, const struct gm_block *block)
 {
     return gm_weight_of(
         block->size_bytes, block->sample_log2, block->birth_granule ^ p->weight_salt);
@@ -227,33 +227,34 @@ static void process_count_alloc(struct gm_process *p, struct gm_process_thread *
 }
 
 static void process_free_block(
-    struct gm_process *p, const struct gm_live_block *block, int64_t ns, int64_t life_ns);
+    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns);
 
-static int64_t block_life_ns(const struct gm_live_block *block, int64_t ns)
+static int64_t block_life_ns(const struct gm_block *block, int64_t ns)
 {
-    return ns - (int64_t)gm_live_block_birth_ns(block);
+    return ns - (int64_t)block->birth_ns;
 }
 
 /* 1: it does not fit and was not forced; else 0 or -ENOMEM. */
 static int process_enter_block(
-    struct gm_process *p, const struct gm_live_block *block, int64_t ns, bool forced)
+    struct gm_process *p, const struct gm_block *block, int64_t ns, bool forced)
 {
-    int r = gm_live_set_insert(&p->live, block);
+    struct gm_live_block entry = gm_live_block_of(block), there;
+    int r = gm_live_set_insert(&p->live, &entry);
     if (r != -EEXIST)
         return r;
     if (!forced)
         return 1;
-    struct gm_live_block gone;
-    gm_live_set_remove(&p->live, block->address, &gone);
+    gm_live_set_remove(&p->live, block->address, &there);
+    struct gm_block gone = gm_block_of(&there);
     process_free_block(p, &gone, ns, block_life_ns(&gone, ns));
     gm_event_log_free_unseen(p, &gone, ns);
     p->row.implicit_frees++;
-    return gm_live_set_insert(&p->live, block);
+    return gm_live_set_insert(&p->live, &entry);
 }
 
 /* Up to this event the clock goes on before the block is entered, so that what does not fit is asked once only. */
 static void process_date_sample(struct gm_process *p, struct gm_process_thread *thread,
-    const struct gm_event *alloc, struct gm_live_block *block)
+    const struct gm_event *alloc, struct gm_block *block)
 {
     block->sample_log2 = alloc->sample_log2 & 63;
     struct gm_weight w = block_weight(p, block);
@@ -263,13 +264,13 @@ static void process_date_sample(struct gm_process *p, struct gm_process_thread *
 
 /* The free of the block is known already. */
 static int process_enter_young(struct gm_process *p, struct gm_young *young,
-    const struct gm_live_block *block, const struct gm_event *alloc)
+    const struct gm_block *block, const struct gm_event *alloc)
 {
     const struct gm_timebase *base = p->rollup->timebase;
-    int64_t ns = gm_timebase_convert(base, alloc->stamp);
-    struct gm_young_block dies = {.death_position = alloc->death_position,
-        .life_ns = (uint64_t)(gm_timebase_convert(base, alloc->stamp + alloc->death_ticks) - ns),
-        .block = *block};
+    struct gm_young_block dies = {.death_position = alloc->death_position, .block = *block};
+    if (alloc->death_ticks)
+        dies.life_ns = (uint64_t)(gm_timebase_convert(base, alloc->stamp + alloc->death_ticks) -
+                                  gm_timebase_convert(base, alloc->stamp));
     /* A realloc counts once, with its allocation. */
     p->rollup->run.events += !alloc->died_by_realloc;
     return gm_young_put(young, &dies);
@@ -285,15 +286,15 @@ static bool process_alloc(struct gm_process *p, struct gm_young *young,
         rollup->out_of_memory = true;
         return true;
     }
-    struct gm_live_block block = {
+    struct gm_block block = {
         .address = alloc->address,
         .size_bytes = alloc->size_bytes,
         .birth_granule = p->generations.clock + gm_granules(alloc->size_bytes),
+        .birth_ns = (uint64_t)ns,
         .site = site_id,
     };
     if (p->sampled)
         process_date_sample(p, thread, alloc, &block);
-    gm_live_block_set_birth_ns(&block, (uint64_t)ns);
     int r = alloc->died ? process_enter_young(p, young, &block, alloc)
                         : process_enter_block(p, &block, ns, forced);
     if (r != 0) {
@@ -338,7 +339,7 @@ static void delta_count_free(struct gm_sites *sites, struct gm_row_site_delta *d
 }
 
 static void process_free_block(
-    struct gm_process *p, const struct gm_live_block *block, int64_t ns, int64_t life_ns)
+    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns)
 {
     struct gm_rollup *rollup = p->rollup;
     unsigned generation = gm_generations_death(&p->generations, block->birth_granule);
@@ -354,7 +355,7 @@ static void process_free_block(
     site_save_peaks(p, site, block->site);
     site->live_blocks -= w.blocks;
     site->live_bytes -= w.bytes;
-    site->birth_sum_us -= w.blocks * (gm_live_block_birth_ns(block) / 1000);
+    site->birth_sum_us -= w.blocks * (block->birth_ns / 1000);
     process_live_shrinks(p, &w);
     if (p->sampled)
         process_vary(p, delta, &w, -1);
@@ -370,8 +371,8 @@ static void process_free_block(
 static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
     const struct gm_event *event, bool forced)
 {
-    struct gm_live_block block;
-    bool live = gm_live_set_remove(&p->live, event->address, &block);
+    struct gm_live_block entry;
+    bool live = gm_live_set_remove(&p->live, event->address, &entry);
     if (!live && !forced)
         return false;
     if (p->sampled)
@@ -387,6 +388,7 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
         return true;
     }
     int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
+    struct gm_block block = gm_block_of(&entry);
     process_free_block(p, &block, ns, block_life_ns(&block, ns));
     gm_sampler_note(p, ns);
     gm_event_log_free(p, thread, event, &block, ns);
@@ -404,7 +406,10 @@ void gm_process_young_die(
         struct gm_young_block dead = gm_young_take(&ring->young);
         process_free_block(p, &dead.block, ns, (int64_t)dead.life_ns);
         gm_sampler_note(p, ns);
-        ring->row.frees += ring->row.thread_id != 0;
+        if (ring->row.thread_id) {
+            ring->row.frees++;
+            ring->changed = true;
+        }
     }
 }
 

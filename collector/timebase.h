@@ -20,7 +20,8 @@ struct gm_timebase {
     uint64_t first_stamp, anchor_stamp;
     int64_t first_ns, anchor_ns; /* since time 0 */
     double ns_per_tick;
-    int64_t last_ns; /* greatest result so far */
+    int64_t last_ns;     /* greatest result so far */
+    uint64_t last_stamp; /* what was last asked for; many events in a row may have one stamp */
 };
 
 /* start_mono_ns 0: time 0 is now. Spins for up to 2 ms to learn the rate of a time stamp counter.
@@ -42,7 +43,10 @@ static inline int64_t gm_timebase_convert(const struct gm_timebase *base, uint64
 /* Nanoseconds since the recording began; not less than any result before it. */
 static inline int64_t gm_timebase_ns(struct gm_timebase *base, uint64_t stamp)
 {
+    if (stamp == base->last_stamp)
+        return base->last_ns;
     int64_t ns = gm_timebase_convert(base, stamp);
+    base->last_stamp = stamp;
     if (ns > base->last_ns)
         base->last_ns = ns;
     return base->last_ns;

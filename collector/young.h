@@ -18,7 +18,7 @@
 struct gm_young_block {
     uint64_t death_position;
     uint64_t life_ns;
-    struct gm_live_block block; /* its address is 0 */
+    struct gm_block block; /* its address is 0 */
 };
 
 struct gm_young {
