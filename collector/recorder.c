@@ -26,6 +26,9 @@
 #include "collector/timebase.h"
 
 #define COMMIT_NS 250000000ll
+/* The first commits come sooner, each wait twice the one before: a short program's stacks are stored and named while
+ * it runs, not after it. Arbitrary. */
+#define COMMIT_FIRST_NS 20000000ll
 #define REFINE_NS 500000000ll
 #define STALL_NS 1000000000ull /* a ring that stays busy so long is passed over */
 #define SKEW_NS 10000ull       /* processors' counters agree far better; arbitrary */
@@ -51,6 +54,7 @@ struct gm_recorder {
     bool stopped;
     bool root_has_status; /* set by the caller before the image was known to have ended */
     int root_status;
+    int64_t commit_wait_ns;       /* up to COMMIT_NS */
     int64_t commit_ns, refine_ns; /* CLOCK_MONOTONIC of the last */
     double fill, new_fill;
     uint64_t left_words;
@@ -123,10 +127,12 @@ static int recorder_flush(void *arg)
 
 static void recorder_commit_if_due(struct gm_recorder *r)
 {
-    if (gm_mono_ns() - r->commit_ns < COMMIT_NS)
+    if (gm_mono_ns() - r->commit_ns < r->commit_wait_ns)
         return;
-    if (!r->store || r->error || gm_store_ready(r->store))
-        recorder_commit(r, recorder_told_ns(r));
+    if (r->store && !r->error && !gm_store_ready(r->store))
+        return;
+    recorder_commit(r, recorder_told_ns(r));
+    r->commit_wait_ns = r->commit_wait_ns < COMMIT_NS / 2 ? r->commit_wait_ns * 2 : COMMIT_NS;
 }
 
 /* ---- create, start, free ---- */
@@ -148,6 +154,7 @@ int gm_recorder_create(const struct gm_recorder_options *options, struct gm_reco
         .arg = &r->rollup, .event = gm_rollup_event, .prefetch = gm_rollup_prefetch};
     gm_order_init(&r->order, &sink, gm_timebase_ticks(&r->timebase, SKEW_NS));
     r->commit_ns = r->refine_ns = gm_mono_ns();
+    r->commit_wait_ns = COMMIT_FIRST_NS;
     r->options.session.ticks_per_ms = gm_timebase_ticks(&r->timebase, 1000000);
     int error = gm_doorman_create(&r->options.session, &r->doorman);
     if (error < 0) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "schemas/text.h"
 
@@ -162,15 +163,34 @@ void gm_store_names_request(struct gm_store_names *names, uint32_t frame_id, uin
         gm_symbols_request(names->symbols, frame_id, module_id, address, flags & GM_PC_EXACT);
 }
 
-int gm_store_names_poll(struct gm_store_names *names, int timeout_ms)
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Answers come by the hundred; a transaction for each such handful would write the same pages again and again. */
+static int names_serve(struct gm_store_names *names, int timeout_ms)
 {
     const struct gm_symbols_handler handler = {on_frame, on_module, names};
+    int64_t deadline = clock_ms() + timeout_ms;
+    for (;;) {
+        int64_t left = deadline - clock_ms();
+        int r = gm_symbols_poll(names->symbols, left > 0 ? (int)left : 0, &handler);
+        if (r < 0 || names->rc != SQLITE_OK || left <= 0 || !gm_symbols_pending(names->symbols))
+            return r;
+    }
+}
+
+int gm_store_names_poll(struct gm_store_names *names, int timeout_ms)
+{
     if (names->broken)
         return SQLITE_OK;
     names->rc = sqlite3_exec(names->db, "BEGIN", NULL, NULL, NULL);
     if (names->rc != SQLITE_OK)
         return names->rc;
-    int r = gm_symbols_poll(names->symbols, timeout_ms, &handler);
+    int r = names_serve(names, timeout_ms);
     if (r < 0) {
         names->broken = true;
         snprintf(names->message, sizeof names->message, "%s", gm_symbols_message(names->symbols));

@@ -34,7 +34,7 @@ void gm_store_names_module(
 void gm_store_names_request(struct gm_store_names *names, uint32_t frame_id, uint32_t module_id,
     uint64_t address, uint32_t flags);
 
-/* Writes what is answered by now, or within timeout_ms, in one transaction. */
+/* Writes what is answered by now, or until timeout_ms are over or nothing is left, in one transaction. */
 int gm_store_names_poll(struct gm_store_names *names, int timeout_ms);
 
 /* Ends the workers; returns the CPU time they took. */
