@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "collector/proc.h"
+#include "collector/socket_folder.h"
 #include "collector/timebase.h"
 
 #define CALLERS_MAX 64u        /* connections that have not said hello yet */
@@ -36,6 +37,7 @@ struct gm_doorman {
     char folder[sizeof((struct sockaddr_un *)0)->sun_path];
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
     int listen_fd, event_fd, stop_fd;
+    int folder_fd; /* holds the lock that says that we live; -1: none */
     pthread_t thread;
     bool started;
     pid_t root_pid;
@@ -64,7 +66,7 @@ void gm_newcomer_free(struct gm_newcomer *newcomer)
 
 /* ---- the socket ---- */
 
-#define SOCKET_FORMAT "/session-%016llx"
+#define SOCKET_FORMAT "/" GM_SOCKET_NAME "%016llx"
 #define SOCKET_NAME_ROOM sizeof "/session-0123456789abcdef"
 
 /* A folder of our own keeps others from the socket, also where /tmp has no sticky bit. What root records may
@@ -79,14 +81,18 @@ static int doorman_make_folder(struct gm_doorman *d)
     for (size_t i = 0; i < 2 && r < 0; i++) {
         if (!bases[i] || bases[i][0] != '/')
             continue;
-        int n = snprintf(d->folder, sizeof d->folder, "%s/geomem-XXXXXX", bases[i]);
+        int n = snprintf(d->folder, sizeof d->folder, "%s/" GM_SOCKET_FOLDER, bases[i]);
         if (n < 0 || (size_t)n + SOCKET_NAME_ROOM > sizeof d->folder)
             r = -ENAMETOOLONG;
         else
             r = mkdtemp(d->folder) ? 0 : -errno;
+        if (r == 0)
+            gm_socket_folder_sweep(bases[i]);
     }
     if (r < 0)
         d->folder[0] = '\0';
+    else
+        d->folder_fd = gm_socket_folder_lock(d->folder);
     return r;
 }
 
@@ -118,7 +124,7 @@ int gm_doorman_create(const struct gm_session_options *options, struct gm_doorma
     if (!d)
         return -ENOMEM;
     d->options = *options;
-    d->listen_fd = -1;
+    d->listen_fd = d->folder_fd = -1;
     d->queue_end = &d->queue;
     pthread_mutex_init(&d->lock, NULL);
     d->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -434,7 +440,7 @@ void gm_doorman_free(struct gm_doorman *d)
         next = n->next;
         gm_newcomer_free(n);
     }
-    const int fds[] = {d->listen_fd, d->event_fd, d->stop_fd};
+    const int fds[] = {d->listen_fd, d->event_fd, d->stop_fd, d->folder_fd};
     for (size_t i = 0; i < 3; i++)
         if (fds[i] >= 0)
             close(fds[i]);

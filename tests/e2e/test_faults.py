@@ -58,6 +58,30 @@ class KilledRecorder(harness.Case):
         self.assertRegex(recording.report("check", expect=None), r"\bcut\b|cut short|recorder")
         self.assertEqual(recording.row("PRAGMA integrity_check"), ("ok",))
 
+    def test_fault_02_a_later_recorder_clears_away_the_folder_of_a_killed_one(self):
+        def folder(running):
+            pid = running.target_pid("counting_loop")
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                entries = dict(e.partition(b"=")[::2] for e in file.read().split(b"\0"))
+            return os.path.dirname(entries[b"GEOMEM_SESSION"].decode())
+        harness.become_subreaper()
+        killed, living = (self.start(target("counting_loop"), Tally(self.path(f"t{i}")).path, "0", "100")
+                          for i in range(2))
+        left, held = folder(killed), folder(living)
+        orphan = killed.target_pid("counting_loop")
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.process.wait()
+        os.kill(orphan, signal.SIGKILL)
+        os.waitpid(orphan, 0)
+        self.assertTrue(os.path.isdir(left))
+        for path in (left, held):
+            os.utime(path, (0, 0))
+        self.record("/bin/true")
+        self.assertFalse(os.path.exists(left), "a killed recorder's folder is gone")
+        self.assertTrue(os.path.isdir(held), "a living recorder's folder stays")
+        os.kill(living.target_pid("counting_loop"), signal.SIGTERM)
+        living.wait()
+
     def test_fault_02_a_fast_target_does_not_wait_for_a_dead_recorder(self):
         harness.become_subreaper()
         tally = Tally(self.path("tally"))

@@ -61,8 +61,12 @@ class Estimates(harness.Case):
     def test_a_seed_gives_the_same_figures_again_and_another_others(self):
         first, again, other = (sites(self.record(target("sampled_sites"), options=("--sample=64K", "--sample-seed", s)))
                                for s in ("7", "7", "8"))
-        self.assertEqual(first, again)
-        self.assertNotEqual(first, other)
+        # Variances are summed up commit by commit, in floating point: the last digits depend on when that was.
+        def rounded(of):
+            return {name: [site["samples"]] + [(site[m][0], float(f"{site[m][1]:.9g}")) for m in MEASURES]
+                    for name, site in of.items()}
+        self.assertEqual(rounded(first), rounded(again))
+        self.assertNotEqual(rounded(first), rounded(other))
 
     def test_ages_are_measured_and_not_estimated(self):
         exact = self.record(target("sampled_sites"))
