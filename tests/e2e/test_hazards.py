@@ -1,5 +1,6 @@
 """What makes unwinders go wrong, each with stacks whose answer is known: every single stack must be whole."""
 import collections
+import os
 import shutil
 
 import harness
@@ -163,6 +164,22 @@ class Hazards(harness.Case):
             else:
                 below = ("vfork_at" if "vfork_at" in stack.functions else "fork_at",) * (depth + 1)
             self.assertEqual(stack.functions[1:len(below) + 2], below + ("main",))
+
+    def test_exceptions_of_a_c_program_stay_with_libgcc(self):
+        """libunwind exports _Unwind_RaiseException and its kin too: nothing of ours may bring it in before libgcc_s."""
+        for unwind in ("cfi", "libunwind", "fp"):
+            with self.subTest(unwind=unwind):
+                env = {"LD_DEBUG": "bindings", "LD_DEBUG_OUTPUT": self.path("bindings-" + unwind)}
+                self.record(target("throws"), "3", options=["--unwind=" + unwind], env=env)
+                bindings = []
+                for name in os.listdir(self.dir):
+                    if name.startswith("bindings-" + unwind):
+                        with open(self.path(name), encoding="utf-8", errors="replace") as file:
+                            bindings += [line for line in file
+                                         if "libstdc++.so.6" in line.split(" to ")[0] and "_Unwind_" in line]
+                self.assertIn("_Unwind_RaiseException", "".join(bindings))
+                for line in bindings:
+                    self.assertRegex(line, r" to \S*/libgcc_s\.so\.1 ")
 
 
 if __name__ == "__main__":
