@@ -6,8 +6,9 @@
  *      15    14 ........ 5   4 ...... 0
  *     base | CFA offset / 8 | rbp slot     base 0: rsp, 1: rbp; slot k: rbp at CFA - 8k, 0: unchanged
  *
- * An offset of 0 cannot occur in a frame and marks the special codes. The cache is per thread and direct-mapped; an
- * entry is one 8-byte word, so a signal handler that interrupts an update sees the old entry or the new one.
+ * An offset of 0 cannot occur in a frame and marks the special codes. The cache is per thread; each address has a pair
+ * of places, and a new rule moves the first of them to the second. An entry is one 8-byte word, so a signal handler that
+ * interrupts an update sees the old entry or the new one, or one twice.
  */
 #ifndef GM_UNWIND_RULE_H
 #define GM_UNWIND_RULE_H
@@ -32,15 +33,18 @@ enum gm_rule_special {
 #define GM_FRAME_TRUST \
     (1u << 20) /* a frame larger than this is checked before it is read; arbitrary */
 
-/* Finds the rule by the table and enters it. */
-uint16_t gm_rule_find(uint64_t *entry, uintptr_t pc);
+/* Finds the rule by the table and enters it as the pair's first, which becomes the second. */
+uint16_t gm_rule_find(uint64_t *pair, uintptr_t pc);
 
 /* The rule that holds at `pc` (for a return address pass address - 1). */
 static inline uint16_t gm_rule_lookup(struct gm_unwind *u, uintptr_t pc)
 {
-    uint64_t *entry = &u->rules[(pc * 0x9e3779b97f4a7c15ull) >> 51 & (GM_UNWIND_RULES - 1)];
-    uint64_t v = *(volatile uint64_t *)entry;
-    return v >> 16 == pc ? (uint16_t)v : gm_rule_find(entry, pc);
+    uint64_t *pair = &u->rules[(pc * 0x9e3779b97f4a7c15ull) >> 51 & (GM_UNWIND_RULES - 2)];
+    uint64_t v = *(volatile uint64_t *)&pair[0];
+    if (__builtin_expect(v >> 16 == pc, 1))
+        return (uint16_t)v;
+    v = *(volatile uint64_t *)&pair[1];
+    return v >> 16 == pc ? (uint16_t)v : gm_rule_find(pair, pc);
 }
 
 /* False for what ends a walk: the zero page where a stack was set up to end there, or no address of a program. */

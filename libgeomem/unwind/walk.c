@@ -54,14 +54,15 @@ static enum found row_find(uintptr_t pc, struct gm_cfi_row *row)
     return gm_cfi_find(pc + 1, row) == 0 ? FOUND_END : FOUND_NONE;
 }
 
-uint16_t gm_rule_find(uint64_t *entry, uintptr_t pc)
+uint16_t gm_rule_find(uint64_t *pair, uintptr_t pc)
 {
     struct gm_cfi_row row;
     enum found found = row_find(pc, &row);
     if (found == FOUND_NONE)
         return GM_RULE_GUESS;
     uint16_t code = found == FOUND_END ? (uint16_t)GM_RULE_END : row_code(&row);
-    *(volatile uint64_t *)entry = pc << 16 | code;
+    *(volatile uint64_t *)&pair[1] = pair[0];
+    *(volatile uint64_t *)&pair[0] = pc << 16 | code;
     return code;
 }
 
