@@ -25,13 +25,16 @@ EDITS = {
     "text for numbers": "UPDATE run SET duration_ns = 'long', peak_bytes = x'00ff'; UPDATE process SET pid = 'x'",
     "long text": "UPDATE string SET text = printf('%.*c', 1000000 + string_id, 'x') WHERE string_id % 7 = 0",
     "control characters": "UPDATE process SET command = char(27) || '[2J' || char(10), exe = char(0, 1, 7)",
+    "no sites and stacks for the events": "UPDATE site SET stack_id = -5; DELETE FROM thread; DELETE FROM mark",
+    "chunks that claim all and hold nothing": f"UPDATE event_chunk SET data = '', first_ns = {SMALL}, last_ns = {BIG}",
+    "chunks in other places": "UPDATE event_chunk SET chunk_id = -4611686018427387904",
     "odd histograms": "UPDATE site SET life_bytes = '[[1,2],[3,-4],[99999,1e999],[', life_ns = 'x'",
 }
 REPORTS = (["summary"], ["leaks", "-a"], ["leaks", "--json"], ["sites"], ["site", "1"], ["peak"], ["generations"],
            ["generations", "--json"], ["timeline"], ["timeline", "--json"], ["tree"], ["tree", "-b", "--json"],
-           ["flame"], ["check"], ["check", "--json"])
+           ["flame"], ["check"], ["check", "--json"], ["events", "-n", "1000"], ["events", "-n", "1000", "--json"])
 QUERIES = [f"SELECT * FROM {view}" for view in ("v_run", "v_process", "v_sites", "v_stacks", "v_leaks", "v_timeline",
-                                               "v_generations")]
+                                               "v_generations")] + ["SELECT count(*), max(stack_id) FROM gm_events"]
 
 
 class HostileRows(harness.Case):
@@ -52,7 +55,7 @@ class HostileRows(harness.Case):
             self.assertTrue(run.stderr.strip().isprintable(), repr(run.stderr))
 
     def test_rows_that_cannot_be_true(self):
-        recording = self.record(target("cxx_new"))
+        recording = self.record(target("cxx_new"), options=["--events=all"])
         for name, edit in EDITS.items():
             path = self.path("edited.geomem")
             shutil.copyfile(recording.path, path)
