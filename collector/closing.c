@@ -68,6 +68,16 @@ static void say_nothing_recorded(const struct gm_closing *c)
             program);
 }
 
+static void say_nothing_seen(const struct gm_closing *c)
+{
+    char program[256];
+    gm_text_clean(c->program, program, sizeof program);
+    gm_say("no allocation was seen: %s makes none, or has a malloc of its own linked into it, "
+           "which comes "
+           "before geomem's; build it with libc's, or with its allocator as a shared library",
+        program);
+}
+
 /* A power of two. */
 static char *interval_text(uint64_t bytes, char text[static 32])
 {
@@ -138,7 +148,9 @@ void gm_closing_say(const struct gm_closing *closing)
     say_verified(closing);
     if (closing->figures.processes_seen == 0)
         say_nothing_recorded(closing);
-    else if (!quiet)
+    else if (closing->figures.events == 0 && !closing->figures.sample_min_bytes)
+        say_nothing_seen(closing);
+    if (closing->figures.processes_seen > 0 && !quiet)
         say_result(closing);
     if (closing->program_runs && !quiet)
         gm_say("recording has ended; the program runs on");

@@ -110,6 +110,14 @@ class Control(harness.Case):
         again.wait()
 
 
+class Unseen(harness.Case):
+    def test_a_program_with_its_own_malloc_is_said_to_be_unseen(self):
+        recording = self.record(harness.target("own_malloc"))
+        self.assertIn("no allocation was seen: ", recording.stderr)
+        self.assertEqual(recording.summary["allocations"], 0)
+        self.assertNotIn("no allocation was seen", self.record(harness.target("leak_simple")).stderr)
+
+
 class Signals(harness.Case):
     """Under a terminal of its own, where Ctrl-C reaches the whole foreground group."""
 
