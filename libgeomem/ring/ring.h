@@ -54,8 +54,19 @@ static inline void gm_producer_put(struct gm_producer *p, uint64_t word)
     p->data[p->head++ & (p->words - 1)] = word;
 }
 
+/* The recorder's processor had the lines ahead last: not asked for in time, each costs a wait for it. (prefetchw is a
+ * no-op on processors that do not have it.) */
+#define GM_RING_AHEAD_WORDS \
+    64u /* measured, bench/pair: 8 lines hide the wait, fewer do not always */
+
 static inline void gm_producer_publish(struct gm_producer *p)
 {
+    uint64_t published =
+        atomic_load_explicit(&p->ring->head, memory_order_relaxed); /* our own store */
+    for (uint64_t at = published; at < p->head; at += 8)
+        __asm__ volatile("prefetchw %0"
+                         :
+                         : "m"(p->data[(at + GM_RING_AHEAD_WORDS) & (p->words - 1)]));
     /* release: the words before it; pairs with the acquire in the recorder's drain */
     atomic_store_explicit(&p->ring->head, p->head, memory_order_release);
 }
