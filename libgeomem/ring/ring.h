@@ -22,6 +22,7 @@ struct gm_producer {
     uint64_t words; /* capacity, a power of two */
     uint64_t head;  /* next word to write; equals ring->head between groups */
     uint64_t tail_seen;
+    uint64_t asked; /* lines up to here have been asked for */
 };
 
 static inline void gm_producer_init(
@@ -34,6 +35,7 @@ static inline void gm_producer_init(
     /* acquire: pairs with the release in gm_producer_publish of the thread that had the ring before */
     p->head = atomic_load_explicit(&p->ring->head, memory_order_acquire);
     p->tail_seen = p->head - p->words;
+    p->asked = p->head;
 }
 
 /* True when n words fit. */
@@ -61,12 +63,11 @@ static inline void gm_producer_put(struct gm_producer *p, uint64_t word)
 
 static inline void gm_producer_publish(struct gm_producer *p)
 {
-    uint64_t published =
-        atomic_load_explicit(&p->ring->head, memory_order_relaxed); /* our own store */
-    for (uint64_t at = published; at < p->head; at += 8)
-        __asm__ volatile("prefetchw %0"
-                         :
-                         : "m"(p->data[(at + GM_RING_AHEAD_WORDS) & (p->words - 1)]));
+    uint64_t ahead = p->head + GM_RING_AHEAD_WORDS;
+    if (ahead - p->asked > p->words)
+        p->asked = ahead;
+    for (; p->asked < ahead; p->asked += 8)
+        __asm__ volatile("prefetchw %0" : : "m"(p->data[p->asked & (p->words - 1)]));
     /* release: the words before it; pairs with the acquire in the recorder's drain */
     atomic_store_explicit(&p->ring->head, p->head, memory_order_release);
 }
