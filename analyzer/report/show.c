@@ -446,47 +446,44 @@ void show_json_histogram(struct json *j, const char *key, const uint64_t *bucket
 
 /* ---- estimates ---- */
 
-static char *figure_start(const struct report *report, char *text)
+static char *figure_put(
+    const struct report *report, char text[static 32], bool estimated, const char *figure)
 {
-    if (gm_run_is_estimated(&report->run))
-        *text++ = OUT_ABOUT;
+    char *start = text;
+    if (estimated && gm_run_is_estimated(&report->run))
+        *start++ = OUT_ABOUT;
+    snprintf(start, 31, "%.30s", figure);
     return text;
 }
 
 char *show_bytes(const struct report *report, char text[static 32], uint64_t bytes)
 {
     char figure[GM_FIGURE_BYTES];
-    snprintf(figure_start(report, text), 31, "%.30s", gm_figure_bytes(figure, bytes));
-    return text;
+    return figure_put(report, text, true, gm_figure_bytes(figure, bytes));
 }
 
 char *show_count(const struct report *report, char text[static 32], uint64_t blocks)
 {
     char figure[GM_FIGURE_BYTES];
-    snprintf(figure_start(report, text), 31, "%.30s", gm_figure_count(figure, blocks));
-    return text;
+    return figure_put(report, text, true, gm_figure_count(figure, blocks));
 }
 
 char *show_short(const struct report *report, char text[static 32], uint64_t blocks)
 {
     char figure[GM_FIGURE_BYTES];
-    snprintf(figure_start(report, text), 31, "%.30s", gm_figure_short(figure, blocks));
-    return text;
+    return figure_put(report, text, true, gm_figure_short(figure, blocks));
 }
 
 char *show_change(const struct report *report, char text[static 32], double bytes)
 {
     char figure[GM_FIGURE_BYTES];
-    snprintf(figure_start(report, text), 31, "%.30s", gm_figure_change(figure, bytes));
-    return text;
+    return figure_put(report, text, true, gm_figure_change(figure, bytes));
 }
 
 char *show_percent(const struct report *report, char text[static 32], double part, double whole)
 {
     char figure[GM_FIGURE_BYTES];
-    char *start = whole > 0 ? figure_start(report, text) : text;
-    snprintf(start, 31, "%.30s", gm_figure_percent(figure, part, whole));
-    return text;
+    return figure_put(report, text, whole > 0, gm_figure_percent(figure, part, whole));
 }
 
 /* An interval of two standard errors, as wide as a row's "+-38%" and the gap after it. */

@@ -150,14 +150,9 @@ static bool stack_prepare(
 
 /* ---- events --------------------------------------------------------------------------------------------- */
 
-/* Writes the record of an allocation, for which there is room. */
 static void alloc_put(struct gm_scope *scope, uint64_t address, uint64_t packed, uint64_t hash)
 {
-    struct gm_producer *p = scope->producer;
-    gm_producer_put(p, gm_rec_word0(GM_EV_ALLOC, 4, gm_scope_stamp_after(scope)));
-    gm_producer_put(p, address);
-    gm_producer_put(p, packed);
-    gm_producer_put(p, hash);
+    gm_quick_write_alloc(scope->producer, gm_scope_stamp_after(scope), address, packed, hash);
 }
 
 static void free_put(struct gm_scope *scope, uint64_t address, uint64_t flag, uint64_t stamp)
@@ -216,6 +211,7 @@ void gm_event_alloc(const struct gm_context *context, const void *block, uint64_
 }
 
 static void event_free_sampled(const void *block);
+
 /* A free that is not folded. Shared rings are locked before the stamp is taken. */
 static void free_alone(struct gm_scope *scope, uint64_t address, uint64_t position)
 {

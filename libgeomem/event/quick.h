@@ -41,16 +41,23 @@ static inline uint64_t gm_quick_stamp(struct gm_thread *t)
     return gm_thread_stamp_coarse(t, gm_process.session);
 }
 
+/* The words of an ALLOC record, for which there is room. */
+static inline void gm_quick_write_alloc(
+    struct gm_producer *p, uint64_t stamp, uint64_t address, uint64_t packed, uint64_t hash)
+{
+    gm_producer_put(p, gm_rec_word0(GM_EV_ALLOC, 4, stamp));
+    gm_producer_put(p, address);
+    gm_producer_put(p, packed);
+    gm_producer_put(p, hash);
+}
+
 static inline void gm_quick_put_alloc(
     struct gm_thread *t, uint64_t address, uint64_t packed, uint64_t hash)
 {
     struct gm_producer *p = &t->producer;
     uint64_t position = p->head;
     gm_producer_busy(p);
-    gm_producer_put(p, gm_rec_word0(GM_EV_ALLOC, 4, gm_quick_stamp(t)));
-    gm_producer_put(p, address);
-    gm_producer_put(p, packed);
-    gm_producer_put(p, hash);
+    gm_quick_write_alloc(p, gm_quick_stamp(t), address, packed, hash);
     gm_producer_publish(p);
     gm_producer_idle(p);
     gm_nursery_enter(&t->nursery, address, position);

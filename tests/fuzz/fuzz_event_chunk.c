@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_input.h"
 #include "schemas/event_chunk.h"
 #include "wire_words.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct gm_chunk_reader *reader;
 static size_t accepted;
@@ -91,27 +90,13 @@ static size_t input_random(
     return rng_below(rng, 20) ? bytes : rng_below(rng, bytes);
 }
 
-static int input_file(const char *path)
-{
-    static uint8_t data[1 << 20];
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        perror(path);
-        return 1;
-    }
-    size_t n = fread(data, 1, sizeof data, f);
-    fclose(f);
-    LLVMFuzzerTestOneInput(data, n);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     static uint8_t data[1 << 16];
     int failed = 0;
     struct gm_chunk_builder *builder = gm_chunk_builder_create(3);
     for (int i = 1; i < argc; i++)
-        failed |= input_file(argv[i]);
+        failed |= fuzz_input_file(argv[i]);
     for (uint64_t seed = 1; argc == 1 && seed <= 20000; seed++) {
         struct rng rng = {seed};
         LLVMFuzzerTestOneInput(data, input_random(&rng, builder, data, sizeof data));

@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_input.h"
 #include "machine.h"
 
 #define RINGS 4
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -104,26 +103,12 @@ static size_t input_random(uint64_t seed, uint8_t *data, size_t room)
     return at;
 }
 
-static int input_file(const char *path)
-{
-    static uint8_t data[1 << 20];
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        perror(path);
-        return 1;
-    }
-    size_t n = fread(data, 1, sizeof data, f);
-    fclose(f);
-    LLVMFuzzerTestOneInput(data, n);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     static uint8_t data[1 << 16];
     int failed = 0;
     for (int i = 1; i < argc; i++)
-        failed |= input_file(argv[i]);
+        failed |= fuzz_input_file(argv[i]);
     for (uint64_t seed = 1; argc == 1 && seed <= 300; seed++)
         LLVMFuzzerTestOneInput(data, input_random(seed, data, sizeof data));
     return failed;

@@ -7,6 +7,7 @@
  * none, inputs made from seeds: real records, nonsense, and steps that put heads where no target would. */
 #include <unistd.h>
 
+#include "fuzz_input.h"
 #include "collector/drain.h"
 #include "collector/session.h"
 #include "machine.h"
@@ -14,8 +15,6 @@
 #define OWN_RINGS 2u
 #define RINGS (OWN_RINGS + GM_SHARED_RINGS)
 #define RING_BYTES 4096u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum step { STEP_WORDS, STEP_HEAD, STEP_HEADER, STEP_SESSION, STEP_ROUND, STEPS };
 
@@ -213,25 +212,11 @@ static void seed_run(uint64_t seed)
     LLVMFuzzerTestOneInput(o.data, o.n);
 }
 
-static int file_run(const char *path)
-{
-    static uint8_t data[1 << 20];
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        perror(path);
-        return 1;
-    }
-    size_t n = fread(data, 1, sizeof data, f);
-    fclose(f);
-    LLVMFuzzerTestOneInput(data, n);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     int failed = 0;
     for (int i = 1; i < argc; i++)
-        failed |= file_run(argv[i]);
+        failed |= fuzz_input_file(argv[i]);
     for (uint64_t seed = 1; argc == 1 && seed <= 2000; seed++) {
         fprintf(
             stderr, "\rseed %lu", (unsigned long)seed); /* the last one is the one that failed */
