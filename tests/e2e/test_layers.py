@@ -24,6 +24,9 @@ LIBGEOMEM = {
                         "libgeomem/include"},
     "libgeomem/heap": {"libgeomem/base", "libgeomem/heap", "libgeomem/include"},
     "libgeomem/gc": {"libgeomem/base", "libgeomem/heap", "libgeomem/gc", "libgeomem/include"},
+    "libgeomem/profile": {"libgeomem/base", "libgeomem/unwind", "libgeomem/heap", "libgeomem/gc",
+                          "libgeomem/profile", "libgeomem/include"},
+    "libgeomem/bdwgc": {"libgeomem/base", "libgeomem/heap", "libgeomem/gc", "libgeomem/bdwgc", "libgeomem/include"},
     "libgeomem/cache": {"libgeomem/base", "libgeomem/cache", "libgeomem/include"},
 }
 SQL_HOMES = ("schemas/", "collector/store", "collector/symbolize", "analyzer/core/")

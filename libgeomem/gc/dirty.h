@@ -1,0 +1,50 @@
+/* dirty.h - which pages of the heap were written to, without a barrier in the program.
+ *
+ * Three ways, one interface; the best that works here is chosen at start-up by trying it:
+ *   GM_DIRTY_UFFD      userfaultfd asynchronous write-protection, read and re-armed by one PAGEMAP_SCAN (Linux 6.7)
+ *   GM_DIRTY_MPROTECT  pages without write permission and a SIGSEGV handler that chains to the program's
+ *   GM_DIRTY_NONE      nothing is known: every watched page counts as written
+ *
+ * Only pages given to gm_dirty_watch are looked at; the collector watches spans that hold old blocks with pointers.
+ * A page is "written" from the first write after it was armed until it is taken.
+ *
+ * Not thread-safe, but for the writes that it observes: called by the collector under its lock.
+ */
+#ifndef GM_GC_DIRTY_H
+#define GM_GC_DIRTY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum gm_dirty_mechanism {
+    GM_DIRTY_NONE,
+    GM_DIRTY_MPROTECT,
+    GM_DIRTY_UFFD,
+};
+
+struct gm_dirty;
+
+/* `wanted`: the best to try; lesser ones follow. `start`, `bytes`: the range in which pages will be watched.
+ * Returns 0 or a negative errno (-ENOMEM). */
+int gm_dirty_open(
+    uintptr_t start, size_t bytes, enum gm_dirty_mechanism wanted, struct gm_dirty **ret_dirty);
+void gm_dirty_close(struct gm_dirty *dirty);
+enum gm_dirty_mechanism gm_dirty_mechanism(const struct gm_dirty *dirty);
+
+/* From here on writes to these pages are observed; they count as not written. Page-aligned. 0 or a negative errno:
+ * then they are not watched. */
+int gm_dirty_watch(struct gm_dirty *dirty, uintptr_t start, size_t bytes);
+/* Watched no longer; to be called before the memory is given back to the system or used as nursery again. */
+int gm_dirty_unwatch(struct gm_dirty *dirty, uintptr_t start, size_t bytes);
+
+/* Calls visit for each maximal run of watched pages within [start, start + bytes) that were written to since they were
+ * armed, and arms them again (if `rearm`). A write that comes meanwhile is seen by this call or the next, by one at least. */
+typedef void gm_dirty_visit(uintptr_t start, size_t bytes, void *arg);
+int gm_dirty_take(struct gm_dirty *dirty, uintptr_t start, size_t bytes, bool rearm,
+    gm_dirty_visit *visit, void *arg);
+
+/* In a forked child: protection does not follow it. Everything watched counts as written once, and is armed again. */
+int gm_dirty_after_fork(struct gm_dirty *dirty);
+
+#endif

@@ -1,0 +1,72 @@
+/* world.h - the threads of the program: finding them, stopping them, and where their roots are.
+ *
+ * A thread that uses libgeomem is known from its first use, any other that could hold a pointer (made by
+ * pthread_create, which is interposed, or found in /proc/self/task) from the first stop after it began. Threads are
+ * stopped by a signal whose handler waits; a thread inside a safe region (a system call that may block) is not
+ * disturbed and counts as stopped: it cannot leave the region before the world goes on.
+ *
+ * Rules:
+ *  - One collector at a time (gm_world_lock); it stops the world for as short as it can.
+ *  - While the world is stopped the collector allocates nothing, takes no lock of libc's and calls nothing of the
+ *    program: a stopped thread may hold any lock.
+ *  - The stop is not seen by the program: system calls go on, errno is kept.
+ */
+#ifndef GM_GC_WORLD_H
+#define GM_GC_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gm_mutator; /* one thread */
+
+/* Installs the signal handler and registers the calling thread. Any number of calls. 0 or a negative errno. */
+int gm_world_init(void);
+
+/* The calling thread becomes, or ceases to be, known. Made by the interposer for threads of pthread_create. */
+int gm_mutator_register(void);
+void gm_mutator_unregister(void);
+
+void gm_world_lock(void);
+void gm_world_unlock(void);
+
+struct gm_world_stop_figures {
+    uint32_t threads;    /* stopped, without the caller */
+    uint32_t in_regions; /* of those: were in a safe region and needed no signal */
+    uint64_t stop_ns;    /* until the last had stopped */
+    int32_t slowest_tid;
+};
+/* Stops all other threads. The caller holds gm_world_lock. 0, or -ETIMEDOUT when a thread could not be stopped within
+ * 10 s (all go on again; the collection must be given up). */
+int gm_world_stop(struct gm_world_stop_figures *ret_figures);
+void gm_world_start(void);
+
+/* While stopped: calls visit for each range of memory that may hold roots and is not part of a heap: registers and
+ * stacks of all threads (of the caller: from its frame of gm_roots_visit's caller outward, registers included),
+ * alternate signal stacks and coroutine stacks in use, thread-local storage of all threads and modules, writable
+ * globals of all modules, ranges registered by the program less those excluded. Ranges are word-aligned and may
+ * overlap. They are readable; only resident pages of very large stacks are visited.
+ * `parts`: which (enum gm_root_part, or-ed). */
+enum gm_root_part {
+    GM_ROOTS_THREADS = 1u << 0,
+    GM_ROOTS_GLOBALS = 1u << 1,
+    GM_ROOTS_REGISTERED = 1u << 2,
+    GM_ROOTS_ALL = 7u,
+};
+typedef void gm_roots_visitor(const void *start, size_t bytes, void *arg);
+void gm_roots_visit(unsigned parts, gm_roots_visitor *visit, void *arg);
+
+/* Registered ranges; any alignment. -ENOMEM, -EINVAL (empty). */
+int gm_roots_add(const void *start, size_t bytes);
+int gm_roots_remove(const void *start, size_t bytes);  /* every registered part inside the range */
+int gm_roots_exclude(const void *start, size_t bytes); /* of globals: never looked at */
+
+/* Safe regions: between the two the thread holds no pointer into a heap that is not also below its stack pointer or in
+ * registers at the time of entry, and does not touch a heap. Not nested. */
+void gm_world_region_enter(void);
+void gm_world_region_leave(void);
+
+/* Called in the child of a fork, by an atfork handler: the calling thread is the only one. */
+void gm_world_after_fork(void);
+
+#endif

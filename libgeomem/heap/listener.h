@@ -1,0 +1,28 @@
+/* listener.h - how heap, collector and cache tell what happens, without knowing whom.
+ *
+ * While nobody listens, each place that could tell tests one pointer. A recorder's preload library defines
+ * geomem_listener (see gm_listener_attach); stop_profiling's report has a listener of its own.
+ *
+ * Handlers run inside the allocator or, those of collections, inside the collector with the world stopped: they
+ * may not allocate from libgeomem, wait for a thread of the program, or unwind by anything that locks.
+ *
+ * Stands between libgeomem/heap, gc, cache (which call) and libgeomem/preload, profile (which listen).
+ */
+#ifndef GM_HEAP_LISTENER_H
+#define GM_HEAP_LISTENER_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "geomem/listener.h"
+
+extern const struct geomem_listener *_Atomic gm_listener;
+
+static inline const struct geomem_listener *gm_listener_get(void)
+{
+    /* acquire: pairs with the release of whoever put it there */
+    return atomic_load_explicit(&gm_listener, memory_order_acquire);
+}
+
+#endif

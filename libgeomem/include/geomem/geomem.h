@@ -1,0 +1,174 @@
+/* geomem/geomem.h - memory that is freed by the program, and memory that is collected, in one heap.
+ *
+ * Explicit blocks (geomem_alloc) live until geomem_free. Collected blocks (geomem_gc_alloc) live as long as a
+ * pointer to them is found in a root, or in a block that is itself reachable; geomem_free may free them earlier.
+ * Roots are the stacks, registers and thread-local storage of all threads, the writable globals of all modules, explicit
+ * blocks of geomem_alloc_root, and ranges given to geomem_add_roots. Any word there that looks like the address of a
+ * block keeps it; collected blocks never move.
+ *
+ * All functions are thread-safe; none but geomem_owns and geomem_usable_size is async-signal-safe. Sizes are bytes.
+ * Blocks are aligned to 16 bytes. The guide tells which allocation to use for what.
+ */
+#ifndef GEOMEM_GEOMEM_H
+#define GEOMEM_GEOMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GEOMEM_VERSION_NUMBER 1
+
+struct geomem_heap;
+
+/* ---- heaps ---- */
+enum geomem_gc_mode {
+    GEOMEM_GC_GENERATIONAL = 0, /* young collections, old ones mostly concurrent (the default) */
+    GEOMEM_GC_MARK_SWEEP =
+        1,             /* one generation, each collection stops the world and marks everything */
+    GEOMEM_GC_OFF = 2, /* collects on request only */
+};
+enum geomem_write_tracking {
+    GEOMEM_TRACK_AUTO = 0, /* pages, by the best the kernel offers */
+    GEOMEM_TRACK_BARRIER =
+        1, /* the program calls geomem_write for every pointer stored into a collected block */
+    GEOMEM_TRACK_MPROTECT = 2,
+    GEOMEM_TRACK_NONE =
+        3, /* nothing is known of writes: every young collection scans all of the old generation */
+};
+struct geomem_heap_options {
+    size_t
+        struct_bytes; /* sizeof(struct geomem_heap_options); 0 in all other members: the default */
+    enum geomem_gc_mode gc_mode;
+    enum geomem_write_tracking tracking;
+    size_t max_bytes;     /* footprint at most; allocation fails beyond. 0: the container's limit */
+    size_t young_bytes;   /* of the nursery; 0: sized by survival and pauses */
+    unsigned promote_age; /* 1..4 young collections survived; 0: 1 */
+    int exact_pointers; /* non-zero: only a pointer to a block's beginning, found in another block, keeps it */
+    int marker_threads; /* 0: by the machine */
+};
+struct geomem_heap *geomem_heap_default(void);
+int geomem_heap_create(const struct geomem_heap_options *options, struct geomem_heap **ret_heap);
+void geomem_heap_destroy(struct geomem_heap *heap);
+int geomem_gc_mode(struct geomem_heap *heap, enum geomem_gc_mode mode);
+
+/* ---- explicit blocks ---- */
+void *geomem_alloc(size_t size);
+void *geomem_calloc(size_t count, size_t size);
+void *geomem_realloc(void *block, size_t size);
+void *geomem_aligned(size_t alignment, size_t size);
+void *geomem_alloc_root(size_t size); /* zeroed; scanned for pointers */
+void geomem_free(void *block);
+size_t geomem_usable_size(const void *block);
+void *geomem_heap_alloc(struct geomem_heap *heap, size_t size);
+
+/* ---- collected blocks: zeroed, but those of _leaf ---- */
+enum geomem_generation {
+    GEOMEM_YOUNG = 0,
+    GEOMEM_OLD = 1,
+};
+struct geomem_layout {
+    size_t struct_bytes;      /* sizeof(struct geomem_layout) */
+    size_t element_bytes;     /* the map repeats with this distance; a multiple of 8 */
+    const uint64_t *pointers; /* bit i of the map: word i of an element may hold a pointer */
+};
+void *geomem_gc_alloc(size_t size);
+void *geomem_gc_alloc_leaf(size_t size); /* never scanned; contents undefined */
+void *geomem_gc_alloc_typed(size_t size, const struct geomem_layout *layout);
+void *geomem_gc_alloc_old(size_t size, int leaf); /* into the old generation at once */
+void *geomem_heap_gc_alloc(
+    struct geomem_heap *heap, size_t size, int leaf, enum geomem_generation generation);
+
+/* The explicit write barrier: stores `value` to *slot, inside the collected block `object`. */
+void geomem_write(void *object, void *slot, void *value);
+
+int geomem_gc(struct geomem_heap *heap,
+    enum geomem_generation generation); /* collects now; heap NULL: the default */
+int geomem_gc_enable(struct geomem_heap *heap);
+int geomem_gc_disable(struct geomem_heap *heap); /* counts */
+
+/* ---- roots, threads ---- */
+int geomem_add_roots(const void *start, size_t bytes);
+int geomem_remove_roots(const void *start, size_t bytes);
+int geomem_exclude_roots(const void *start, size_t bytes);
+int geomem_register_thread(void);
+void geomem_unregister_thread(void);
+void geomem_region_enter(void); /* see the guide: around system calls of one's own that may block */
+void geomem_region_leave(void);
+
+/* ---- finalizers, weak references, ephemerons ---- */
+typedef void geomem_finalizer(void *block, void *data);
+enum geomem_finalizer_order {
+    GEOMEM_FINALIZE_UNORDERED = 0, /* as soon as the block is unreachable */
+    GEOMEM_FINALIZE_TOPOLOGICAL =
+        1, /* not before blocks that point to it and have finalizers themselves */
+};
+int geomem_finalizer_set(void *block, geomem_finalizer *function, void *data,
+    enum geomem_finalizer_order order, geomem_finalizer **ret_old_function, void **ret_old_data);
+size_t geomem_finalizers_run(void); /* those that are due, on this thread; returns how many */
+int geomem_finalizers_notify(
+    void (*notify)(void)); /* called after a collection that made some due; NULL: they run on a
+                                                       thread of libgeomem's own (the default) */
+struct geomem_weak;
+int geomem_weak_create(
+    void *target, int survives_finalizer, struct geomem_weak **ret_weak); /* itself collected */
+void *geomem_weak_get(struct geomem_weak *weak);
+int geomem_weak_link(
+    void **link, void *target, int survives_finalizer); /* *link becomes NULL when target dies */
+int geomem_weak_unlink(void **link);
+int geomem_ephemeron_create(void *key, void *value, struct geomem_weak **ret_ephemeron);
+void *geomem_ephemeron_value(struct geomem_weak *ephemeron, void **ret_key);
+
+/* ---- what there is ---- */
+struct geomem_heap_statistics {
+    size_t struct_bytes;
+    uint64_t footprint_bytes;                 /* memory behind the heap */
+    uint64_t reserved_bytes;                  /* address space taken for segments */
+    uint64_t explicit_bytes, explicit_blocks; /* live, as handed out: rounded up to size classes */
+    uint64_t young_bytes, young_blocks;
+    uint64_t old_bytes, old_blocks;
+    uint64_t allocated_bytes, allocated_blocks; /* since the beginning */
+    uint64_t freed_bytes, freed_blocks;         /* by the program */
+    uint64_t collected_bytes, collected_blocks; /* by the collector */
+    uint64_t promoted_bytes, promoted_blocks;
+    uint64_t young_collections, full_collections;
+    uint64_t pause_total_ns, pause_max_ns;
+    uint64_t collector_cpu_ns;
+};
+int geomem_heap_statistics(struct geomem_heap *heap, struct geomem_heap_statistics *ret_statistics);
+
+enum geomem_block_state {
+    GEOMEM_BLOCK_EXPLICIT,
+    GEOMEM_BLOCK_ROOT,
+    GEOMEM_BLOCK_YOUNG,
+    GEOMEM_BLOCK_OLD
+};
+struct geomem_block {
+    void *start;
+    size_t bytes; /* usable */
+    enum geomem_block_state state;
+    int leaf;
+    unsigned age;
+};
+/* Calls visit for each block while the world is stopped; a non-zero return ends the walk and is returned. */
+int geomem_heap_walk(
+    struct geomem_heap *heap, int (*visit)(const struct geomem_block *block, void *arg), void *arg);
+/* The block that an address points into; -ENOENT. */
+int geomem_block_at(const void *address, struct geomem_block *ret_block);
+int geomem_owns(const void *address);
+/* 0: whole. Levels: 1 counters and lists, 2 every span, 3 every block and every pointer. Else -EUCLEAN, and one line on
+ * `out` (unless NULL) for each thing found wrong. */
+int geomem_heap_check(struct geomem_heap *heap, int level, FILE *out);
+int geomem_heap_purge(struct geomem_heap *heap); /* gives unused memory back to the system now */
+
+/* What happens on misuse (double free, foreign or interior pointer): called with one line of text; the default prints it
+ * to stderr and aborts. */
+void geomem_misuse_handler(void (*handler)(const char *text, const void *address));
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,91 @@
+/* geomem/listener.h - what happens in a program's libgeomem heaps, as it happens.
+ *
+ * One listener per process. A program that is being recorded has the recorder's. All functions are called on the
+ * thread on which the thing happens, inside the allocator or, those of a collection, while the world is stopped:
+ * they may not allocate, lock what a thread of the program may hold, or call back into libgeomem. Members may be
+ * NULL.
+ */
+#ifndef GEOMEM_LISTENER_H
+#define GEOMEM_LISTENER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Why a collection began. Codes are stable. */
+enum geomem_gc_trigger {
+    GEOMEM_TRIGGER_ALLOCATION = 1, /* the nursery, or the heap's budget, was used up */
+    GEOMEM_TRIGGER_EXPLICIT = 2,   /* the program asked */
+    GEOMEM_TRIGGER_LIMIT = 3,      /* memory could not be had, or the heap's limit was reached */
+    GEOMEM_TRIGGER_PRESSURE = 4,   /* the memory of the container runs short */
+    GEOMEM_TRIGGER_FINISH = 5,     /* ends a concurrent collection */
+};
+
+enum geomem_gc_kind {
+    GEOMEM_GC_YOUNG = 1,             /* the young generation */
+    GEOMEM_GC_FULL = 2,              /* both, the world stopped throughout */
+    GEOMEM_GC_MOSTLY_CONCURRENT = 3, /* both, most of the marking while the program runs */
+};
+
+enum geomem_gc_phase {
+    GEOMEM_PHASE_STOP = 1,  /* until all threads have stopped */
+    GEOMEM_PHASE_ROOTS = 2, /* stacks, registers, globals, dirty pages */
+    GEOMEM_PHASE_MARK = 3,
+    GEOMEM_PHASE_NOTES = 4,           /* weak references, ephemerons, finalizers */
+    GEOMEM_PHASE_SWEEP = 5,           /* as much of it as is done while the world is stopped */
+    GEOMEM_PHASE_CONCURRENT_MARK = 6, /* while the program runs */
+};
+#define GEOMEM_PHASE_COUNT 7
+
+/* One collection, told when it has ended. All times in nanoseconds, all sizes in bytes. */
+struct geomem_gc_cycle {
+    uint64_t number;   /* of the heap, from 1 */
+    uint64_t heap;     /* number of the heap in the process, from 1: the default one */
+    uint32_t kind;     /* enum geomem_gc_kind */
+    uint32_t trigger;  /* enum geomem_gc_trigger */
+    uint64_t start_ns; /* CLOCK_MONOTONIC */
+    uint64_t end_ns;
+    uint64_t pause_ns;                     /* world stopped, all stops of the collection together */
+    uint64_t max_pause_ns;                 /* the longest of them */
+    uint64_t phase_ns[GEOMEM_PHASE_COUNT]; /* indexed by enum geomem_gc_phase */
+    uint64_t cpu_ns;                       /* of all threads that collected */
+    uint64_t threads_stopped;
+    uint64_t roots_bytes; /* scanned */
+    uint64_t dirty_bytes; /* of old pages that had been written to */
+    uint64_t marked_blocks;
+    uint64_t marked_bytes;
+    uint64_t
+        swept_blocks; /* found dead; where sweeping is lazy: as marking found, not yet given back */
+    uint64_t swept_bytes;
+    uint64_t promoted_blocks;
+    uint64_t promoted_bytes;
+    uint64_t young_before_bytes, young_after_bytes;
+    uint64_t old_before_bytes, old_after_bytes;
+    uint64_t footprint_bytes; /* memory behind the heap when it ended */
+};
+
+struct geomem_listener {
+    uint32_t version; /* GEOMEM_LISTENER_VERSION */
+    /* A block was given out. `collected`: 0 explicit, 1 collected. generation: 0 young, 1 old. */
+    void (*alloc)(const void *block, size_t size, int collected, int generation);
+    /* A block is about to be free for others: freed by the program (by_collector 0) or found dead. */
+    void (*free)(const void *block, int by_collector);
+    /* A block was reallocated: like free of `old` before and alloc of `block` after, as one thing. */
+    void (*realloc)(const void *old, const void *block, size_t size);
+    /* A collected block survived; from and to: 0 young, 1 old; age: collections survived. */
+    void (*promotion)(const void *block, size_t size, int from, int to, unsigned age);
+    void (*gc_begin)(uint64_t heap, uint64_t number, uint32_t kind, uint32_t trigger);
+    void (*gc_end)(const struct geomem_gc_cycle *cycle);
+};
+#define GEOMEM_LISTENER_VERSION 1u
+
+/* The listener of the recorder that is recording this process, if any: defined by its preload library. */
+__attribute__((weak)) const struct geomem_listener *geomem_recorder_listener(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
