@@ -53,6 +53,9 @@ struct geomem_heap_options {
 struct geomem_heap *geomem_heap_default(void);
 int geomem_heap_create(const struct geomem_heap_options *options, struct geomem_heap **ret_heap);
 void geomem_heap_destroy(struct geomem_heap *heap);
+/* Options for a heap that has not handed out a collected block yet (-EBUSY later): the way to choose those of the default
+ * heap (NULL), first thing in main. -EINVAL: struct_bytes, or a value that is not known. */
+int geomem_heap_configure(struct geomem_heap *heap, const struct geomem_heap_options *options);
 int geomem_gc_mode(struct geomem_heap *heap, enum geomem_gc_mode mode);
 
 /* ---- explicit blocks ---- */
