@@ -21,8 +21,25 @@ struct gm_collector {
     void (*forget)(struct gm_heap *heap, void *block);
     /* A span with old blocks is about to be allocated from, or given back: its pages must not be watched any more. */
     void (*unwatch)(struct gm_heap *heap, struct gm_span *span);
+    /* Called with the heap's lock held for a span with GM_SPAN_NEEDS_SWEEP that is about to be allocated from: frees its
+     * dead blocks and clears the flag. Returns the number of free blocks. */
+    uint32_t (*sweep)(struct gm_heap *heap, struct gm_span *span);
     void (*destroy)(struct gm_heap *heap);
 };
+
+/* The lock of the heap's lists of spans. A collector takes it before it stops the world: so no stopped thread is in the
+ * middle of a change to them, and the functions below may be called while the world is stopped. */
+void gm_heap_lock(struct gm_heap *heap);
+void gm_heap_unlock(struct gm_heap *heap);
+
+/* Takes the spans, linked by collector_next, that were given to a thread to allocate collected blocks from (large blocks:
+ * were allocated) since this was last called, and so may hold young blocks; the heap sets GM_SPAN_HAS_YOUNG when it puts a
+ * span there, and does not put it there again while that is set. Heap's lock held. */
+struct gm_span *gm_heap_take_young(struct gm_heap *heap);
+
+/* A span was swept; `free_blocks` of its blocks are free (all: it goes back to the heap as free memory, if nobody owns it).
+ * Heap's lock held. */
+void gm_heap_span_swept(struct gm_heap *heap, struct gm_span *span, uint32_t free_blocks);
 
 /* Spans of a heap, for the collector; the world is stopped, or the heap's lock held. */
 typedef void gm_span_visitor(struct gm_span *span, void *arg);

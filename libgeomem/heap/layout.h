@@ -147,9 +147,10 @@ struct gm_segment {
     uint64_t slices_used;  /* bit map */
     uint64_t slices_dirty; /* bit map: have memory behind them though unused */
     uint64_t purge_time_ns;
-    uint8_t span_of_slice
-        [GM_SEGMENT_SLICES]; /* index into `spans`: the first slice of the span that covers it */
-    struct gm_span spans[GM_SEGMENT_SLICES];
+    /* Index into `spans`: the first slice of the span that covers it. One cache line: the marker's way to a block
+     * touches it, then the first line of the span. */
+    _Alignas(64) uint8_t span_of_slice[GM_SEGMENT_SLICES];
+    _Alignas(64) struct gm_span spans[GM_SEGMENT_SLICES];
     _Alignas(64) _Atomic uint8_t cards[GM_SEGMENT_CARDS]; /* enum gm_card_flag */
 };
 
