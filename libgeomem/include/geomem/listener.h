@@ -1,9 +1,8 @@
 /* geomem/listener.h - what happens in a program's libgeomem heaps, as it happens.
  *
  * One listener per process. A program that is being recorded has the recorder's. All functions are called on the
- * thread on which the thing happens, inside the allocator or, those of a collection, while the world is stopped:
- * they may not allocate, lock what a thread of the program may hold, or call back into libgeomem. Members may be
- * NULL.
+ * thread on which the thing happens, inside the allocator or the collector, also while the world is stopped: they do
+ * not allocate, lock what a stopped thread may hold, or call back into libgeomem. Members may be NULL.
  */
 #ifndef GEOMEM_LISTENER_H
 #define GEOMEM_LISTENER_H
@@ -48,6 +47,7 @@ struct geomem_gc_cycle {
     uint32_t trigger;  /* enum geomem_gc_trigger */
     uint64_t start_ns; /* CLOCK_MONOTONIC */
     uint64_t end_ns;
+    uint64_t stops;                        /* times the world was stopped */
     uint64_t pause_ns;                     /* world stopped, all stops of the collection together */
     uint64_t max_pause_ns;                 /* the longest of them */
     uint64_t phase_ns[GEOMEM_PHASE_COUNT]; /* indexed by enum geomem_gc_phase */
@@ -67,16 +67,30 @@ struct geomem_gc_cycle {
     uint64_t footprint_bytes; /* memory behind the heap when it ended */
 };
 
+/* Up to 64 blocks of one size that lie side by side in a heap, as a sweep finds them: bit i of the masks is the block at
+ * first + i * block_bytes. A large block is one by itself. */
+struct geomem_swept {
+    uint64_t heap; /* as in geomem_gc_cycle */
+    const void *first;
+    size_t block_bytes;
+    uint64_t dead;     /* collected blocks found dead: free for others once the call has returned */
+    uint64_t promoted; /* those that have gone from the young generation to the old */
+    unsigned age;      /* of the promoted: collections survived */
+};
+
 struct geomem_listener {
     uint32_t version; /* GEOMEM_LISTENER_VERSION */
-    /* A block was given out. `collected`: 0 explicit, 1 collected. generation: 0 young, 1 old. */
+    /* A block was given out, and the program does not have it yet. `collected`: 0 explicit, 1 collected.
+     * generation: 0 young, 1 old. */
     void (*alloc)(const void *block, size_t size, int collected, int generation);
-    /* A block is about to be free for others: freed by the program (by_collector 0) or found dead. */
-    void (*free)(const void *block, int by_collector);
-    /* A block was reallocated: like free of `old` before and alloc of `block` after, as one thing. */
-    void (*realloc)(const void *old, const void *block, size_t size);
-    /* A collected block survived; from and to: 0 young, 1 old; age: collections survived. */
-    void (*promotion)(const void *block, size_t size, int from, int to, unsigned age);
+    /* The program has freed a block, which is about to be free for others. */
+    void (*free)(const void *block);
+    /* A block was reallocated: like free of `old` before and alloc of `block` after, as one thing, and called before
+     * `old` is free for others. In place: both are the same. */
+    void (*realloc)(const void *old, const void *block, size_t size, int collected, int generation);
+    /* What a collection found: told after its gc_begin, and before that of the next collection that could find blocks
+     * of the same generation dead. Sweeping may go on after gc_end, on any thread. Only with bits set. */
+    void (*swept)(const struct geomem_swept *swept);
     void (*gc_begin)(uint64_t heap, uint64_t number, uint32_t kind, uint32_t trigger);
     void (*gc_end)(const struct geomem_gc_cycle *cycle);
 };
