@@ -1,0 +1,115 @@
+/* linked.c - an index that fills most of memory and changes slowly, and requests that build lists and drop them.
+ *
+ * The index is a hash table: buckets in pages of pointers, chains of records, each with a reference to some other.
+ * A step replaces one record anywhere in it, so that old memory is written to all over, and builds a list of
+ * TEMPORARY records that reads from it. `size`: MB of records.
+ */
+#include "mutator.h"
+
+#define CHAIN 3       /* records in a bucket */
+#define PAGE 1024     /* buckets in a page */
+#define TEMPORARY 16  /* records a step drops */
+#define STEPS_PART 10 /* steps: this part of the number of records */
+
+struct record {
+    struct record *next, *other;
+    uint64_t key, value[2];
+};
+
+struct page {
+    struct record *bucket[PAGE];
+};
+
+struct index {
+    uint32_t pages, steps, threads;
+    struct page **page;
+};
+
+static void bucket_push(struct index *index, uint32_t number, uint64_t key)
+{
+    struct page *page = index->page[number / PAGE];
+    struct record *record = gc_new(struct record);
+    uint32_t other = (uint32_t)(key * 2654435761u) % (index->pages * PAGE);
+    record->key = key;
+    gc_init(record, next, page->bucket[number % PAGE]);
+    gc_init(record, other, index->page[other / PAGE]->bucket[other % PAGE]);
+    gc_set(page, bucket[number % PAGE], record);
+}
+
+/* Drops the last of a chain, so that what is replaced is what was there longest. */
+static void bucket_drop(struct page *page, uint32_t number)
+{
+    struct record *before = page->bucket[number];
+    while (before->next->next)
+        before = before->next;
+    /* Some other may still refer to it, but then not, through it, to all that ever was. */
+    gc_set(before->next, other, NULL);
+    gc_set(before, next, NULL);
+}
+
+static struct record *temporary_build(const struct index *index, uint64_t *random)
+{
+    struct record *list = NULL;
+    for (int i = 0; i < TEMPORARY; i++) {
+        uint32_t number = random_below(random, index->pages * PAGE);
+        struct record *record = gc_new(struct record);
+        record->key = number;
+        gc_init(record, next, list);
+        gc_init(record, other, index->page[number / PAGE]->bucket[number % PAGE]);
+        list = record;
+    }
+    return list;
+}
+
+static uint64_t temporary_sum(const struct record *list)
+{
+    uint64_t sum = 0;
+    for (; list; list = list->next)
+        sum += list->key + (list->other != NULL);
+    return sum;
+}
+
+/* Each thread has pages of its own to change. */
+static uint64_t steps_share(void *arg, unsigned thread)
+{
+    struct index *index = arg;
+    uint64_t random = 0x9e3779b97f4a7c15ull + thread, sum = 0;
+    uint32_t first = index->pages / index->threads * thread;
+    for (uint32_t step = 0; step < index->steps / index->threads; step++) {
+        uint32_t page = first + random_below(&random, index->pages / index->threads);
+        uint32_t bucket = random_below(&random, PAGE);
+        bucket_push(index, page * PAGE + bucket, random);
+        bucket_drop(index->page[page], bucket);
+        sum += temporary_sum(temporary_build(index, &random));
+    }
+    return sum;
+}
+
+static void index_fill(struct index *index)
+{
+    uint64_t random = 0x853c49e6748fea9bull;
+    for (uint32_t i = 0; i < index->pages; i++)
+        gc_set_at(index->page, i, gc_new(struct page));
+    for (uint32_t i = 0; i < index->pages * PAGE * CHAIN; i++)
+        bucket_push(index, i % (index->pages * PAGE), random_next(&random));
+}
+
+static uint64_t index_count(const struct index *index)
+{
+    uint64_t records = 0;
+    for (uint32_t i = 0; i < index->pages * PAGE; i++)
+        for (struct record *r = index->page[i / PAGE]->bucket[i % PAGE]; r; r = r->next)
+            records++;
+    return records;
+}
+
+uint64_t linked_run(unsigned size, unsigned threads)
+{
+    uint32_t records = (uint32_t)(size * 1000000ull / sizeof(struct record));
+    struct index index = {.pages = records / (CHAIN * PAGE), .threads = threads};
+    index.steps = records / STEPS_PART;
+    index.page = gc_new_array(struct page *, index.pages);
+    index_fill(&index);
+    uint64_t sum = threads_run(threads, steps_share, &index);
+    return index_count(&index) == (uint64_t)index.pages * PAGE * CHAIN ? sum : 0;
+}
