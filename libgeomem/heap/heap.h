@@ -32,16 +32,13 @@ struct gm_collector {
 void gm_heap_lock(struct gm_heap *heap);
 void gm_heap_unlock(struct gm_heap *heap);
 
-/* Takes the spans, linked by collector_next, that were given to a thread to allocate collected blocks from (large blocks:
- * were allocated) since this was last called, and so may hold young blocks; the heap sets GM_SPAN_HAS_YOUNG when it puts a
- * span there, and does not put it there again while that is set. Heap's lock held. */
-struct gm_span *gm_heap_take_young(struct gm_heap *heap);
-
 /* A span was swept; `free_blocks` of its blocks are free (all: it goes back to the heap as free memory, if nobody owns it).
  * Heap's lock held. */
 void gm_heap_span_swept(struct gm_heap *heap, struct gm_span *span, uint32_t free_blocks);
 
-/* Spans of a heap, for the collector; the world is stopped, or the heap's lock held. */
+/* Segments and spans of a heap, for the collector. Heap's lock held. */
+typedef void gm_segment_visitor(struct gm_segment *segment, void *arg);
+void gm_heap_each_segment(struct gm_heap *heap, gm_segment_visitor *visit, void *arg);
 typedef void gm_span_visitor(struct gm_span *span, void *arg);
 void gm_heap_each_span(struct gm_heap *heap, gm_span_visitor *visit, void *arg);
 

@@ -147,6 +147,10 @@ struct gm_segment {
     uint64_t slices_used;  /* bit map */
     uint64_t slices_dirty; /* bit map: have memory behind them though unused */
     uint64_t purge_time_ns;
+    /* Bit map, by first slice: spans that collected blocks were allocated from since they were last swept. The heap sets
+     * a bit when it gives the span to a thread (of a large block: when it is allocated) and clears it when the span is
+     * given back; the collector clears it when it has swept the span and nobody owns it. Heap's lock. */
+    uint64_t spans_young;
     /* Index into `spans`: the first slice of the span that covers it. One cache line: the marker's way to a block
      * touches it, then the first line of the span. */
     _Alignas(64) uint8_t span_of_slice[GM_SEGMENT_SLICES];
