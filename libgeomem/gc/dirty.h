@@ -6,7 +6,9 @@
  *   GM_DIRTY_NONE      nothing is known: every watched page counts as written
  *
  * Only pages given to gm_dirty_watch are looked at; the collector watches spans that hold old blocks with pointers.
- * A page is "written" from the first write after it was armed until it is taken.
+ * A page is "written" from the first write after it was armed until it is taken. GM_DIRTY_UFFD reports pages that were
+ * written to and no others, but for memory that was given back to the system while it was watched; it reads as
+ * zero then, and may be reported or not. GM_DIRTY_MPROTECT reports neighbours too.
  *
  * Not thread-safe, but for the writes that it observes: called by the collector under its lock.
  */
@@ -43,6 +45,11 @@ int gm_dirty_unwatch(struct gm_dirty *dirty, uintptr_t start, size_t bytes);
 typedef void gm_dirty_visit(uintptr_t start, size_t bytes, void *arg);
 int gm_dirty_take(struct gm_dirty *dirty, uintptr_t start, size_t bytes, bool rearm,
     gm_dirty_visit *visit, void *arg);
+
+/* The kernel is about to write there, on behalf of the calling thread: for wrappers of system calls that fill a buffer. Of
+ * use with GM_DIRTY_MPROTECT only, and free otherwise: pages without write permission make the call fail with EFAULT. Any
+ * address and size, watched or not; any thread. */
+void gm_dirty_open_for_kernel(const void *start, size_t bytes);
 
 /* In a forked child: protection does not follow it. Everything watched counts as written once, and is armed again. */
 int gm_dirty_after_fork(struct gm_dirty *dirty);

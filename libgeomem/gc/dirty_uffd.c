@@ -1,0 +1,364 @@
+/* dirty_uffd.c - GM_DIRTY_UFFD: the kernel takes the protection of a page away at its first write, and tells on request.
+ *
+ * One userfaultfd for the process (a mapping can belong to one only) with asynchronous write-protection: no signal, no
+ * thread, and system calls that write into protected memory work. One PAGEMAP_SCAN reads which pages are
+ * not protected any more and protects them again, in one step for each page, so that no write is lost in between.
+ *
+ * What can go wrong, and what follows:
+ *  - The program closes our descriptors, or uses their numbers for files of its own (daemons close all there are). With
+ *    the userfaultfd the kernel drops all protection. PM_SCAN_CHECK_WPASYNC sees it; the pagemap file is known by device and
+ *    inode. New ones are opened, and all that was watched counts as written once.
+ *  - A child of fork has copies that speak of its parent's memory. It opens its own, likewise.
+ *  - Part of the range was mapped anew, and is not registered: arming says ENOENT, and it is registered then.
+ *
+ * Each opening of the descriptors has a number, the epoch: what another one protected is protected no more.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "libgeomem/base/sys.h"
+#include "libgeomem/gc/dirty_internal.h"
+#include "libgeomem/gc/dirty_kernel.h"
+
+/* Out of the way of programs that count on small numbers; where the limit does not allow it, wherever. */
+#define UFFD_FD_MIN 700
+/* Regions read by one call: arbitrary, 12 KB. */
+#define UFFD_REGIONS 512u
+/* Parts of the range that are registered when arming finds them not to be: those of a segment of the heap. */
+#define UFFD_REGISTER_BYTES ((uintptr_t)4 << 20)
+
+static struct {
+    int fd;      /* userfaultfd */
+    int pagemap; /* /proc/self/pagemap */
+    dev_t pagemap_dev;
+    ino_t pagemap_ino;
+    long pid;
+    unsigned epoch; /* 0: never opened */
+    unsigned users;
+    struct gm_page_region regions[UFFD_REGIONS];
+} uffd = {.fd = -1, .pagemap = -1};
+
+static int uffd_high(int fd)
+{
+    if (fd < 0)
+        return fd;
+    long high = gm_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, UFFD_FD_MIN);
+    if (high < 0)
+        return fd;
+    gm_sys1(SYS_close, fd);
+    return (int)high;
+}
+
+/* Programs without CAP_SYS_PTRACE get one for faults in user mode only, or through the file, if it lets them. Asynchronous
+ * protection never hands a fault to user space, so that the restriction does not matter: shown by uffd_try. */
+static int uffd_open_fd(void)
+{
+    long fd = gm_sys1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+    if (fd == -EPERM)
+        fd = gm_sys1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | GM_UFFD_USER_MODE_ONLY);
+    if (fd == -EPERM) {
+        long file = gm_sys4(SYS_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC, 0);
+        if (file < 0)
+            return (int)file;
+        fd = gm_sys3(SYS_ioctl, file, GM_USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+        gm_sys1(SYS_close, file);
+    }
+    if (fd < 0)
+        return (int)fd;
+    struct uffdio_api api = {
+        .api = UFFD_API, .features = GM_UFFD_FEATURE_WP_UNPOPULATED | GM_UFFD_FEATURE_WP_ASYNC};
+    long err = gm_sys3(SYS_ioctl, fd, UFFDIO_API, &api);
+    if (err < 0) {
+        gm_sys1(SYS_close, fd);
+        return (int)err;
+    }
+    return uffd_high((int)fd);
+}
+
+static void uffd_close_both(void)
+{
+    if (uffd.fd >= 0)
+        gm_sys1(SYS_close, uffd.fd);
+    if (uffd.pagemap >= 0)
+        gm_sys1(SYS_close, uffd.pagemap);
+    uffd.fd = uffd.pagemap = -1;
+}
+
+static int uffd_open_both(void)
+{
+    struct stat status;
+    uffd.fd = uffd_open_fd();
+    if (uffd.fd < 0)
+        return uffd.fd;
+    uffd.pagemap = uffd_high(
+        (int)gm_sys4(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0));
+    int err = uffd.pagemap < 0 ? uffd.pagemap : (int)gm_sys2(SYS_fstat, uffd.pagemap, &status);
+    if (err < 0) {
+        uffd_close_both();
+        return err;
+    }
+    uffd.pagemap_dev = status.st_dev;
+    uffd.pagemap_ino = status.st_ino;
+    uffd.pid = gm_sys0(SYS_getpid);
+    uffd.epoch++;
+    return 0;
+}
+
+static int uffd_register(uintptr_t start, uintptr_t end)
+{
+    struct uffdio_register r = {
+        .range = {.start = start, .len = end - start}, .mode = UFFDIO_REGISTER_MODE_WP};
+    return (int)gm_sys3(SYS_ioctl, uffd.fd, UFFDIO_REGISTER, &r);
+}
+
+static int uffd_protect(uintptr_t start, uintptr_t end, bool on)
+{
+    struct uffdio_writeprotect w = {.range = {.start = start, .len = end - start},
+        .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0};
+    long err;
+    do
+        err = gm_sys3(SYS_ioctl, uffd.fd, UFFDIO_WRITEPROTECT, &w);
+    while (err == -EAGAIN || err == -EINTR);
+    return (int)err;
+}
+
+/* Reads the written pages of [start, end) into uffd.regions; up to where, through ret_end. The number or a negative errno. */
+static long uffd_scan(uintptr_t start, uintptr_t end, bool rearm, uintptr_t *ret_end)
+{
+    struct gm_pagemap_scan scan = {.size = sizeof scan,
+        .flags = GM_PAGEMAP_SCAN_CHECK | (rearm ? GM_PAGEMAP_SCAN_PROTECT : 0),
+        .start = start,
+        .end = end,
+        .regions = (uintptr_t)uffd.regions,
+        .region_count = UFFD_REGIONS,
+        .category_mask = GM_PAGE_IS_WRITTEN,
+        .return_mask = GM_PAGE_IS_WRITTEN};
+    long count = gm_sys3(SYS_ioctl, uffd.pagemap, GM_PAGEMAP_SCAN, &scan);
+    if (count >= 0)
+        *ret_end = scan.walk_end;
+    return count;
+}
+
+/* Are exactly the pages of `expected` (a bit each) of the four at `start` written, and protected again? */
+static bool uffd_try_expect(uintptr_t start, unsigned expected)
+{
+    unsigned seen = 0;
+    uintptr_t end;
+    long count = uffd_scan(start, start + 4 * GM_DIRTY_PAGE_BYTES, true, &end);
+    if (count < 0 || end != start + 4 * GM_DIRTY_PAGE_BYTES)
+        return false;
+    for (long i = 0; i < count; i++)
+        for (uintptr_t p = uffd.regions[i].start; p < uffd.regions[i].end; p += GM_DIRTY_PAGE_BYTES)
+            seen |= 1u << ((p - start) >> GM_DIRTY_PAGE_LOG2);
+    return seen == expected;
+}
+
+/* The whole of what is relied on, on four pages: one that exists, one that does not, one that the kernel writes to. */
+static bool uffd_try(volatile unsigned char *pages)
+{
+    uintptr_t start = (uintptr_t)pages;
+    pages[0] = pages[GM_DIRTY_PAGE_BYTES] = 1;
+    if (uffd_register(start, start + 4 * GM_DIRTY_PAGE_BYTES) < 0 ||
+        uffd_protect(start, start + 4 * GM_DIRTY_PAGE_BYTES, true) < 0 ||
+        !uffd_try_expect(start, 0))
+        return false;
+    pages[0] = 2;
+    pages[3 * GM_DIRTY_PAGE_BYTES] = 2;
+    if (!uffd_try_expect(start, 1u | 8u) || !uffd_try_expect(start, 0))
+        return false;
+    pages[0] = 3;
+    if (gm_sys2(SYS_clock_gettime, CLOCK_MONOTONIC, start + GM_DIRTY_PAGE_BYTES) < 0)
+        return false;
+    return uffd_try_expect(start, 1u | 2u) && uffd_try_expect(start, 0);
+}
+
+static int uffd_try_out(void)
+{
+    void *pages = gm_sys_map(4 * GM_DIRTY_PAGE_BYTES);
+    if (pages == NULL)
+        return -ENOMEM;
+    bool works = uffd_try(pages);
+    gm_sys2(SYS_munmap, pages, 4 * GM_DIRTY_PAGE_BYTES);
+    return works ? 0 : -ENOSYS;
+}
+
+static int way_open(struct gm_dirty *dirty)
+{
+    int err;
+    if (uffd.users == 0) {
+        if ((err = uffd_open_both()) < 0)
+            return err;
+        if ((err = uffd_try_out()) < 0) {
+            uffd_close_both();
+            return err;
+        }
+    }
+    uffd.users++;
+    dirty->epoch = uffd.epoch;
+    /* Registered as a whole, so that mappings of the heap are split no further. Not to be had if the range is not
+     * wholly mapped; then it happens part by part. */
+    uffd_register(dirty->start, gm_dirty_address(dirty, dirty->pages));
+    return 0;
+}
+
+static void way_close(struct gm_dirty *dirty)
+{
+    struct uffdio_range range = {.start = dirty->start, .len = dirty->pages << GM_DIRTY_PAGE_LOG2};
+    gm_sys3(SYS_ioctl, uffd.fd, UFFDIO_UNREGISTER, &range);
+    if (--uffd.users == 0)
+        uffd_close_both();
+}
+
+/* The descriptors are not ours any more, or not of this process: new ones. Numbers that may be the program's by now are
+ * not closed. */
+static int uffd_renew(bool close_old)
+{
+    if (close_old)
+        uffd_close_both();
+    uffd.fd = uffd.pagemap = -1;
+    return uffd_open_both();
+}
+
+static bool uffd_is_ours(void)
+{
+    struct stat status;
+    return uffd.pid == gm_sys0(SYS_getpid) && gm_sys2(SYS_fstat, uffd.pagemap, &status) == 0 &&
+           status.st_dev == uffd.pagemap_dev && status.st_ino == uffd.pagemap_ino;
+}
+
+/* What another opening of the descriptors protected counts as written. */
+static void way_adopt(struct gm_dirty *dirty)
+{
+    if (dirty->epoch == uffd.epoch)
+        return;
+    gm_dirty_all_written(dirty);
+    dirty->epoch = uffd.epoch;
+    uffd_register(dirty->start, gm_dirty_address(dirty, dirty->pages));
+}
+
+/* Nothing more can be known: everything counts as written from now on. */
+static void way_give_up(struct gm_dirty *dirty)
+{
+    dirty->way = &gm_dirty_way_none;
+    if (--uffd.users == 0)
+        uffd_close_both();
+}
+
+static int way_register_part(struct gm_dirty *dirty, uintptr_t start, uintptr_t end)
+{
+    uintptr_t last = gm_dirty_address(dirty, dirty->pages);
+    start &= ~(UFFD_REGISTER_BYTES - 1);
+    end = (end + UFFD_REGISTER_BYTES - 1) & ~(UFFD_REGISTER_BYTES - 1);
+    return uffd_register(start < dirty->start ? dirty->start : start, end > last ? last : end);
+}
+
+static int way_protect(struct gm_dirty *dirty, uintptr_t start, uintptr_t end)
+{
+    int err = uffd_protect(start, end, true);
+    if (err != -ENOENT)
+        return err;
+    if (way_register_part(dirty, start, end) < 0 && (err = uffd_register(start, end)) < 0)
+        return err;
+    return uffd_protect(start, end, true);
+}
+
+static int way_arm(struct gm_dirty *dirty, size_t from, size_t to)
+{
+    uintptr_t start = gm_dirty_address(dirty, from), end = gm_dirty_address(dirty, to);
+    way_adopt(dirty);
+    int err = way_protect(dirty, start, end);
+    if (err != -EBADF && err != -ENOTTY && err != -EINVAL)
+        return err;
+    if (uffd_renew(false) < 0)
+        return -EIO;
+    way_adopt(dirty);
+    gm_dirty_bits_clear(dirty->written, from, to);
+    return way_protect(dirty, start, end);
+}
+
+static void way_disarm(struct gm_dirty *dirty, size_t from, size_t to)
+{
+    /* what fails is not protected */
+    uffd_protect(gm_dirty_address(dirty, from), gm_dirty_address(dirty, to), false);
+}
+
+static int way_take_scan(
+    struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
+{
+    uintptr_t at = gm_dirty_address(dirty, from), end = gm_dirty_address(dirty, to);
+    while (at < end) {
+        long count = uffd_scan(at, end, rearm, &at);
+        if (count < 0)
+            return (int)count;
+        for (long i = 0; i < count; i++)
+            gm_dirty_runs_add(runs, uffd.regions[i].start, uffd.regions[i].end);
+    }
+    return 0;
+}
+
+static void way_take_written(
+    struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
+{
+    uintptr_t start = gm_dirty_address(dirty, from), end = gm_dirty_address(dirty, to);
+    if (rearm && way_protect(dirty, start, end) == 0)
+        gm_dirty_bits_clear(dirty->written, from, to);
+    gm_dirty_runs_add(runs, start, end);
+}
+
+/* The protection is lost, or cannot be read: all that is watched counts as written. */
+static void way_lost(struct gm_dirty *dirty, bool close_old)
+{
+    if (uffd_renew(close_old) < 0)
+        way_give_up(dirty);
+    else
+        way_adopt(dirty);
+}
+
+/* [from, to) is watched, and all of it has the same bit `written`. */
+static void way_take_run(
+    struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
+{
+    if (dirty->way == &gm_dirty_way_uffd && !gm_dirty_bit(dirty->written, from)) {
+        if (way_take_scan(dirty, from, to, rearm, runs) == 0)
+            return;
+        way_lost(dirty, false);
+    }
+    if (dirty->way == &gm_dirty_way_uffd)
+        way_take_written(dirty, from, to, rearm, runs);
+    else
+        gm_dirty_way_none.take(dirty, from, to, rearm, runs);
+}
+
+static int way_take(
+    struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
+{
+    if (!uffd_is_ours())
+        way_lost(dirty, uffd.pid != gm_sys0(SYS_getpid));
+    way_adopt(dirty);
+    size_t run_from, run_to = from, a, b;
+    while (gm_dirty_bits_run(dirty->watched, NULL, false, run_to, to, &run_from, &run_to)) {
+        for (a = run_from; a < run_to; a = b) {
+            size_t next;
+            bool written = gm_dirty_bit(dirty->written, a);
+            if (!gm_dirty_bits_run(dirty->watched, dirty->written, !written, a, run_to, &b, &next))
+                b = run_to;
+            way_take_run(dirty, a, b, rearm, runs);
+        }
+    }
+    return 0;
+}
+
+static int way_after_fork(struct gm_dirty *dirty)
+{
+    /* the first of several heaps renews, the others adopt */
+    if (uffd.pid != gm_sys0(SYS_getpid))
+        way_lost(dirty, true);
+    if (dirty->way == &gm_dirty_way_uffd)
+        way_adopt(dirty);
+    return 0;
+}
+
+const struct gm_dirty_way gm_dirty_way_uffd = {
+    GM_DIRTY_UFFD, way_open, way_close, way_arm, way_disarm, way_take, way_after_fork};
