@@ -1,0 +1,72 @@
+/* index.h - the documents, and which words are in them.
+ *
+ *   documents by id              words by their letters
+ *   [ ]─▸ document ─▸ document   [ ]─▸ word ─▸ word
+ *            │ posting[]                 │ newest
+ *            ├────────▸ posting ◂────────┘
+ *            │             ⇅ older, newer: the same word in other documents
+ *            └────────▸ posting
+ *
+ * All of it is collected memory, and full of cycles: a document that is replaced is unlinked, and that is all. The two
+ * tables of heads are explicit memory that the collector reads (geomem_alloc_root), since they live as long as the index.
+ *
+ * Any number of threads may read at once, or one may write; callers take the lock.
+ */
+#ifndef INDEX_H
+#define INDEX_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "text.h"
+
+struct word {
+    struct word *next; /* in its slot */
+    struct text *text;
+    struct posting *newest;
+    uint32_t documents;
+};
+
+struct posting {
+    struct posting *older, *newer;
+    struct word *word;
+    struct document *document;
+    uint32_t uses; /* of the word in the document */
+};
+
+struct document {
+    struct document *next; /* in its slot */
+    struct text *text;
+    uint64_t id;
+    uint32_t words;
+    struct posting *posting[]; /* one for each word */
+};
+
+struct index {
+    pthread_rwlock_t lock;
+    size_t slots; /* of both tables; a power of two */
+    struct document **documents;
+    struct word **words;
+    uint64_t document_count, word_count;
+};
+
+int index_init(struct index *index, size_t slots); /* 0 or a negative errno */
+void index_done(struct index *index);
+
+/* A word of a document that is to be put: where it stands in the document's text, and how often. */
+struct word_use {
+    uint32_t start, length, uses;
+};
+
+/* Replaces the document with this id, if there is one. */
+void index_put(struct index *index, uint64_t id, struct text *text, const struct word_use *uses,
+    uint32_t count);
+int index_drop(struct index *index, uint64_t id);                        /* 0, or -ENOENT */
+struct document *index_document(const struct index *index, uint64_t id); /* NULL: there is none */
+struct word *index_word(const struct index *index, const char *letters, size_t length);
+
+/* Are all links there in both directions, and the counts right? 0 or -EUCLEAN. */
+int index_check(const struct index *index);
+
+#endif
