@@ -7,6 +7,7 @@
  *     --seconds=N      of load (5)
  *     --connections=N  (4)
  *     --puts=N         of a hundred requests so many replace a document, the others look for two words (20)
+ *     --fill=0         the documents are there already
  *     --seed=N
  *
  * With a rate the load is open: when a request is to be sent is decided beforehand, it is sent then whether or not the
@@ -35,6 +36,7 @@ static const struct option_row rows[] = {
     {"seconds", offsetof(struct load_options, seconds)},
     {"connections", offsetof(struct load_options, connections)},
     {"puts", offsetof(struct load_options, puts)},
+    {"fill", offsetof(struct load_options, fill)},
     {"seed", offsetof(struct load_options, seed)},
 };
 #define ROWS (sizeof rows / sizeof *rows)
@@ -109,7 +111,7 @@ static int load(const struct load_options *options)
 {
     char before[LOAD_LINE_MAX], now[LOAD_LINE_MAX];
     struct load_result result = {0};
-    int r = load_fill(options);
+    int r = options->fill ? load_fill(options) : 0;
     if (r < 0 || (r = load_ask(options, "STATS\n", before)) < 0 ||
         (r = load_run(options, &result)) < 0 || (r = load_ask(options, "STATS\n", now)) < 0)
         return r;
@@ -131,10 +133,11 @@ int main(int argc, char **argv)
         .seconds = 5,
         .connections = 4,
         .puts = 20,
+        .fill = 1,
         .seed = 1};
     if (options_read(argc, argv, &options) < 0) {
         fputs("usage: memory-daemon-load [--documents=N] [--words=N] [--rate=N] [--seconds=N] "
-              "[--connections=N] [--puts=N] [--seed=N] SOCKET\n",
+              "[--connections=N] [--puts=N] [--fill=0|1] [--seed=N] SOCKET\n",
             stderr);
         return 2;
     }

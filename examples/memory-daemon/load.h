@@ -9,7 +9,7 @@
 #define LOAD_CONNECTIONS_MAX 64
 
 struct load_options {
-    uint64_t documents, words, rate, seconds, connections, puts, seed;
+    uint64_t documents, words, rate, seconds, connections, puts, fill, seed;
     const char *socket;
 };
 
