@@ -18,26 +18,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct gm_mutator; /* one thread */
-
 /* Installs the signal handler and registers the calling thread. Any number of calls. 0 or a negative errno. */
 int gm_world_init(void);
 
-/* The calling thread becomes, or ceases to be, known. Made by the interposer for threads of pthread_create. */
+/* The calling thread becomes, or ceases to be, known. Made by the interposer for threads of pthread_create, and undone
+ * when a registered thread ends: after all destructors of its keys. Need not be called: a thread that nobody registered is
+ * found by the next stop. -EAGAIN: too many threads. */
 int gm_mutator_register(void);
 void gm_mutator_unregister(void);
+/* The calling thread works for the collector: it is neither stopped nor scanned, and never touches what a stopped thread
+ * may have locked while the world is stopped. */
+int gm_mutator_register_internal(void);
 
+/* A thread that waits for the lock counts as stopped. Not recursive. */
 void gm_world_lock(void);
 void gm_world_unlock(void);
 
 struct gm_world_stop_figures {
     uint32_t threads;    /* stopped, without the caller */
     uint32_t in_regions; /* of those: were in a safe region and needed no signal */
+    uint32_t unreachable; /* of those: take no signal, being in libc's hands; see docs/design/threads.md */
     uint64_t stop_ns;    /* until the last had stopped */
     int32_t slowest_tid;
 };
 /* Stops all other threads. The caller holds gm_world_lock. 0, or -ETIMEDOUT when a thread could not be stopped within
- * 10 s (all go on again; the collection must be given up). */
+ * 10 s (all go on again; the collection must be given up; `slowest_tid` names it). */
 int gm_world_stop(struct gm_world_stop_figures *ret_figures);
 void gm_world_start(void);
 
@@ -56,7 +61,8 @@ enum gm_root_part {
 typedef void gm_roots_visitor(const void *start, size_t bytes, void *arg);
 void gm_roots_visit(unsigned parts, gm_roots_visitor *visit, void *arg);
 
-/* Registered ranges; any alignment. -ENOMEM, -EINVAL (empty). */
+/* Registered ranges; any alignment. -ENOMEM, -EINVAL (empty). What is not readable there when a collection looks is passed
+ * over. Not to be called with the lock of the world held. */
 int gm_roots_add(const void *start, size_t bytes);
 int gm_roots_remove(const void *start, size_t bytes);  /* every registered part inside the range */
 int gm_roots_exclude(const void *start, size_t bytes); /* of globals: never looked at */

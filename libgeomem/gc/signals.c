@@ -1,0 +1,81 @@
+/* signals.c - see signals.h.
+ *
+ * Handlers are installed by the system call and not by sigaction: a sanitizer's sigaction would put a handler of
+ * its own in between, which delays signals until it likes. */
+#include "libgeomem/gc/signals.h"
+
+#include <errno.h>
+
+#include "libgeomem/base/sys.h"
+#include "libgeomem/gc/unsanitized.h"
+
+/* glibc's, exported since 2.1: 0 takes the highest real-time signal that is left, and SIGRTMAX shrinks. */
+extern int __libc_allocate_rtsig(int high);
+
+static int stop_signal;
+
+/* As the kernel has it (x86-64). */
+struct kernel_sigaction {
+    void (*handler)(int, siginfo_t *, void *);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+#define KERNEL_SA_RESTORER 0x04000000ul
+
+/* What a handler returns to. Unwinders know it by its instructions. */
+__asm__(".pushsection .text\n"
+        ".globl gm_signal_restorer\n"
+        ".hidden gm_signal_restorer\n"
+        ".type gm_signal_restorer, @function\n"
+        "gm_signal_restorer:\n\t"
+        "mov $15, %rax\n\t"
+        "syscall\n"
+        ".size gm_signal_restorer, . - gm_signal_restorer\n"
+        ".popsection\n");
+void gm_signal_restorer(void);
+
+static GM_UNSANITIZED void stop_handle(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    gm_world_stop_signal(info);
+}
+
+/* All signals wait while a thread is stopped. Not on the alternate stack: that is the program's. */
+static int handler_install(int number)
+{
+    struct kernel_sigaction action = {
+        .handler = stop_handle,
+        .flags = SA_SIGINFO | SA_RESTART | KERNEL_SA_RESTORER,
+        .restorer = gm_signal_restorer,
+        .mask = ~0ull,
+    };
+    return (int)gm_sys4(SYS_rt_sigaction, number, &action, 0, sizeof action.mask);
+}
+
+static int signal_unblock(int number)
+{
+    uint64_t mask = 1ull << (number - 1);
+    return (int)gm_sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, 0, sizeof mask);
+}
+
+int gm_signals_init(void)
+{
+    /* Valgrind keeps the highest for itself and refuses it to its client. */
+    for (int tries = 0; tries < 4; tries++) {
+        int number = __libc_allocate_rtsig(0);
+        if (number < 0)
+            return -EAGAIN;
+        if (handler_install(number) == 0) {
+            stop_signal = number;
+            return signal_unblock(number);
+        }
+    }
+    return -EINVAL;
+}
+
+int gm_stop_signal(void)
+{
+    return stop_signal;
+}

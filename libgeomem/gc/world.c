@@ -1,0 +1,434 @@
+/* world.c - stopping the threads. See world.h and docs/design/threads.md.
+ *
+ *   collector                                    thread
+ *   epoch becomes odd
+ *   pass over the table: signal who runs   --->  handler: publishes sp, stopped_in = epoch, waits on epoch
+ *   wait until all signalled have answered <---  the last one wakes the collector
+ *   as many stopped as the kernel counts?  no: look for unknown tasks, next pass
+ *   ... stopped ...
+ *   epoch becomes even, wake all           --->  handler returns
+ *
+ * A thread in a safe region has published its sp before; leaving, it looks at the epoch and waits.
+ * While the world is stopped only the collector and threads of the table's INTERNAL kind run.
+ */
+#include "libgeomem/gc/world.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "libgeomem/base/sys.h"
+#include "libgeomem/gc/modules.h"
+#include "libgeomem/gc/mutator.h"
+#include "libgeomem/gc/region.h"
+#include "libgeomem/gc/signals.h"
+#include "libgeomem/gc/tasks.h"
+#include "libgeomem/gc/tls.h"
+#include "libgeomem/gc/unsanitized.h"
+
+#define STOP_TIMEOUT_NS 10000000000u
+/* Without an answer for so long, a thread is looked at: it may have ended, or have all signals blocked. Grows to the
+ * second. Arbitrary; a thread that runs answers in 5 to 50 us (measured, bench/stop). */
+#define LOOK_AFTER_NS 200000u
+#define LOOK_AFTER_MAX_NS 20000000u
+
+static struct {
+    _Atomic uint32_t epoch;  /* odd: stopping or stopped */
+    _Atomic uint32_t answers; /* of threads signalled in this epoch */
+    _Atomic uint32_t target;  /* the answer that wakes the collector */
+    _Atomic uint32_t lock;    /* 0 free, 1 held, 2 held and waited for */
+    int32_t pid;
+} world;
+
+static void futex_wake(_Atomic uint32_t *word, int count)
+{
+    gm_sys3(SYS_futex, word, FUTEX_WAKE_PRIVATE, count);
+}
+
+/* ---- the thread's side ---------------------------------------------------------------------------------- */
+
+static void answer(void)
+{
+    /* seq_cst, as in answers_wait: either the collector sees the answer or the thread sees the target */
+    uint32_t n = atomic_fetch_add(&world.answers, 1) + 1;
+    if (n >= atomic_load(&world.target))
+        futex_wake(&world.answers, 1);
+}
+
+/* Returns when the world runs. `sp`: all that the thread holds lies above. */
+static GM_UNSANITIZED void mutator_wait(struct gm_mutator *m, uintptr_t sp, uintptr_t tp)
+{
+    uint32_t epoch;
+    /* acquire: pairs with the release in gm_world_start; what the collector changed is seen */
+    while ((epoch = atomic_load_explicit(&world.epoch, memory_order_acquire)) & 1) {
+        if (atomic_load_explicit(&m->stopped_in, memory_order_relaxed) != epoch) {
+            m->sp = sp;
+            m->tp = tp;
+            /* release: pairs with the acquire in mutator_has_stopped; the thread's memory is as it left it */
+            atomic_store_explicit(&m->stopped_in, epoch, memory_order_release);
+            answer();
+        }
+        gm_sys4(SYS_futex, &world.epoch, FUTEX_WAIT_PRIVATE, epoch, 0);
+    }
+}
+
+/* Every register of the interrupted code is in the signal's frame, above this function's. */
+GM_UNSANITIZED bool gm_world_stop_signal(const siginfo_t *info)
+{
+    struct gm_mutator *m = info->si_value.sival_ptr;
+    if (info->si_code != SI_QUEUE || info->si_pid != world.pid || !gm_mutator_is_slot(m))
+        return false;
+    /* A signal that came too late for its stop may find that the slot has become another thread's. */
+    if (m->tid != (int32_t)gm_sys0(SYS_gettid))
+        return true;
+    atomic_store_explicit(&m->signalled, false, memory_order_relaxed);
+    uintptr_t tp = 0;
+    gm_sys2(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, &tp);
+    mutator_wait(m, (uintptr_t)__builtin_frame_address(0), tp);
+    return true;
+}
+
+/* The slot that thread-local storage names, unless the caller is a raw clone that shares another thread's storage. */
+static struct gm_mutator *region_owner(uintptr_t here)
+{
+    struct gm_mutator *m = gm_mutator_self;
+    if (!m || m->kind != GM_MUTATOR_REGISTERED)
+        return NULL;
+    if (here - m->stack_low < m->stack_high - m->stack_low)
+        return m;
+    return m->tid == (int32_t)gm_sys0(SYS_gettid) ? m : NULL;
+}
+
+/* A function of C could not see the registers that a caller above it keeps in them: its own prologue may have put them
+ * away, into a frame that is gone when the region begins. */
+__asm__(".pushsection .text\n"
+        ".globl gm_region_enter\n"
+        ".hidden gm_region_enter\n"
+        ".type gm_region_enter, @function\n"
+        "gm_region_enter:\n\t"
+        ".cfi_startproc\n\t"
+        "sub $56, %rsp\n\t"
+        ".cfi_adjust_cfa_offset 56\n\t"
+        "mov %rbx, 0(%rsp)\n\t"
+        "mov %rbp, 8(%rsp)\n\t"
+        "mov %r12, 16(%rsp)\n\t"
+        "mov %r13, 24(%rsp)\n\t"
+        "mov %r14, 32(%rsp)\n\t"
+        "mov %r15, 40(%rsp)\n\t"
+        "mov %rsp, %rdi\n\t"
+        "call gm_region_enter_saved\n\t"
+        "add $56, %rsp\n\t"
+        ".cfi_adjust_cfa_offset -56\n\t"
+        "ret\n\t"
+        ".cfi_endproc\n"
+        ".size gm_region_enter, . - gm_region_enter\n"
+        ".popsection\n");
+
+struct gm_mutator *gm_region_enter_saved(const uintptr_t *saved);
+__attribute__((used)) struct gm_mutator *gm_region_enter_saved(const uintptr_t *saved)
+{
+    struct gm_mutator *m = region_owner((uintptr_t)saved);
+    /* relaxed: only this thread changes it */
+    if (!m || atomic_load_explicit(&m->state, memory_order_relaxed) == GM_MUTATOR_IN_REGION)
+        return NULL;
+    memcpy(m->saved, saved, sizeof m->saved);
+    m->sp = (uintptr_t)(saved + 8); /* above the return address */
+    m->tp = (uintptr_t)__builtin_thread_pointer();
+    /* release: pairs with the acquire in mutator_pass */
+    atomic_store_explicit(&m->state, GM_MUTATOR_IN_REGION, memory_order_release);
+    return m;
+}
+
+void gm_region_leave(struct gm_mutator *m)
+{
+    uint32_t epoch;
+    while (m) {
+        /* seq_cst, as in mutator_pass: either the collector sees that it runs and signals, or it sees the epoch */
+        atomic_store(&m->state, GM_MUTATOR_RUNNING);
+        epoch = atomic_load(&world.epoch);
+        if (!(epoch & 1))
+            return;
+        atomic_store(&m->state, GM_MUTATOR_IN_REGION);
+        gm_sys4(SYS_futex, &world.epoch, FUTEX_WAIT_PRIVATE, epoch, 0);
+    }
+}
+
+void gm_world_region_enter(void)
+{
+    gm_region_enter();
+}
+
+void gm_world_region_leave(void)
+{
+    struct gm_mutator *m = region_owner((uintptr_t)__builtin_frame_address(0));
+    if (m && atomic_load_explicit(&m->state, memory_order_relaxed) == GM_MUTATOR_IN_REGION)
+        gm_region_leave(m);
+}
+
+/* ---- the lock --------------------------------------------------------------------------------------------- */
+
+void gm_world_lock(void)
+{
+    uint32_t expected = 0;
+    /* acquire: pairs with the release in gm_world_unlock */
+    if (atomic_compare_exchange_strong_explicit(
+            &world.lock, &expected, 1, memory_order_acquire, memory_order_relaxed))
+        return;
+    struct gm_mutator *region = gm_region_enter();
+    while (atomic_exchange_explicit(&world.lock, 2, memory_order_acquire) != 0)
+        gm_sys4(SYS_futex, &world.lock, FUTEX_WAIT_PRIVATE, 2, 0);
+    gm_region_leave(region);
+}
+
+void gm_world_unlock(void)
+{
+    /* release: pairs with the acquire in gm_world_lock */
+    if (atomic_exchange_explicit(&world.lock, 0, memory_order_release) == 2)
+        futex_wake(&world.lock, 1);
+}
+
+/* ---- the collector's side ------------------------------------------------------------------------------- */
+
+static bool mutator_has_stopped(const struct gm_mutator *m, uint32_t epoch)
+{
+    /* acquire: pairs with the release in mutator_wait */
+    return atomic_load_explicit(&m->stopped_in, memory_order_acquire) == epoch;
+}
+
+static int mutator_signal(struct gm_mutator *m)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = gm_stop_signal();
+    info.si_code = SI_QUEUE;
+    info.si_pid = world.pid;
+    info.si_value.sival_ptr = m;
+    return (int)gm_sys4(SYS_rt_tgsigqueueinfo, world.pid, m->tid, info.si_signo, &info);
+}
+
+struct stop {
+    uint32_t epoch;
+    int32_t self;
+    uint32_t signalled; /* threads, each answers once */
+    bool look;          /* at those who have not answered */
+    /* of the pass under way: */
+    uint32_t live;    /* tasks accounted for, the caller included */
+    uint32_t waiting; /* for an answer */
+    struct gm_world_stop_figures figures;
+};
+
+enum look { LOOK_WAIT, LOOK_COUNTS, LOOK_GONE };
+
+/* At a thread that has not answered. GONE: its slot is free. */
+static enum look mutator_look(struct stop *stop, struct gm_mutator *m)
+{
+    struct gm_task task;
+    if (gm_task_look(m->tid, &task) < 0 || mutator_has_stopped(m, stop->epoch))
+        return LOOK_WAIT;
+    if (task.state == 'Z' && m->tid == world.pid) {
+        m->kind = GM_MUTATOR_ZOMBIE;
+        return LOOK_COUNTS;
+    }
+    if (task.state == 0 || task.state == 'Z' || task.state == 'X') {
+        gm_mutator_free(m);
+        return LOOK_GONE;
+    }
+    /* A thread of libc's own, or one not yet or no longer in the program's code: the signal waits for it, so it runs
+     * none of the program's code before it stops. One that registered itself may hold pointers in registers. */
+    m->unreachable =
+        m->kind == GM_MUTATOR_FOUND && (task.blocked_signals >> (gm_stop_signal() - 1) & 1);
+    return m->unreachable ? LOOK_COUNTS : LOOK_WAIT;
+}
+
+/* 0: a signal is on its way. -EAGAIN: RLIMIT_SIGPENDING is reached. -ESRCH: the thread has ended. */
+static int mutator_ask(struct stop *stop, struct gm_mutator *m)
+{
+    /* One still on its way from an earlier stop serves as well. */
+    if (!atomic_exchange(&m->signalled, true)) {
+        int err = mutator_signal(m);
+        if (err < 0) {
+            atomic_store(&m->signalled, false);
+            return err;
+        }
+    }
+    m->asked_in = stop->epoch;
+    stop->signalled++;
+    return 0;
+}
+
+static void mutator_pass(struct stop *stop, struct gm_mutator *m)
+{
+    if (m->kind == GM_MUTATOR_NEWBORN)
+        return;
+    stop->live++;
+    if (m->kind == GM_MUTATOR_INTERNAL || m->kind == GM_MUTATOR_ZOMBIE || m->tid == stop->self ||
+        mutator_has_stopped(m, stop->epoch))
+        return;
+    bool asked = m->asked_in == stop->epoch;
+    /* seq_cst: see gm_region_leave */
+    if (!asked && atomic_load(&m->state) == GM_MUTATOR_IN_REGION) {
+        stop->figures.in_regions++;
+        return;
+    }
+    enum look look = LOOK_WAIT;
+    if (!asked && mutator_ask(stop, m) == -ESRCH) {
+        gm_mutator_free(m);
+        look = LOOK_GONE;
+    } else if ((asked && stop->look) || m->unreachable) {
+        look = mutator_look(stop, m);
+    }
+    if (look == LOOK_COUNTS && m->unreachable)
+        stop->figures.unreachable++;
+    if (look == LOOK_GONE)
+        stop->live--;
+    if (look != LOOK_WAIT)
+        return;
+    stop->figures.slowest_tid = m->tid;
+    stop->waiting++;
+}
+
+static void world_pass(struct stop *stop)
+{
+    struct gm_mutator *next;
+    uint64_t mask;
+    stop->live = gm_mutator_self ? 0 : 1;
+    stop->waiting = stop->figures.in_regions = stop->figures.unreachable = 0;
+    gm_mutators_lock(&mask);
+    for (struct gm_mutator *m = gm_mutators.first; m; m = next) {
+        next = m->next;
+        mutator_pass(stop, m);
+    }
+    gm_mutators_unlock(mask);
+}
+
+struct search {
+    int32_t self;
+    uint32_t found;
+};
+
+static void task_find(int32_t tid, void *arg)
+{
+    struct search *search = arg;
+    uint64_t mask;
+    if (tid == search->self)
+        return;
+    gm_mutators_lock(&mask);
+    if (!gm_mutator_by_tid(tid) && gm_mutator_new(GM_MUTATOR_FOUND, tid))
+        search->found++;
+    gm_mutators_unlock(mask);
+}
+
+/* Everybody known has stopped. Is everybody known? Whoever is not may still make others, so the number decides; but for a
+ * thread that is ending, which may be counted and not listed. */
+static bool world_is_complete(struct stop *stop, unsigned *tries)
+{
+    if (gm_tasks_count() == stop->live)
+        return true;
+    struct search search = {.self = stop->self};
+    if (gm_tasks_each(&task_find, &search) < 0)
+        return true; /* without /proc, those who registered are all that can be known */
+    if (search.found)
+        return false;
+    gm_sys_sleep_ns(20000);
+    return ++*tries > 50;
+}
+
+static void answers_wait(const struct stop *stop, uint64_t timeout_ns)
+{
+    struct timespec timeout = {.tv_nsec = (long)timeout_ns};
+    uint32_t answers = atomic_load(&world.answers);
+    if (answers < stop->signalled)
+        gm_sys4(SYS_futex, &world.answers, FUTEX_WAIT_PRIVATE, answers, &timeout);
+}
+
+/* Waits until the threads that were signalled have answered, or a while. True if it is time to look at the others. */
+static bool world_wait(const struct stop *stop, uint64_t *patience_ns)
+{
+    uint64_t deadline = gm_sys_monotonic_ns() + *patience_ns, now;
+    atomic_store(&world.target, stop->signalled); /* seq_cst: see answer */
+    while (atomic_load(&world.answers) < stop->signalled) {
+        now = gm_sys_monotonic_ns();
+        if (now >= deadline) {
+            *patience_ns = *patience_ns * 2 < LOOK_AFTER_MAX_NS ? *patience_ns * 2 : LOOK_AFTER_MAX_NS;
+            return true;
+        }
+        answers_wait(stop, deadline - now);
+    }
+    /* All have answered, and still one is waited for: it could not be signalled. */
+    gm_sys_sleep_ns(20000);
+    return true;
+}
+
+int gm_world_stop(struct gm_world_stop_figures *ret_figures)
+{
+    uint64_t start = gm_sys_monotonic_ns(), patience_ns = LOOK_AFTER_NS;
+    unsigned tries = 0;
+    if (world.pid != (int32_t)gm_sys0(SYS_getpid))
+        gm_world_after_fork(); /* by a system call of the program's own */
+    atomic_store(&world.answers, 0);
+    atomic_store(&world.target, UINT32_MAX);
+    struct stop stop = {.epoch = atomic_fetch_add(&world.epoch, 1) + 1,
+        .self = (int32_t)gm_sys0(SYS_gettid)};
+    for (;;) {
+        world_pass(&stop);
+        if (!stop.waiting && world_is_complete(&stop, &tries))
+            break;
+        if (stop.waiting)
+            stop.look = world_wait(&stop, &patience_ns);
+        if (gm_sys_monotonic_ns() - start > STOP_TIMEOUT_NS) {
+            gm_world_start();
+            *ret_figures = stop.figures;
+            return -ETIMEDOUT;
+        }
+    }
+    stop.figures.threads = stop.live - 1;
+    stop.figures.stop_ns = gm_sys_monotonic_ns() - start;
+    *ret_figures = stop.figures;
+    return 0;
+}
+
+void gm_world_start(void)
+{
+    /* release: pairs with the acquire in mutator_wait */
+    atomic_fetch_add(&world.epoch, 1);
+    futex_wake(&world.epoch, INT_MAX);
+}
+
+/* ---- beginning, and beginning again in a forked child -------------------------------------------------- */
+
+void gm_world_after_fork(void)
+{
+    world.pid = (int32_t)gm_sys0(SYS_getpid);
+    atomic_store(&world.epoch, (atomic_load(&world.epoch) + 1) & ~1u);
+    gm_mutators_after_fork();
+}
+
+static void fork_child(void)
+{
+    gm_world_after_fork();
+    atomic_store(&world.lock, 0);
+}
+
+static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
+static int setup_error;
+
+static void world_setup(void)
+{
+    world.pid = (int32_t)gm_sys0(SYS_getpid);
+    gm_tls_init();
+    gm_modules_init();
+    setup_error = gm_mutators_init();
+    if (setup_error == 0)
+        setup_error = gm_signals_init();
+    if (setup_error == 0)
+        setup_error = -pthread_atfork(gm_world_lock, gm_world_unlock, fork_child);
+}
+
+int gm_world_setup(void)
+{
+    pthread_once(&setup_once, world_setup);
+    return setup_error;
+}
