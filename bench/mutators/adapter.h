@@ -4,8 +4,8 @@
  *   -DMUTATOR_LIBGC      Debian's libgc (bdwgc)
  *   -DMUTATOR_GEOMEM     libgeomem; with -DMUTATOR_BARRIER too, stores go through geomem_write
  *
- * gc_set stores a pointer into a block that was allocated before. gc_init stores one into the block that was allocated
- * last by this thread: nothing that it can be given is younger, so that it needs no barrier.
+ * gc_set stores a pointer into a block that was allocated before. gc_init stores one into the block that this thread
+ * allocated last, of a value that it had before: that is not younger than the block, so that it needs no barrier.
  */
 #ifndef MUTATOR_ADAPTER_H
 #define MUTATOR_ADAPTER_H

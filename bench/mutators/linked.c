@@ -25,14 +25,18 @@ struct index {
     struct page **page;
 };
 
+/* What the new record refers to is read before it is allocated: other threads work here too, and what they put in
+ * later may be younger than the record. */
 static void bucket_push(struct index *index, uint32_t number, uint64_t key)
 {
     struct page *page = index->page[number / PAGE];
+    uint32_t elsewhere = (uint32_t)(key * 2654435761u) % (index->pages * PAGE);
+    struct record *other = index->page[elsewhere / PAGE]->bucket[elsewhere % PAGE];
+    struct record *next = page->bucket[number % PAGE];
     struct record *record = gc_new(struct record);
-    uint32_t other = (uint32_t)(key * 2654435761u) % (index->pages * PAGE);
     record->key = key;
-    gc_init(record, next, page->bucket[number % PAGE]);
-    gc_init(record, other, index->page[other / PAGE]->bucket[other % PAGE]);
+    gc_init(record, next, next);
+    gc_init(record, other, other);
     gc_set(page, bucket[number % PAGE], record);
 }
 
@@ -52,10 +56,11 @@ static struct record *temporary_build(const struct index *index, uint64_t *rando
     struct record *list = NULL;
     for (int i = 0; i < TEMPORARY; i++) {
         uint32_t number = random_below(random, index->pages * PAGE);
+        struct record *other = index->page[number / PAGE]->bucket[number % PAGE];
         struct record *record = gc_new(struct record);
         record->key = number;
         gc_init(record, next, list);
-        gc_init(record, other, index->page[number / PAGE]->bucket[number % PAGE]);
+        gc_init(record, other, other);
         list = record;
     }
     return list;
