@@ -98,7 +98,8 @@ int load_pipe_send(struct load_pipe *pipe)
             return -errno;
         at += (size_t)sent;
     }
-    memmove(pipe->out, pipe->out + at, pipe->out_length - at);
+    if (at) /* else there may not even be a buffer */
+        memmove(pipe->out, pipe->out + at, pipe->out_length - at);
     pipe->out_length -= at;
     return 0;
 }
