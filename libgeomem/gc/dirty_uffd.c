@@ -29,6 +29,12 @@
 /* Parts of the range that are registered when arming finds them not to be: those of a segment of the heap. */
 #define UFFD_REGISTER_BYTES ((uintptr_t)4 << 20)
 
+/* Runs of watched pages as short as that, and so many of them within a window, are looked at together first: measured,
+ * bench/dirty. A call costs as much as looking at some 300 pages. */
+#define UFFD_LONG_PAGES ((size_t)128)
+#define UFFD_WINDOW_PAGES ((size_t)4096)
+#define UFFD_COARSE_RUNS ((size_t)4)
+
 static struct {
     int fd;      /* userfaultfd */
     int pagemap; /* /proc/self/pagemap */
@@ -38,6 +44,7 @@ static struct {
     unsigned epoch; /* 0: never opened */
     unsigned users;
     struct gm_page_region regions[UFFD_REGIONS];
+    struct gm_page_region coarse[UFFD_REGIONS];
 } uffd = {.fd = -1, .pagemap = -1};
 
 static int uffd_high(int fd)
@@ -124,14 +131,15 @@ static int uffd_protect(uintptr_t start, uintptr_t end, bool on)
     return (int)err;
 }
 
-/* Reads the written pages of [start, end) into uffd.regions; up to where, through ret_end. The number or a negative errno. */
-static long uffd_scan(uintptr_t start, uintptr_t end, bool rearm, uintptr_t *ret_end)
+/* Reads the written pages of [start, end) into `regions`; up to where, through ret_end. The number or a negative errno. */
+static long uffd_scan(
+    struct gm_page_region *regions, uintptr_t start, uintptr_t end, bool rearm, uintptr_t *ret_end)
 {
     struct gm_pagemap_scan scan = {.size = sizeof scan,
         .flags = GM_PAGEMAP_SCAN_CHECK | (rearm ? GM_PAGEMAP_SCAN_PROTECT : 0),
         .start = start,
         .end = end,
-        .regions = (uintptr_t)uffd.regions,
+        .regions = (uintptr_t)regions,
         .region_count = UFFD_REGIONS,
         .category_mask = GM_PAGE_IS_WRITTEN,
         .return_mask = GM_PAGE_IS_WRITTEN};
@@ -146,7 +154,7 @@ static bool uffd_try_expect(uintptr_t start, unsigned expected)
 {
     unsigned seen = 0;
     uintptr_t end;
-    long count = uffd_scan(start, start + 4 * GM_DIRTY_PAGE_BYTES, true, &end);
+    long count = uffd_scan(uffd.regions, start, start + 4 * GM_DIRTY_PAGE_BYTES, true, &end);
     if (count < 0 || end != start + 4 * GM_DIRTY_PAGE_BYTES)
         return false;
     for (long i = 0; i < count; i++)
@@ -289,7 +297,7 @@ static int way_take_scan(
 {
     uintptr_t at = gm_dirty_address(dirty, from), end = gm_dirty_address(dirty, to);
     while (at < end) {
-        long count = uffd_scan(at, end, rearm, &at);
+        long count = uffd_scan(uffd.regions, at, end, rearm, &at);
         if (count < 0)
             return (int)count;
         for (long i = 0; i < count; i++)
@@ -331,21 +339,91 @@ static void way_take_run(
         gm_dirty_way_none.take(dirty, from, to, rearm, runs);
 }
 
+/* A run of watched pages, part by part as the bit `written` changes. */
+static void way_take_watched(
+    struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
+{
+    for (size_t a = from, b, next; a < to; a = b) {
+        bool written = gm_dirty_bit(dirty->written, a);
+        if (!gm_dirty_bits_run(dirty->watched, dirty->written, !written, a, to, &b, &next))
+            b = to;
+        way_take_run(dirty, a, b, rearm, runs);
+    }
+}
+
+/* The watched runs in [from, to), each by itself. */
+static void way_take_each(
+    struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
+{
+    for (size_t a, b = from; gm_dirty_bits_run(dirty->watched, NULL, false, b, to, &a, &b);)
+        way_take_watched(dirty, a, b, rearm, runs);
+}
+
+/* Many short runs: one look at all of it, and then at those runs again in which there is something. What is written between the
+ * two looks is found by the second, or next time. */
+static void way_take_coarse(
+    struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
+{
+    uintptr_t at = gm_dirty_address(dirty, from), end = gm_dirty_address(dirty, to);
+    size_t a, b = from;
+    while (at < end) {
+        long count = uffd_scan(uffd.coarse, at, end, false, &at);
+        if (count < 0) { /* something between the runs is not registered */
+            way_take_each(dirty, b, to, rearm, runs);
+            return;
+        }
+        for (long i = 0; i < count; i++) {
+            size_t first = (uffd.coarse[i].start - dirty->start) >> GM_DIRTY_PAGE_LOG2;
+            size_t last = (uffd.coarse[i].end - dirty->start) >> GM_DIRTY_PAGE_LOG2;
+            /* runs that begin in the region, or reach into it, and have not been looked at */
+            if (first < b)
+                first = b;
+            while (gm_dirty_bits_run(dirty->watched, NULL, false, first, last, &a, &b)) {
+                while (a > from && gm_dirty_bit(dirty->watched, a - 1))
+                    a--;
+                while (b < to && gm_dirty_bit(dirty->watched, b))
+                    b++;
+                way_take_watched(dirty, a, b, rearm, runs);
+                first = b;
+            }
+        }
+    }
+}
+
+/* How far the short runs from `from` on reach; `ret_runs`: how many they are. */
+static size_t way_window(const struct gm_dirty *dirty, size_t from, size_t to, size_t *ret_runs)
+{
+    size_t a, b = from, end = from;
+    if (to - from > UFFD_WINDOW_PAGES)
+        to = from + UFFD_WINDOW_PAGES;
+    *ret_runs = 0;
+    while (gm_dirty_bits_run(dirty->watched, dirty->written, false, b, to, &a, &b)) {
+        if (b - a >= UFFD_LONG_PAGES || (*ret_runs > 0 && a - end >= UFFD_LONG_PAGES))
+            break;
+        end = b;
+        ++*ret_runs;
+    }
+    return end;
+}
+
 static int way_take(
     struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
 {
     if (!uffd_is_ours())
         way_lost(dirty, uffd.pid != gm_sys0(SYS_getpid));
+    if (dirty->way != &gm_dirty_way_uffd)
+        return dirty->way->take(dirty, from, to, rearm, runs);
     way_adopt(dirty);
-    size_t run_from, run_to = from, a, b;
-    while (gm_dirty_bits_run(dirty->watched, NULL, false, run_to, to, &run_from, &run_to)) {
-        for (a = run_from; a < run_to; a = b) {
-            size_t next;
-            bool written = gm_dirty_bit(dirty->written, a);
-            if (!gm_dirty_bits_run(dirty->watched, dirty->written, !written, a, run_to, &b, &next))
-                b = run_to;
-            way_take_run(dirty, a, b, rearm, runs);
+    for (size_t a, b = from; gm_dirty_bits_run(dirty->watched, NULL, false, b, to, &a, &b);) {
+        size_t count = 0, end = b - a < UFFD_LONG_PAGES ? way_window(dirty, a, to, &count) : 0;
+        size_t x, y;
+        if (count < UFFD_COARSE_RUNS ||
+            gm_dirty_bits_run(dirty->watched, dirty->written, true, a, end, &x, &y)) {
+            way_take_watched(dirty, a, b, rearm, runs);
+            continue;
         }
+        way_take_coarse(dirty, a, end, rearm, runs);
+        b = end;
     }
     return 0;
 }

@@ -1,14 +1,14 @@
 /* notes.h - what is to happen when a block dies: finalizers, weak references and links, ephemerons.
  *
- * A note says something of one block, its target. One table holds the notes of all heaps, in memory of its own and out of
- * sight of the collector:
+ * A note says something of one block, its target. One table holds the notes of all heaps, which are collected together, in
+ * memory of its own and out of sight of the collector:
  *   finalizer   target, function, data                    data lives as long as the target, or until it has been finalized
  *   weak        target, holder: a collected leaf block in which the target's address stands
  *   link        target, the word that is to become NULL, and the block around it, if there is one (the holder)
  *   ephemeron   target: the key; value; holder: a collected leaf block. The value lives while key and holder do
  *
- * Each heap has two lists of them, young and old: a note is young while any block that it speaks of may be. A young
- * collection looks at the young list and at nothing else.
+ * They are on one of two lists, young or old: a note is young while any block that it speaks of may be. A young collection
+ * looks at the young list and at nothing else.
  *
  * What a collection does, in this order, everything that is reachable from the roots being marked:
  *   1. values of ephemerons, and data of finalizers, whose block lives, to the fixpoint
@@ -41,12 +41,9 @@
 
 #include "libgeomem/heap/layout.h"
 
-struct gm_notes; /* of one heap */
-
-/* For a new heap. 0 or -ENOMEM. */
-int gm_notes_create(struct gm_heap *heap, struct gm_notes **ret_notes);
-/* All notes of blocks of the heap, without calling any finalizer. */
-void gm_notes_destroy(struct gm_notes *notes);
+/* A heap goes, its blocks are there still: all that is said of them is dropped, without calling any finalizer. Weak references
+ * in other heaps and links elsewhere are cleared. */
+void gm_notes_forget_heap(struct gm_heap *heap);
 
 void gm_notes_lock(void);
 void gm_notes_unlock(void);
@@ -54,8 +51,7 @@ void gm_notes_unlock(void);
 /* How notes see the collection under way. */
 struct gm_notes_tracer {
     bool full; /* old blocks can be dead */
-    /* Is a block (its beginning) kept by this collection: marked, or not subject to it at all? Blocks of other heaps and explicit
-     * ones are. */
+    /* Is a block (its beginning) kept by this collection: marked, or not subject to it at all? Explicit ones are. */
     bool (*is_live)(struct gm_notes_tracer *tracer, uintptr_t block);
     /* The block that the word points to or into, if there is one, is kept, with all it reaches. */
     void (*mark)(struct gm_notes_tracer *tracer, uintptr_t word);
@@ -71,15 +67,14 @@ struct gm_notes_figures {
     uint64_t due;     /* finalizers that have become so */
 };
 
-/* Lock held, world stopped (for gm_notes_roots: or not, while no collection of this heap is between its roots and its notes). */
-void gm_notes_roots(struct gm_notes *notes, struct gm_notes_tracer *tracer);
-void gm_notes_process(
-    struct gm_notes *notes, struct gm_notes_tracer *tracer, struct gm_notes_figures *ret_figures);
-/* Any thread that marks. */
+/* Lock held, world stopped (for gm_notes_roots: or not, while no collection is between its roots and its notes). */
+void gm_notes_roots(struct gm_notes_tracer *tracer);
+void gm_notes_process(struct gm_notes_tracer *tracer, struct gm_notes_figures *ret_figures);
+/* Called by any thread that marks, for a block with GM_STATE_NOTED. */
 void gm_notes_reached(uintptr_t block);
 /* For marking while the program runs: marks the values of ephemerons whose key lives already, so that there is less left to do
  * when the world has been stopped. Takes the lock. Only `is_live` and `mark` are called. */
-void gm_notes_ahead(struct gm_notes *notes, struct gm_notes_tracer *tracer);
+void gm_notes_ahead(struct gm_notes_tracer *tracer);
 /* After a collection, no lock held, world running: if finalizers are due, tells the program or wakes the thread that runs them. */
 void gm_notes_announce(void);
 
