@@ -106,28 +106,35 @@ enum gm_span_flag {
 struct gm_heap;
 struct gm_heap_thread;
 
+/* The first line is what anybody reads who has an address; it changes only when the span does. */
 struct gm_span {
     uintptr_t start;      /* of block 0 */
-    uint8_t *state;       /* `capacity` bytes */
-    uint32_t block_bytes; /* of a large block: see large_bytes */
-    uint32_t reciprocal;  /* gm_span_reciprocal(block_bytes) */
-    uint32_t capacity;    /* blocks */
-    uint32_t fresh;       /* blocks from here on have never been handed out */
-    uint32_t cursor;      /* where the owner looks for free blocks next */
-    uint32_t slices;
-    uint8_t kind;           /* enum gm_kind */
-    uint8_t size_class;     /* heap/size_class.h; of large blocks GM_SIZE_CLASS_LARGE */
+    uint8_t *state;       /* `capacity` bytes, and some more that stay 0 */
+    uint32_t block_bytes; /* of a large block: 0, see large_bytes */
+    uint32_t reciprocal;  /* gm_span_reciprocal(block_bytes); 0: not in use, or one large block */
+    uint16_t cache; /* of the default heap's threads, for free's fast path; else, and large: 0 */
+    uint8_t kind;   /* enum gm_kind */
+    uint8_t sort;   /* enum gm_sort, see heap.h */
     _Atomic uint16_t flags; /* enum gm_span_flag */
-    uint32_t free_hint;     /* free blocks when last swept or given up by its owner */
-    size_t large_bytes;     /* asked for, of a large block */
+    uint16_t size_class;    /* heap/size_class.h; of large blocks GM_SIZE_CLASS_LARGE */
+    uint32_t capacity;      /* blocks */
+    uint32_t slices;
+    size_t large_bytes; /* usable, of a large block */
     struct gm_heap *heap;
-    _Atomic(struct gm_heap_thread *) owner; /* NULL: none */
-    struct gm_span *next;                   /* in the list of the heap that it is on */
+
+    /* The second line changes as blocks come and go. */
+    _Alignas(64) _Atomic(struct gm_heap_thread *) owner; /* NULL: none */
+    _Atomic uint32_t live; /* blocks that are not GM_STATE_FREE, or more: see span.h */
+    uint32_t fresh;        /* blocks from here on have never been handed out */
+    uint32_t cursor;       /* where the owner looks for free blocks next */
+    uint32_t on_list;      /* of spans with room: 1 */
+    struct gm_span *next;  /* in the list of the heap that it is on */
     struct gm_span *previous;
     void *collector_next; /* the collector's, for lists of its own */
-    uint64_t reserved[4];
+    uint64_t reserved[2];
 };
 static_assert(sizeof(struct gm_span) == 128, "two cache lines");
+static_assert(offsetof(struct gm_span, owner) == 64, "what changes stands in the second");
 
 /* Of a card. */
 enum gm_card_flag {
@@ -138,25 +145,46 @@ enum gm_card_flag {
         1u << 2, /* written to since the collection of the old generation under way began */
 };
 
+#define GM_STATE_UNIT_BYTES 256u
+#define GM_STATE_UNIT_WORDS 16u
+
 struct gm_segment {
     struct gm_heap *heap;
     uint32_t segments;    /* 1; of a large block: as many as it takes */
     uint32_t first_slice; /* slices below hold this header */
+    uint32_t large;       /* it is one large block: spans[GM_LARGE_SPAN] */
     struct gm_segment *next;
     struct gm_segment *previous;
-    uint64_t slices_used;  /* bit map */
+    uint64_t slices_used;  /* bit map; the header counts as used */
     uint64_t slices_dirty; /* bit map: have memory behind them though unused */
     uint64_t purge_time_ns;
-    /* Bit map, by first slice: spans that collected blocks were allocated from since they were last swept. The heap sets
-     * a bit when it gives the span to a thread (of a large block: when it is allocated) and clears it when the span is
-     * given back; the collector clears it when it has swept the span and nobody owns it. Heap's lock. */
+    /* Bit map, by first slice (of a large block: GM_LARGE_SPAN): spans that collected blocks were allocated from since
+     * they were last swept. The heap sets a bit, together with GM_SPAN_HAS_YOUNG, when it gives the span to a thread (of
+     * a large block: when it is allocated) or a block in it is freed by the program, and clears both when the span is
+     * given back; the collector clears both when it has swept the span and not gm_span_may_get_young. Heap's lock. */
     uint64_t spans_young;
+    /* Bit map of the 256-byte units of the state area that spans have. Packed, not one place for each slice: a
+     * page of states for each slice would cost a 16th of the heap, and the first states of all spans would meet in
+     * the same few cache sets. */
+    uint64_t state_units[GM_STATE_UNIT_WORDS];
     /* Index into `spans`: the first slice of the span that covers it. One cache line: the marker's way to a block
      * touches it, then the first line of the span. */
     _Alignas(64) uint8_t span_of_slice[GM_SEGMENT_SLICES];
     _Alignas(64) struct gm_span spans[GM_SEGMENT_SLICES];
-    _Alignas(64) _Atomic uint8_t cards[GM_SEGMENT_CARDS]; /* enum gm_card_flag */
+    /* enum gm_card_flag; of a large block of several segments as many as it has cards, counted from the segment's
+     * beginning. Behind them the states. */
+    _Alignas(64) _Atomic uint8_t cards[GM_SEGMENT_CARDS];
 };
+/* Of a segment that is one large block: the index of its span. */
+#define GM_LARGE_SPAN (GM_SEGMENT_SLICES - 1)
+/* Index of the span that stands for slices not in use, and for the header: has no blocks. */
+#define GM_NO_SPAN 0u
+/* The header of a segment of small and medium blocks. */
+#define GM_HEADER_SLICES 4u
+#define GM_HEADER_STATES ((size_t)GM_HEADER_SLICES * GM_SLICE_BYTES - sizeof(struct gm_segment))
+static_assert(GM_HEADER_STATES >= (size_t)(GM_SEGMENT_SLICES - GM_HEADER_SLICES) * GM_SLICE_BYTES /
+                                      GM_GRANULE_BYTES,
+    "a state for every granule");
 
 /* The reserved range. Constant once the first heap exists. */
 struct gm_range {
@@ -196,10 +224,10 @@ static inline struct gm_segment *gm_segment_at(uintptr_t address)
 static inline struct gm_span *gm_span_at(struct gm_segment *segment, uintptr_t address)
 {
     uintptr_t slice = (address - (uintptr_t)segment) >> GM_SLICE_LOG2;
-    if (segment->segments > 1)
-        slice = slice < segment->first_slice ? 0 : segment->first_slice;
     if (slice < segment->first_slice)
         return NULL;
+    if (segment->segments > 1)
+        return &segment->spans[GM_LARGE_SPAN];
     return &segment->spans[segment->span_of_slice[slice]];
 }
 

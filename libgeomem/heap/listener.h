@@ -1,6 +1,6 @@
 /* listener.h - how heap, collector and cache tell what happens, without knowing whom.
  *
- * While nobody listens, each place that could tell tests one pointer. A recorder's preload library defines
+ * While nobody listens, each place that could tell tests one pointer, and the fast paths not even that. A recorder's preload library defines
  * geomem_listener (see gm_listener_attach); stop_profiling's report has a listener of its own.
  *
  * Handlers run inside the allocator or, those of collections, inside the collector with the world stopped: they
@@ -18,6 +18,10 @@
 #include "geomem/listener.h"
 
 extern const struct geomem_listener *_Atomic gm_listener;
+
+/* From now on it is told (NULL: nobody is). The allocation fast paths do not test for it at all: attaching empties the
+ * way to them, so that every call takes its slow path. Threads inside a call may finish it untold. */
+void gm_listener_attach(const struct geomem_listener *listener);
 
 static inline const struct geomem_listener *gm_listener_get(void)
 {

@@ -20,6 +20,10 @@
 extern "C" {
 #endif
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
 #define GEOMEM_VERSION_NUMBER 1
 
 struct geomem_heap;
@@ -171,6 +175,9 @@ int geomem_heap_purge(struct geomem_heap *heap); /* gives unused memory back to 
  * to stderr and aborts. */
 void geomem_misuse_handler(void (*handler)(const char *text, const void *address));
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,195 @@
+/* create.c - heaps come, are configured, and go; fork. */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "libgeomem/base/os.h"
+#include "libgeomem/heap/heap.h"
+#include "libgeomem/heap/segment.h"
+#include "libgeomem/heap/span.h"
+#include "libgeomem/heap/thread.h"
+
+struct gm_lock gm_heaps_lock;
+static struct gm_heap default_heap;
+static _Atomic bool default_ready;
+static struct gm_heap *heaps; /* under gm_heaps_lock, but for the first, which is the default one */
+static uint64_t heap_count = 1;
+
+struct gm_heap *gm_heap_next(struct gm_heap *heap)
+{
+    return heap == NULL ? heaps : heap->next;
+}
+
+static void heap_init(struct gm_heap *heap, uint64_t number)
+{
+    heap->number = number;
+    heap->live_old = GM_STATE_OLD_A;
+    heap->recycle_old = true;
+    heap->budget_step = GM_SLICE_BYTES;
+    heap->purge_time_ns = UINT64_MAX;
+    struct gm_heap **at = &heaps;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = heap;
+}
+
+/* ---- fork: all locks are taken before, so that the child finds no half-made change ---- */
+
+static void fork_prepare(void)
+{
+    gm_lock_acquire(&gm_heaps_lock);
+    for (struct gm_heap *heap = heaps; heap != NULL; heap = heap->next)
+        gm_heap_lock(heap);
+    gm_lock_acquire(&gm_range_lock);
+}
+
+static void fork_parent(void)
+{
+    gm_lock_release(&gm_range_lock);
+    for (struct gm_heap *heap = heaps; heap != NULL; heap = heap->next)
+        gm_heap_unlock(heap);
+    gm_lock_release(&gm_heaps_lock);
+}
+
+/* The threads that are no more may have held blocks in their hands: those stay GM_STATE_CACHED for good. */
+static void fork_child(void)
+{
+    fork_parent();
+    for (struct gm_heap *heap = heaps; heap != NULL; heap = heap->next)
+        gm_heap_threads_after_fork(heap);
+}
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static void fork_init(void)
+{
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* ---- the default heap ---- */
+
+__attribute__((noinline)) static struct gm_heap *default_make(void)
+{
+    if (gm_range_init() != 0)
+        return NULL;
+    gm_lock_acquire(&gm_heaps_lock);
+    if (default_heap.number == 0)
+        heap_init(&default_heap, 1);
+    gm_lock_release(&gm_heaps_lock);
+    pthread_once(&fork_once, fork_init);
+    /* release: pairs with the acquire in gm_heap_default */
+    atomic_store_explicit(&default_ready, true, memory_order_release);
+    return &default_heap;
+}
+
+struct gm_heap *gm_heap_default(void)
+{
+    if (__builtin_expect(atomic_load_explicit(&default_ready, memory_order_acquire), 1))
+        return &default_heap;
+    return default_make();
+}
+
+struct geomem_heap *geomem_heap_default(void)
+{
+    return (struct geomem_heap *)gm_heap_default();
+}
+
+/* ---- other heaps ---- */
+
+static bool options_are_valid(const struct geomem_heap_options *options)
+{
+    return options->struct_bytes == sizeof *options &&
+           (unsigned)options->gc_mode <= GEOMEM_GC_OFF &&
+           (unsigned)options->tracking <= GEOMEM_TRACK_NONE &&
+           options->promote_age <= GM_YOUNG_AGES && options->marker_threads >= 0;
+}
+
+#define HEAP_BYTES ((sizeof(struct gm_heap) + GM_PAGE_BYTES - 1) & ~(GM_PAGE_BYTES - 1))
+
+int geomem_heap_create(const struct geomem_heap_options *options, struct geomem_heap **ret_heap)
+{
+    if (options != NULL && !options_are_valid(options))
+        return -EINVAL;
+    /* The default heap comes first: it has number 1. */
+    struct gm_heap *heap = gm_heap_default() != NULL ? gm_os_map(HEAP_BYTES) : NULL;
+    if (heap == NULL)
+        return -ENOMEM;
+    if (options != NULL)
+        heap->options = *options;
+    gm_lock_acquire(&gm_heaps_lock);
+    heap_init(heap, ++heap_count);
+    gm_lock_release(&gm_heaps_lock);
+    *ret_heap = (struct geomem_heap *)heap;
+    return 0;
+}
+
+int geomem_heap_configure(struct geomem_heap *public, const struct geomem_heap_options *options)
+{
+    if (options == NULL || !options_are_valid(options))
+        return -EINVAL;
+    struct gm_heap *heap = gm_heap_of(public);
+    if (heap == NULL)
+        return -ENOMEM;
+    gm_lock_acquire(&gm_heaps_lock);
+    int error = heap->attached ? -EBUSY : 0;
+    if (error == 0)
+        heap->options = *options;
+    gm_lock_release(&gm_heaps_lock);
+    return error;
+}
+
+static void heap_unlist(struct gm_heap *heap)
+{
+    struct gm_heap **at = &heaps;
+    while (*at != heap)
+        at = &(*at)->next;
+    *at = heap->next;
+}
+
+void geomem_heap_destroy(struct geomem_heap *public)
+{
+    struct gm_heap *heap = (struct gm_heap *)public;
+    if (heap == NULL || heap == &default_heap)
+        return;
+    if (heap->collector.destroy != NULL)
+        heap->collector.destroy(heap);
+    gm_lock_acquire(&gm_heaps_lock);
+    gm_heap_threads_forget(heap);
+    heap_unlist(heap);
+    while (heap->segments != NULL)
+        gm_segments_give(heap->segments);
+    gm_lock_release(&gm_heaps_lock);
+    gm_os_unmap(heap, HEAP_BYTES);
+}
+
+/* ---- the collector ---- */
+
+int gm_heap_attach_collector(struct gm_heap *heap)
+{
+    if (atomic_load_explicit(&heap->attached, memory_order_acquire))
+        return 0;
+    gm_lock_acquire(&gm_heaps_lock);
+    int error = 0;
+    if (!heap->attached && (error = gm_collector_attach(heap)) == 0)
+        /* release: pairs with the acquire above: the collector's functions are in place */
+        atomic_store_explicit(&heap->attached, true, memory_order_release);
+    gm_lock_release(&gm_heaps_lock);
+    return error;
+}
+
+/* Until libgeomem/gc is linked in. */
+__attribute__((weak)) int gm_collector_attach(struct gm_heap *heap)
+{
+    (void)heap;
+    return 0;
+}
+
+int geomem_heap_purge(struct geomem_heap *public)
+{
+    struct gm_heap *heap = gm_heap_of(public);
+    if (heap == NULL)
+        return -ENOMEM;
+    gm_heap_lock(heap);
+    gm_heap_purge(heap, true);
+    gm_heap_unlock(heap);
+    return 0;
+}

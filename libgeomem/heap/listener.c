@@ -1,0 +1,13 @@
+/* listener.c - see listener.h. */
+#include "libgeomem/heap/listener.h"
+
+#include "libgeomem/heap/thread.h"
+
+const struct geomem_listener *_Atomic gm_listener;
+
+void gm_listener_attach(const struct geomem_listener *listener)
+{
+    /* release: pairs with the acquire in gm_listener_get */
+    atomic_store_explicit(&gm_listener, listener, memory_order_release);
+    gm_fast_paths(listener == NULL);
+}

@@ -1,0 +1,50 @@
+/* lock.h - a lock of four bytes that needs no initialisation, no libc, and can be made anew in a forked child.
+ *
+ * 0 free, 1 held, 2 held and somebody sleeps (Drepper, "Futexes Are Tricky", 2011, mutex 2). Spins for a moment
+ * first: what it guards takes less than a system call.
+ */
+#ifndef GM_HEAP_LOCK_H
+#define GM_HEAP_LOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "libgeomem/base/sys.h"
+
+struct gm_lock {
+    _Atomic uint32_t word;
+};
+
+/* How often a thread looks before it sleeps: arbitrary, some 2 us. */
+#define GM_LOCK_SPINS 100
+
+static inline bool gm_lock_try(struct gm_lock *lock)
+{
+    uint32_t expected = 0;
+    /* acquire: pairs with the release in gm_lock_release */
+    return atomic_compare_exchange_strong_explicit(
+        &lock->word, &expected, 1, memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void gm_lock_acquire(struct gm_lock *lock)
+{
+    if (__builtin_expect(gm_lock_try(lock), 1))
+        return;
+    for (int i = 0; i < GM_LOCK_SPINS; i++) {
+        __builtin_ia32_pause();
+        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && gm_lock_try(lock))
+            return;
+    }
+    /* acquire: as above */
+    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
+        gm_sys4(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL);
+}
+
+static inline void gm_lock_release(struct gm_lock *lock)
+{
+    /* release: pairs with the acquire in gm_lock_try */
+    if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
+        gm_sys3(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1);
+}
+
+#endif
