@@ -143,7 +143,7 @@ static void *large_allocate(struct gm_heap *heap, uint32_t sort, size_t bytes, s
         return block;
     }
     __atomic_store_n(&span->state[0], sort_state(sort), __ATOMIC_RELEASE);
-    if (gm_sort_is_collected(sort)) {
+    if (gm_sort_may_be_young(sort)) {
         gm_heap_lock(heap);
         gm_span_set_young(span);
         gm_heap_unlock(heap);

@@ -157,6 +157,11 @@ static inline struct gm_heap *gm_heap_of(struct geomem_heap *heap)
     return heap != NULL ? (struct gm_heap *)heap : gm_heap_default();
 }
 
+static inline size_t gm_heap_footprint(const struct gm_heap *heap)
+{
+    return atomic_load_explicit(&heap->footprint_bytes, memory_order_relaxed);
+}
+
 /* Called by the heap before it hands out its first collected block: fills in heap->collector. Defined by libgeomem/gc.
  * 0 or a negative errno: the allocation fails. */
 int gm_collector_attach(struct gm_heap *heap);

@@ -322,8 +322,7 @@ struct gm_span *gm_span_acquire(struct gm_heap *heap, struct gm_heap_thread *own
         return NULL;
     span->cursor = 0;
     atomic_store_explicit(&span->owner, owner, memory_order_relaxed);
-    uint32_t sort = gm_sort_of_index(index);
-    if (sort >= GM_SORT_SCANNED && sort < GM_SORT_OLD_SCANNED)
+    if (gm_sort_may_be_young(gm_sort_of_index(index)))
         gm_span_set_young(span);
     return span;
 }

@@ -31,7 +31,7 @@ void gm_span_give_up(struct gm_span *span);
  * calling thread, or NULL. */
 void gm_span_freed(struct gm_span *span, const struct gm_heap_thread *self, uint32_t blocks);
 
-/* May hold young blocks from now on. */
+/* May hold young blocks, or roots, from now on. */
 void gm_span_set_young(struct gm_span *span);
 /* Is known to; no lock needed. */
 bool gm_span_is_young(const struct gm_span *span);
@@ -49,6 +49,13 @@ static inline struct gm_segment *gm_span_segment(const struct gm_span *span)
 {
     return (struct gm_segment *)((uintptr_t)span &
                                  ~(GM_SEGMENT_BYTES - 1)); /* NOLINT: headers lie in front */
+}
+
+/* Its spans are in segment.spans_young: those of collected blocks that are born young, and those of roots, which every
+ * collection looks at. */
+static inline bool gm_sort_may_be_young(uint32_t sort)
+{
+    return sort >= GM_SORT_ROOT && sort < GM_SORT_OLD_SCANNED;
 }
 
 /* The cache, of a thread's part of the span's heap, that its blocks belong in; not of large blocks. */

@@ -118,9 +118,11 @@ static uint32_t span_carve_fresh(struct gm_span *span, struct gm_cache *cache, u
         memset((void *)(span->start + (uintptr_t)first * span->block_bytes), 0,
             (size_t)count * span->block_bytes); /* NOLINT */
     atomic_fetch_add_explicit(&span->live, count, memory_order_relaxed);
-    cache->top = stack_run(span, cache->top, first, count);
     span->fresh = first + count;
     span->cursor = span->fresh;
+    /* A collector that stops this thread looks at states below fresh only. */
+    atomic_signal_fence(memory_order_seq_cst);
+    cache->top = stack_run(span, cache->top, first, count);
     return count;
 }
 
