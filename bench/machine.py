@@ -31,8 +31,8 @@ def require_build():
 
 
 def compile_c(source, program, *flags):
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-g", *flags, "-o", program,
-                    os.path.join(ROOT, "bench", source)], check=True)
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-g", "-o", program, os.path.join(ROOT, "bench", source),
+                    *flags], check=True)
     return program
 
 
