@@ -187,6 +187,12 @@ static void globals_visit(struct walk *walk)
 }
 
 static struct gm_ranges registered, excluded_ranges;
+static _Atomic(gm_roots_source *) roots_source;
+
+void gm_roots_callback(gm_roots_source *source)
+{
+    atomic_store(&roots_source, source);
+}
 
 /* The registers that calls keep are put where threads_visit's frame ends: on the stack of the caller. */
 __attribute__((noinline)) void gm_roots_visit(unsigned parts, gm_roots_visitor *visit, void *arg)
@@ -202,6 +208,9 @@ __attribute__((noinline)) void gm_roots_visit(unsigned parts, gm_roots_visitor *
     walk.excluded = NULL;
     for (size_t i = 0; (parts & GM_ROOTS_REGISTERED) && i < registered.count; i++)
         doubtful_visit(&walk, registered.rows[i].start, registered.rows[i].end);
+    gm_roots_source *source = atomic_load(&roots_source);
+    if (source && (parts & GM_ROOTS_REGISTERED))
+        source(visit, arg);
     gm_maps_close(&walk.maps);
 }
 

@@ -66,6 +66,10 @@ void gm_roots_visit(unsigned parts, gm_roots_visitor *visit, void *arg);
 int gm_roots_add(const void *start, size_t bytes);
 int gm_roots_remove(const void *start, size_t bytes);  /* every registered part inside the range */
 int gm_roots_exclude(const void *start, size_t bytes); /* of globals: never looked at */
+/* One who knows of more, asked with GM_ROOTS_REGISTERED: it calls `visit` for each range, which is readable and word-aligned.
+ * It runs while the world is stopped: no lock that a thread may hold, no allocation. NULL: nobody. */
+typedef void gm_roots_source(gm_roots_visitor *visit, void *arg);
+void gm_roots_callback(gm_roots_source *source);
 
 /* Safe regions: between the two the thread holds no pointer into a heap that is not also below its stack pointer or in
  * registers at the time of entry, and does not touch a heap. Not nested. */

@@ -296,7 +296,7 @@ void *geomem_gc_alloc_typed(size_t size, const struct geomem_layout *layout)
 {
     size_t bytes;
     if (layout == NULL || layout->struct_bytes != sizeof *layout ||
-        layout->element_bytes % 8 != 0 || layout->element_bytes == 0) {
+        (layout->trace == NULL && (layout->element_bytes % 8 != 0 || layout->element_bytes == 0))) {
         errno = EINVAL;
         return NULL;
     }

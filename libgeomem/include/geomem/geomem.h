@@ -81,6 +81,11 @@ struct geomem_layout {
     size_t struct_bytes;      /* sizeof(struct geomem_layout) */
     size_t element_bytes;     /* the map repeats with this distance; a multiple of 8 */
     const uint64_t *pointers; /* bit i of the map: word i of an element may hold a pointer */
+    /* Instead of a map, NULL else: finds the pointers of a block itself, and calls `keep` for each. It runs on a thread that
+     * collects, while all others are stopped: no lock, no allocation. The block may be one that has just been handed out
+     * and is all zero. Blocks over 32 KB are not asked: there any word may be a pointer. */
+    void (*trace)(const struct geomem_layout *layout, void *block, size_t bytes,
+        void (*keep)(void *pointer, void *arg), void *arg);
 };
 void *geomem_gc_alloc(size_t size);
 void *geomem_gc_alloc_leaf(size_t size); /* never scanned; contents undefined */
@@ -126,6 +131,9 @@ void *geomem_weak_get(struct geomem_weak *weak);
 int geomem_weak_link(
     void **link, void *target, int survives_finalizer); /* *link becomes NULL when target dies */
 int geomem_weak_unlink(void **link);
+/* What is linked to `link` is linked to `new_link` from now on; *new_link is the caller's to fill in. -ENOENT: there is none;
+ * -EEXIST: there is one at `new_link` already. The same address twice: asks. */
+int geomem_weak_move(void **link, void **new_link);
 int geomem_ephemeron_create(void *key, void *value, struct geomem_weak **ret_ephemeron);
 void *geomem_ephemeron_value(struct geomem_weak *ephemeron, void **ret_key);
 
