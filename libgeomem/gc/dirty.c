@@ -2,33 +2,23 @@
 #include "libgeomem/gc/dirty.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
-#include "libgeomem/base/sys.h"
 #include "libgeomem/gc/dirty_internal.h"
-
-/* Address space; memory as it is used. */
-static void *dirty_map(size_t bytes)
-{
-    long p = gm_sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p < 0 && p > -4096 ? NULL
-                              : (void *)p; /* NOLINT: the kernel returns addresses as numbers */
-}
 
 static size_t dirty_map_bytes(const struct gm_dirty *dirty)
 {
     /* one word more, so that a loop may look at the word of the page behind the last */
-    return (dirty->pages / 64 + 2) * sizeof(uint64_t);
+    size_t bytes = (dirty->pages / 64 + 2) * sizeof(uint64_t);
+    return (bytes + GM_PAGE_BYTES - 1) & ~(GM_PAGE_BYTES - 1);
 }
 
 static void dirty_free(struct gm_dirty *dirty)
 {
     if (dirty->watched != NULL)
-        gm_sys2(SYS_munmap, dirty->watched, dirty_map_bytes(dirty));
+        gm_os_unmap(dirty->watched, dirty_map_bytes(dirty));
     if (dirty->written != NULL)
-        gm_sys2(SYS_munmap, dirty->written, dirty_map_bytes(dirty));
-    gm_sys2(SYS_munmap, dirty, sizeof *dirty);
+        gm_os_unmap(dirty->written, dirty_map_bytes(dirty));
+    gm_os_unmap(dirty, GM_PAGE_BYTES);
 }
 
 static int none_open(struct gm_dirty *dirty)
@@ -76,16 +66,16 @@ static int dirty_choose(struct gm_dirty *dirty, enum gm_dirty_mechanism wanted)
 int gm_dirty_open(
     uintptr_t start, size_t bytes, enum gm_dirty_mechanism wanted, struct gm_dirty **ret_dirty)
 {
-    if ((start | bytes) & (GM_DIRTY_PAGE_BYTES - 1) || bytes == 0)
+    if ((start | bytes) & (GM_PAGE_BYTES - 1) || bytes == 0)
         return -EINVAL;
-    struct gm_dirty *dirty = dirty_map(sizeof *dirty);
+    struct gm_dirty *dirty = gm_os_map(GM_PAGE_BYTES);
     if (dirty == NULL)
         return -ENOMEM;
     dirty->start = start;
-    dirty->pages = bytes >> GM_DIRTY_PAGE_LOG2;
+    dirty->pages = bytes >> GM_PAGE_LOG2;
     dirty->low = dirty->pages;
-    dirty->watched = dirty_map(dirty_map_bytes(dirty));
-    dirty->written = dirty_map(dirty_map_bytes(dirty));
+    dirty->watched = gm_os_map(dirty_map_bytes(dirty));
+    dirty->written = gm_os_map(dirty_map_bytes(dirty));
     int err = -ENOMEM;
     if (dirty->watched == NULL || dirty->written == NULL ||
         (err = dirty_choose(dirty, wanted)) < 0) {
@@ -117,11 +107,11 @@ static bool dirty_pages(
     const struct gm_dirty *dirty, uintptr_t start, size_t bytes, size_t *ret_from, size_t *ret_to)
 {
     uintptr_t offset = start - dirty->start;
-    size_t all = dirty->pages << GM_DIRTY_PAGE_LOG2;
-    if ((offset | bytes) & (GM_DIRTY_PAGE_BYTES - 1) || offset > all || bytes > all - offset)
+    size_t all = dirty->pages << GM_PAGE_LOG2;
+    if ((offset | bytes) & (GM_PAGE_BYTES - 1) || offset > all || bytes > all - offset)
         return false;
-    *ret_from = offset >> GM_DIRTY_PAGE_LOG2;
-    *ret_to = *ret_from + (bytes >> GM_DIRTY_PAGE_LOG2);
+    *ret_from = offset >> GM_PAGE_LOG2;
+    *ret_to = *ret_from + (bytes >> GM_PAGE_LOG2);
     return true;
 }
 

@@ -9,12 +9,11 @@
 #ifndef GM_GC_DIRTY_INTERNAL_H
 #define GM_GC_DIRTY_INTERNAL_H
 
+#include <assert.h>
 #include <stdatomic.h>
 
+#include "libgeomem/base/os.h"
 #include "libgeomem/gc/dirty.h"
-
-#define GM_DIRTY_PAGE_LOG2 12u
-#define GM_DIRTY_PAGE_BYTES ((size_t)1 << GM_DIRTY_PAGE_LOG2)
 
 /* How runs of written pages are reported: as few and as long as can be. */
 struct gm_dirty_runs {
@@ -53,9 +52,11 @@ struct gm_dirty {
     struct gm_dirty *next; /* of all that are open, in dirty_mprotect.c */
 };
 
+static_assert(sizeof(struct gm_dirty) <= GM_PAGE_BYTES, "takes a page");
+
 static inline uintptr_t gm_dirty_address(const struct gm_dirty *dirty, size_t page)
 {
-    return dirty->start + (page << GM_DIRTY_PAGE_LOG2);
+    return dirty->start + (page << GM_PAGE_LOG2);
 }
 static inline bool gm_dirty_bit(const uint64_t *map, size_t page)
 {

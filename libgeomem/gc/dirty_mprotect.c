@@ -48,7 +48,7 @@ static void mprotect_unlock(void)
 static int mprotect_pages(struct gm_dirty *dirty, size_t from, size_t to, int protection)
 {
     return (int)gm_sys3(
-        SYS_mprotect, gm_dirty_address(dirty, from), (to - from) << GM_DIRTY_PAGE_LOG2, protection);
+        SYS_mprotect, gm_dirty_address(dirty, from), (to - from) << GM_PAGE_LOG2, protection);
 }
 
 /* The widest run of watched pages around `page` within the window of `window` pages that it lies in. */
@@ -85,8 +85,8 @@ static bool window_open(struct gm_dirty *dirty, size_t page)
 static struct gm_dirty *mprotect_find(uintptr_t address)
 {
     for (struct gm_dirty *dirty = mprotect_all; dirty != NULL; dirty = dirty->next)
-        if ((address - dirty->start) >> GM_DIRTY_PAGE_LOG2 < dirty->pages &&
-            gm_dirty_bit(dirty->watched, (address - dirty->start) >> GM_DIRTY_PAGE_LOG2))
+        if ((address - dirty->start) >> GM_PAGE_LOG2 < dirty->pages &&
+            gm_dirty_bit(dirty->watched, (address - dirty->start) >> GM_PAGE_LOG2))
             return dirty;
     return NULL;
 }
@@ -108,8 +108,7 @@ bool gm_dirty_fault(const siginfo_t *info, const void *context)
         return false;
     mprotect_lock();
     struct gm_dirty *dirty = mprotect_find(address);
-    bool opened =
-        dirty != NULL && window_open(dirty, (address - dirty->start) >> GM_DIRTY_PAGE_LOG2);
+    bool opened = dirty != NULL && window_open(dirty, (address - dirty->start) >> GM_PAGE_LOG2);
     mprotect_unlock();
     /* watched no longer since the write was tried: it will succeed now */
     return opened || (dirty == NULL && mprotect_is_writable(address));
@@ -129,8 +128,8 @@ void gm_dirty_open_for_kernel(const void *start, size_t bytes)
         uintptr_t low = gm_dirty_address(dirty, dirty->low);
         if (last < low || first >= end)
             continue;
-        size_t from = ((first > low ? first : low) - dirty->start) >> GM_DIRTY_PAGE_LOG2;
-        size_t to = ((last < end ? last : end - 1) - dirty->start) >> GM_DIRTY_PAGE_LOG2;
+        size_t from = ((first > low ? first : low) - dirty->start) >> GM_PAGE_LOG2;
+        size_t to = ((last < end ? last : end - 1) - dirty->start) >> GM_PAGE_LOG2;
         for (size_t page = from; page <= to; page++)
             if (gm_dirty_bit(dirty->watched, page) && !gm_dirty_bit(dirty->written, page))
                 window_open(dirty, page);

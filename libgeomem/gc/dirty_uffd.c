@@ -154,12 +154,12 @@ static bool uffd_try_expect(uintptr_t start, unsigned expected)
 {
     unsigned seen = 0;
     uintptr_t end;
-    long count = uffd_scan(uffd.regions, start, start + 4 * GM_DIRTY_PAGE_BYTES, true, &end);
-    if (count < 0 || end != start + 4 * GM_DIRTY_PAGE_BYTES)
+    long count = uffd_scan(uffd.regions, start, start + 4 * GM_PAGE_BYTES, true, &end);
+    if (count < 0 || end != start + 4 * GM_PAGE_BYTES)
         return false;
     for (long i = 0; i < count; i++)
-        for (uintptr_t p = uffd.regions[i].start; p < uffd.regions[i].end; p += GM_DIRTY_PAGE_BYTES)
-            seen |= 1u << ((p - start) >> GM_DIRTY_PAGE_LOG2);
+        for (uintptr_t p = uffd.regions[i].start; p < uffd.regions[i].end; p += GM_PAGE_BYTES)
+            seen |= 1u << ((p - start) >> GM_PAGE_LOG2);
     return seen == expected;
 }
 
@@ -167,28 +167,27 @@ static bool uffd_try_expect(uintptr_t start, unsigned expected)
 static bool uffd_try(volatile unsigned char *pages)
 {
     uintptr_t start = (uintptr_t)pages;
-    pages[0] = pages[GM_DIRTY_PAGE_BYTES] = 1;
-    if (uffd_register(start, start + 4 * GM_DIRTY_PAGE_BYTES) < 0 ||
-        uffd_protect(start, start + 4 * GM_DIRTY_PAGE_BYTES, true) < 0 ||
-        !uffd_try_expect(start, 0))
+    pages[0] = pages[GM_PAGE_BYTES] = 1;
+    if (uffd_register(start, start + 4 * GM_PAGE_BYTES) < 0 ||
+        uffd_protect(start, start + 4 * GM_PAGE_BYTES, true) < 0 || !uffd_try_expect(start, 0))
         return false;
     pages[0] = 2;
-    pages[3 * GM_DIRTY_PAGE_BYTES] = 2;
+    pages[3 * GM_PAGE_BYTES] = 2;
     if (!uffd_try_expect(start, 1u | 8u) || !uffd_try_expect(start, 0))
         return false;
     pages[0] = 3;
-    if (gm_sys2(SYS_clock_gettime, CLOCK_MONOTONIC, start + GM_DIRTY_PAGE_BYTES) < 0)
+    if (gm_sys2(SYS_clock_gettime, CLOCK_MONOTONIC, start + GM_PAGE_BYTES) < 0)
         return false;
     return uffd_try_expect(start, 1u | 2u) && uffd_try_expect(start, 0);
 }
 
 static int uffd_try_out(void)
 {
-    void *pages = gm_sys_map(4 * GM_DIRTY_PAGE_BYTES);
+    void *pages = gm_sys_map(4 * GM_PAGE_BYTES);
     if (pages == NULL)
         return -ENOMEM;
     bool works = uffd_try(pages);
-    gm_sys2(SYS_munmap, pages, 4 * GM_DIRTY_PAGE_BYTES);
+    gm_sys2(SYS_munmap, pages, 4 * GM_PAGE_BYTES);
     return works ? 0 : -ENOSYS;
 }
 
@@ -213,7 +212,7 @@ static int way_open(struct gm_dirty *dirty)
 
 static void way_close(struct gm_dirty *dirty)
 {
-    struct uffdio_range range = {.start = dirty->start, .len = dirty->pages << GM_DIRTY_PAGE_LOG2};
+    struct uffdio_range range = {.start = dirty->start, .len = dirty->pages << GM_PAGE_LOG2};
     gm_sys3(SYS_ioctl, uffd.fd, UFFDIO_UNREGISTER, &range);
     if (--uffd.users == 0)
         uffd_close_both();
@@ -373,8 +372,8 @@ static void way_take_coarse(
             return;
         }
         for (long i = 0; i < count; i++) {
-            size_t first = (uffd.coarse[i].start - dirty->start) >> GM_DIRTY_PAGE_LOG2;
-            size_t last = (uffd.coarse[i].end - dirty->start) >> GM_DIRTY_PAGE_LOG2;
+            size_t first = (uffd.coarse[i].start - dirty->start) >> GM_PAGE_LOG2;
+            size_t last = (uffd.coarse[i].end - dirty->start) >> GM_PAGE_LOG2;
             /* runs that begin in the region, or reach into it, and have not been looked at */
             if (first < b)
                 first = b;
