@@ -44,21 +44,24 @@ struct gm_row_site {
 };
 /* One per site that changed. A site's gm_row_site is in the same or an earlier batch. */
 struct gm_row_site_delta {
+    /* What each allocation changes lies together, and what each free does. */
     uint32_t site_id;
+    uint32_t life_count;
+    uint64_t d_allocs, d_alloc_bytes, d_reallocs;
+    uint64_t min_bytes, max_bytes; /* of this batch's allocations; valid if d_allocs > 0 */
+    int64_t first_ns, last_ns, last_free_ns; /* of this batch's events; < 0: none in this batch */
+    uint32_t life_first; /* slice of gm_batch.life: (unit, bucket, blocks), any order */
     uint8_t function;
-    uint64_t d_allocs, d_alloc_bytes, d_reallocs, d_frees, d_free_bytes;
+    uint64_t d_frees, d_free_bytes;
     uint64_t d_died[GM_GENERATIONS],
         d_promoted[GM_GENERATIONS - 1]; /* promoted[0]: left generation 0 */
     uint64_t live_blocks, live_bytes;
     uint64_t birth_sum_us;
-    int64_t first_ns, last_ns, last_free_ns; /* of this batch's events; < 0: none in this batch */
-    uint64_t min_bytes, max_bytes; /* of this batch's allocations; valid if d_allocs > 0 */
     uint64_t peak_seen, peak_bytes, peak_blocks, run_peak_seen, run_peak_bytes, run_peak_blocks;
     /* A sampled recording: what the figures were estimated from, and the variances of the estimates. d_samples
      * counts allocations; d_live_* go down again when blocks are freed. */
     uint64_t d_samples;
     double d_allocs_variance, d_alloc_bytes_variance, d_live_blocks_variance, d_live_bytes_variance;
-    uint32_t life_first, life_count; /* slice of gm_batch.life: (unit, bucket, blocks), any order */
 };
 struct gm_life {
     uint8_t unit; /* 0 bytes, 1 ns */

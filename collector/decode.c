@@ -23,26 +23,39 @@ static const uint8_t record_least_words[256] = {
 #undef GM_X
 };
 
+static void reader_rewind(struct gm_reader *reader)
+{
+    reader->n = reader->next = reader->stamped = reader->scanned = 0;
+    reader->ahead[GM_AHEAD_FAR] = reader->ahead[GM_AHEAD_NEAR] = 0;
+}
+
+static void position_move_back(size_t *position, size_t gone)
+{
+    *position -= *position < gone ? *position : gone;
+}
+
 void gm_reader_done(struct gm_reader *reader)
 {
     free(reader->words);
     reader->words = NULL;
-    reader->room = reader->n = reader->next = reader->stamped = reader->scanned = reader->ahead = 0;
+    reader->room = 0;
+    reader_rewind(reader);
     reader->ready = false;
 }
 
 uint64_t *gm_reader_reserve(struct gm_reader *reader, size_t count)
 {
     if (reader->next == reader->n) /* the usual case: start over, in memory that is in the cache */
-        reader->n = reader->next = reader->stamped = reader->scanned = reader->ahead = 0;
+        reader_rewind(reader);
     if (reader->next > 0 && reader->room - reader->n < count) {
         size_t gone = reader->next;
         memmove(reader->words, reader->words + gone, (reader->n - gone) * 8);
         reader->n -= gone;
         reader->next = 0;
-        reader->stamped -= reader->stamped < gone ? reader->stamped : gone;
-        reader->scanned -= reader->scanned < gone ? reader->scanned : gone;
-        reader->ahead -= reader->ahead < gone ? reader->ahead : gone;
+        position_move_back(&reader->stamped, gone);
+        position_move_back(&reader->scanned, gone);
+        position_move_back(&reader->ahead[GM_AHEAD_FAR], gone);
+        position_move_back(&reader->ahead[GM_AHEAD_NEAR], gone);
     }
     if (reader->room - reader->n < count) {
         size_t room = reader->room ? reader->room : WORDS_FIRST;
@@ -115,6 +128,8 @@ bool gm_reader_find(struct gm_reader *reader, bool last)
         if (record_least_words[kind] && !kind_is_unstamped(kind)) {
             reader->stamped = reader->scanned = i;
             reader->stamp = reader_next_stamp(reader, gm_rec_stamp(word0));
+            reader->last_word0 =
+                (reader->stamp & GM_STAMP_MASK) == gm_rec_stamp(word0) ? word0 : ~word0;
             return reader->ready = true;
         }
         i += words;
@@ -134,7 +149,7 @@ static bool decode_size(uint64_t packed, struct gm_event *event)
     return gm_size_function(packed) < GM_FN_COUNT;
 }
 
-static bool decode_sample(const uint64_t *w, unsigned words, struct gm_event *event)
+static inline bool decode_sample(const uint64_t *w, unsigned words, struct gm_event *event)
 {
     bool sampled = words >= 6;
     event->sample_log2 = sampled ? gm_sample_interval_log2(w[4]) : 0;
@@ -170,7 +185,7 @@ static bool decode_thread(const uint64_t *w, bool start, struct gm_event *event)
 }
 
 /* A death lies after its record, and no further than the ring is long. */
-static bool decode_alloc(
+static inline bool decode_alloc(
     const struct gm_reader *reader, const uint64_t *w, unsigned words, struct gm_event *event)
 {
     event->hash = w[3];
@@ -179,6 +194,7 @@ static bool decode_alloc(
     event->address = event->died ? 0 : w[1];
     if (event->died) {
         event->died_by_realloc = w[1] & GM_DEATH_REALLOC;
+        event->position = reader->position;
         event->death_position = reader->position + gm_death_words(w[1]);
         event->death_ticks = gm_death_ticks(w[1]);
         if (gm_death_words(w[1]) < 4 || gm_death_words(w[1]) > reader->ring_words)
@@ -187,23 +203,20 @@ static bool decode_alloc(
     return decode_size(w[2], event) && decode_sample(w, words, event) && w[1] != 0;
 }
 
-static bool decode_free(const uint64_t *w, unsigned words, struct gm_event *event)
+static inline bool decode_free(const uint64_t *w, unsigned words, struct gm_event *event)
 {
     event->clock_bytes = words >= 3 ? w[2] : 0;
     event->address = w[1] & ~GM_FREE_REALLOC;
     event->realloc = w[1] & GM_FREE_REALLOC;
+    event->died = false;
     return event->address != 0;
 }
 
 /* Fills what one record says; false where it cannot be true. */
-static bool decode_record(
-    const struct gm_reader *reader, const uint64_t *w, unsigned words, struct gm_event *event)
+static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *event)
 {
+    event->realloc = event->died = false;
     switch (event->kind) {
-    case GM_EV_ALLOC:
-        return decode_alloc(reader, w, words, event);
-    case GM_EV_FREE:
-        return decode_free(w, words, event);
     case GM_EV_STACK:
         event->hash = w[1];
         event->parent_hash = w[2];
@@ -223,6 +236,8 @@ static bool decode_record(
         event->text = (const char *)&w[2];
         event->text_bytes = (uint32_t)w[1];
         return w[1] <= (words - 2) * 8;
+    case GM_EV_ALLOC:
+    case GM_EV_FREE:
     case GM_EV_REALLOC: /* of an older target */
         return false;
     case GM_EV_MODULE_EPOCH:
@@ -234,23 +249,29 @@ static bool decode_record(
     return false;
 }
 
+static void reader_pass(struct gm_reader *reader, unsigned words)
+{
+    reader->next += words;
+    reader->position += words;
+    if (reader->next > reader->stamped || reader->next == reader->n)
+        reader->ready = false;
+}
+
 bool gm_reader_take(struct gm_reader *reader, struct gm_event *ret_event)
 {
     const uint64_t *w = reader->words + reader->next;
     unsigned words = gm_rec_words(w[0]), kind = gm_rec_kind(w[0]);
-    bool known = record_least_words[kind] != 0;
+    bool known = record_least_words[kind] != 0, good = known && words >= record_least_words[kind];
     ret_event->kind = (enum gm_event_kind)kind;
-    ret_event->realloc = ret_event->died = false;
     ret_event->stamp = reader->stamp;
-    bool good =
-        known && words >= record_least_words[kind] && decode_record(reader, w, words, ret_event);
-    if (known && !good)
-        reader->corrupt++;
-    size_t stamped = reader->stamped;
-    reader->next += words;
-    reader->position += words;
-    if (reader->next > stamped || reader->next == reader->n)
-        reader->ready = false;
+    if (good && kind == GM_EV_ALLOC)
+        good = decode_alloc(reader, w, words, ret_event);
+    else if (good && kind == GM_EV_FREE)
+        good = decode_free(w, words, ret_event);
+    else if (good)
+        good = decode_record(w, words, ret_event);
+    reader->corrupt += known && !good;
+    reader_pass(reader, words);
     return good;
 }
 

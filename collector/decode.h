@@ -27,13 +27,13 @@ struct gm_event {
     bool realloc; /* ALLOC, FREE: of a reallocation */
     bool died;    /* ALLOC: see above; the next three say how */
     bool died_by_realloc;
-    uint64_t death_position; /* of the reader */
-    uint64_t death_ticks;    /* lived so long, by the clock as the target knew it */
-    uint8_t function;        /* enum gm_alloc_function */
-    uint64_t stamp;          /* full width */
-    uint64_t address;        /* ALLOC, FREE */
-    uint64_t size_bytes;     /* ALLOC */
-    uint64_t hash;           /* ALLOC, STACK */
+    uint64_t position, death_position; /* of the reader: of this record, and as said */
+    uint64_t death_ticks;              /* lived so long, by the clock as the target knew it */
+    uint8_t function;                  /* enum gm_alloc_function */
+    uint64_t stamp;                    /* full width */
+    uint64_t address;                  /* ALLOC, FREE */
+    uint64_t size_bytes;               /* ALLOC */
+    uint64_t hash;                     /* ALLOC, STACK */
     uint64_t
         clock_bytes; /* ALLOC, FREE of a sampled recording: what the thread has allocated; else 0 */
     uint32_t sample_log2; /* ALLOC: of the interval it was sampled with; 0: not sampled */
@@ -71,16 +71,17 @@ struct gm_reader {
     uint64_t position;   /* of `next`, in words since the ring began */
     uint64_t ring_words; /* deaths lie no further ahead */
     size_t next;         /* first word not yet told on */
-    size_t stamped; /* where the first stamped record at or after `next` lies; valid if ready */
-    size_t scanned; /* unstamped records up to here have been passed over in search of it */
-    size_t ahead;   /* gm_reader_look_ahead has been here */
-    bool ready;     /* `stamp` is that of the next event */
+    size_t stamped;  /* where the first stamped record at or after `next` lies; valid if ready */
+    size_t scanned;  /* unstamped records up to here have been passed over in search of it */
+    size_t ahead[2]; /* gm_reader_look_ahead has been here, by enum gm_ahead */
+    bool ready;      /* `stamp` is that of the next event */
     uint64_t stamp;
     uint64_t last_stamp;
-    uint64_t now;                  /* clock at the last fill: what 48-bit stamps are near to */
-    uint64_t corrupt;              /* records that were wrong */
-    uint64_t backward;             /* stamps that were much smaller than the one before */
-    bool held;                     /* order.c: an event of it waits for another ring */
+    uint64_t last_word0; /* of the record that it was told for, if that was not corrected */
+    uint64_t now;        /* clock at the last fill: what 48-bit stamps are near to */
+    uint64_t corrupt;    /* records that were wrong */
+    uint64_t backward;   /* stamps that were much smaller than the one before */
+    bool held;           /* order.c: an event of it waits for another ring */
     struct gm_reader_group *group; /* the readers of one process */
     uint32_t index;                /* within the group */
 };
@@ -103,6 +104,13 @@ void gm_reader_commit(struct gm_reader *reader, size_t count, uint64_t now);
  * is older. */
 uint64_t gm_reader_newest(const struct gm_reader *reader, size_t from);
 
+/* An ALLOC or FREE record of its usual length. */
+static inline bool gm_reader_is_usual(uint64_t word0)
+{
+    return (word0 & 0xffff) == (4u << 8 | GM_EV_ALLOC) ||
+           (word0 & 0xffff) == (2u << 8 | GM_EV_FREE);
+}
+
 /* Words not yet told on. */
 static inline size_t gm_reader_left(const struct gm_reader *reader)
 {
@@ -114,7 +122,19 @@ bool gm_reader_find(struct gm_reader *reader, bool last);
  * records that wait for a stamped one are told with the last stamp. */
 static inline bool gm_reader_ready(struct gm_reader *reader, bool last)
 {
-    return reader->ready || gm_reader_find(reader, last);
+    if (reader->ready)
+        return true;
+    /* Most have the stamp of the one before. */
+    size_t next = reader->next;
+    if (next + 4 <= reader->n && reader->scanned <= next) {
+        uint64_t word0 = reader->words[next];
+        if ((word0 ^ reader->last_word0) >> 16 == 0 && gm_reader_is_usual(word0)) {
+            reader->stamped = reader->scanned = next;
+            reader->stamp = reader->last_stamp;
+            return reader->ready = true;
+        }
+    }
+    return gm_reader_find(reader, last);
 }
 
 /* Tells the next event and moves past it. False where a record was skipped instead: ask ready
@@ -126,18 +146,32 @@ bool gm_reader_take(struct gm_reader *reader, struct gm_event *ret_event);
 uint64_t gm_reader_expects(const struct gm_reader *reader, uint64_t address, bool want_alloc,
     uint64_t until, size_t records);
 
-/* The address that a record some way ahead of `next` speaks of, or 0: each call looks at one more, so that its
- * block can be fetched into the cache before its turn. Nothing is checked; what is no address does no harm. */
-#define GM_LOOK_AHEAD_WORDS 48u /* a dozen records */
-static inline uint64_t gm_reader_look_ahead(struct gm_reader *reader)
+/* What records some way ahead of `next` speak of, so that it can be fetched into the cache before their turn. Each call
+ * looks at one more record, first from far, a second time when it is near. Nothing is checked; what is not true does
+ * no harm. False: nothing to look at. */
+enum gm_ahead { GM_AHEAD_FAR, GM_AHEAD_NEAR, GM_AHEADS };
+#define GM_AHEAD_FAR_WORDS 64u /* some 20 records */
+#define GM_AHEAD_NEAR_WORDS 32u
+struct gm_ahead_record {
+    unsigned kind;
+    uint64_t address; /* ALLOC, FREE; 0: died in the nursery */
+    uint64_t hash;    /* ALLOC, STACK */
+};
+static inline bool gm_reader_look_ahead(
+    struct gm_reader *reader, enum gm_ahead ahead, struct gm_ahead_record *ret_record)
 {
-    if (reader->ahead < reader->next)
-        reader->ahead = reader->next;
-    if (reader->ahead + 1 >= reader->n || reader->ahead - reader->next > GM_LOOK_AHEAD_WORDS)
-        return 0;
-    const uint64_t *w = reader->words + reader->ahead;
-    reader->ahead += w[0] >> 8 & 0xff; /* its length; where that is a lie, this stops ahead of n */
-    return w[1] >> 48 ? 0 : w[1];      /* a death, for one, is not looked up */
+    size_t *at = &reader->ahead[ahead];
+    if (*at < reader->next)
+        *at = reader->next;
+    if (*at + 4 > reader->n ||
+        *at - reader->next > (ahead == GM_AHEAD_FAR ? GM_AHEAD_FAR_WORDS : GM_AHEAD_NEAR_WORDS))
+        return false;
+    const uint64_t *w = reader->words + *at;
+    unsigned kind = w[0] & 0xff;
+    *at += w[0] >> 8 & 0xff; /* its length; where that is a lie, this stops ahead of n */
+    *ret_record = (struct gm_ahead_record){
+        .kind = kind, .address = w[1] >> 48 ? 0 : w[1], .hash = kind == GM_EV_ALLOC ? w[3] : w[1]};
+    return true;
 }
 
 /* The next MODULE record at or after *at among what is left; moves *at past it. False: no more. */

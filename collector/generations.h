@@ -6,13 +6,15 @@
  * its age reaches the g-th limit, and that is counted at the very allocation that makes it so,
  * however many blocks pass.
  *
- *   window of generation 0, one slot per granule of its limit, used as a circle:
- *        ... [ birth 8 ] [ - ] [ birth 10 ] [ - ] [ - ] [ birth 13 ] | clock
+ *   window, one slot per granule up to the greatest limit and some more, used as a circle:
  *
- * An advance of the clock passes over slots; a block still in one has outlived the window: it is
- * promoted, and enters the window of the next generation at the slot of its birth. A death clears
- * its slot. A bitmap says which slots are taken, so that passing over empty ones costs a word
- * per 64.
+ *        [ birth 8 ] [ - ] [ birth 10 ] ... [ - ] [ birth 90 ] ... [ - ] [ birth 99 ] | clock
+ *          ^ 16 MiB ago                ^ 1 MiB ago          ^ 64 KiB ago
+ *
+ * A bitmap says which slots are taken; a death clears its slot. For each limit there is a place in the window which
+ * the clock carries along: a block that it passes over has outlived that generation. Passing over empty slots costs a
+ * word per 64, and it is done for many allocations at once: a death looks whether its block is still to be passed
+ * over. So promotions are complete only after gm_generations_settle, which is to be called before they are told.
  *
  * Stands within the roll-up; knows sites as numbers only.
  */
@@ -33,17 +35,17 @@
 #define GM_G3_AGE_BYTES (16ull << 20)
 extern const uint64_t gm_generation_age_bytes[GM_GENERATIONS - 1];
 
-struct gm_generation_window {
-    uint64_t *taken;  /* a bit per slot; NULL: none was ever used */
-    uint32_t *sites;  /* a site per slot, meaningful where the bit is set */
-    uint32_t *blocks; /* how many blocks it stands for, where that is not always one; else NULL */
-    uint32_t count;   /* bits set */
-};
+/* The clock runs ahead of what has been passed over by less than this. */
+#define GM_GENERATION_LAG 4096u
+#define GM_GENERATION_SLOTS (GM_G3_AGE_BYTES / GM_GRANULE_BYTES + GM_GENERATION_LAG)
 
 struct gm_generations {
-    uint64_t clock; /* granules */
-    struct gm_generation_window windows[GM_GENERATIONS - 1];
-    bool out_of_memory; /* a window could not be had: promotions are missing from here on */
+    uint64_t clock;     /* granules */
+    uint64_t settled;   /* the clock up to which blocks have been passed over */
+    uint64_t *taken;    /* a bit per slot; NULL: none was ever used */
+    uint32_t *sites;    /* a site per slot, meaningful where the bit is set */
+    uint32_t *blocks;   /* how many blocks it stands for, where that is not always one; else NULL */
+    bool out_of_memory; /* the window could not be had: promotions are missing from here on */
 };
 
 /* A block of `site`, which stands for so many, has left generation `from` for the next. */
@@ -58,19 +60,60 @@ static inline uint64_t gm_granules(uint64_t size_bytes)
     return size_bytes ? (size_bytes + GM_GRANULE_BYTES - 1) / GM_GRANULE_BYTES : 1;
 }
 
-/* An allocation: the clock goes on, old blocks are promoted, the new one is entered. Its birth is
- * the new `clock`. */
-void gm_generations_birth(struct gm_generations *generations, uint64_t size_bytes, uint32_t site,
+/* Tells all promotions up to now; nobody was born after `last_birth`. */
+void gm_generations_pass(struct gm_generations *generations, uint64_t last_birth,
     gm_generation_promoted *promoted, void *arg);
+static inline void gm_generations_settle(
+    struct gm_generations *generations, gm_generation_promoted *promoted, void *arg)
+{
+    gm_generations_pass(generations, generations->clock, promoted, arg);
+}
 
-/* The two halves of it, where a block stands for many (at most UINT32_MAX; more are counted as so many). A birth needs
- * a clock that has gone on since the last. */
-void gm_generations_advance(struct gm_generations *generations, uint64_t granules,
+/* The clock goes on. */
+static inline void gm_generations_advance(struct gm_generations *generations, uint64_t granules,
+    gm_generation_promoted *promoted, void *arg)
+{
+    uint64_t before = generations->clock;
+    generations->clock += granules;
+    if (generations->clock - generations->settled >= GM_GENERATION_LAG)
+        gm_generations_pass(generations, before, promoted, arg);
+}
+
+void gm_generations_enter_first(struct gm_generations *generations, uint32_t site, uint64_t blocks);
+/* A block is born that stands for so many (at most UINT32_MAX; more are counted as so many). The clock must have gone
+ * on since the last. */
+static inline void gm_generations_enter(
+    struct gm_generations *generations, uint32_t site, uint64_t blocks)
+{
+    if (!generations->taken || generations->blocks || blocks != 1) {
+        gm_generations_enter_first(generations, site, blocks);
+        return;
+    }
+    uint64_t slot = generations->clock % GM_GENERATION_SLOTS;
+    generations->taken[slot / 64] |= 1ull << slot % 64;
+    generations->sites[slot] = site;
+}
+
+/* Both, for a block of this size. Its birth is the new `clock`. */
+static inline void gm_generations_birth(struct gm_generations *generations, uint64_t size_bytes,
+    uint32_t site, gm_generation_promoted *promoted, void *arg)
+{
+    gm_generations_advance(generations, gm_granules(size_bytes), promoted, arg);
+    gm_generations_enter(generations, site, 1);
+}
+
+unsigned gm_generations_death_old(struct gm_generations *generations, uint64_t birth,
     gm_generation_promoted *promoted, void *arg);
-void gm_generations_enter(struct gm_generations *generations, uint32_t site, uint64_t blocks);
-
-/* The generation of a block that dies now; it leaves its window. */
-unsigned gm_generations_death(struct gm_generations *generations, uint64_t birth);
+/* The generation of a block that dies now; it leaves the window, and is promoted as far as it should have been. */
+static inline unsigned gm_generations_death(
+    struct gm_generations *generations, uint64_t birth, gm_generation_promoted *promoted, void *arg)
+{
+    if (generations->clock - birth >= GM_G1_AGE_BYTES / GM_GRANULE_BYTES || !generations->taken)
+        return gm_generations_death_old(generations, birth, promoted, arg);
+    uint64_t slot = birth % GM_GENERATION_SLOTS;
+    generations->taken[slot / 64] &= ~(1ull << slot % 64);
+    return 0;
+}
 
 /* Bytes held. */
 uint64_t gm_generations_bytes(const struct gm_generations *generations);

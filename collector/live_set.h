@@ -1,13 +1,17 @@
 /* live_set.h - the blocks of one process that are allocated and not freed, by address.
  *
- *   shard 0   | e . e e e . . e |      entries lie in the order of their hash, each at or after the
- * slot shard 1   | e e . e . e     |      its hash asks for (linear probing), with free slots in
- * between
- *   ...
+ *   shard 0   | e . e e e . . e |   an entry is 8 bytes: the order of its block's hash, and where the block lies.
+ *   shard 1   | e e . e . e     |   Entries lie in their order, each at or after the slot its hash asks for (linear
+ *   ...           |                 probing), with free slots in between.
+ *                 v
+ *   blocks    | b | b | - | b |     32 bytes each, never moved; places that are free form a list
  *
- * A search therefore ends at the first entry with a greater hash, also in a table that is 7/8 full.
- * A removal closes the gap. A shard grows by half when full, and only one shard grows at a time, so
- * that a block costs 32 bytes / load, 37 to 56, growth included. A small set has one shard.
+ * A search therefore ends at the first entry with a greater order, also in a table that is 4/5 full, and looks at no
+ * block but the one it is for. A removal closes the gap. A shard grows by half when full, and only one shard
+ * grows at a time, so that a block costs 32 bytes + 8 / load, 42 to 47, growth included. A small set has one shard.
+ *
+ * The slots that addresses ask for lie anywhere, and a look-up waits for one of them; so they are small, and the
+ * blocks, which mostly come and go in some order of their own, are elsewhere.
  *
  * Stands between order (which asks whether an event fits) and the roll-up.
  */
@@ -74,9 +78,15 @@ static inline struct gm_block gm_block_of(const struct gm_live_block *b)
 }
 
 #define GM_LIVE_SHARDS 64u
+#define GM_LIVE_CHUNK 512u /* blocks that are made at once: 16 KiB */
+
+struct gm_live_slot {
+    uint32_t order;
+    uint32_t id; /* of the block; 0: free */
+};
 
 struct gm_live_shard {
-    struct gm_live_block *slots;
+    struct gm_live_slot *slots;
     uint32_t
         room; /* slots that hashes ask for; the overflow follows, and a free slot at the very end */
     uint32_t n;
@@ -87,6 +97,10 @@ struct gm_live_set {
     size_t n;
     uint32_t shard_count; /* 0 before the first block, then 1, then GM_LIVE_SHARDS */
     struct gm_live_shard *shards;
+    struct gm_live_block **chunks; /* block `id` lies in chunk (id - 1) / GM_LIVE_CHUNK */
+    uint32_t block_room, blocks_used;
+    uint32_t
+        free_block; /* id of the first of those given back; its `site` is that of the next; 0: none */
 };
 
 /* Allocates nothing. */
@@ -100,8 +114,12 @@ bool gm_live_set_remove(struct gm_live_set *set, uint64_t address, struct gm_liv
 /* NULL: not live. The pointer is good until the next call. */
 const struct gm_live_block *gm_live_set_find(const struct gm_live_set *set, uint64_t address);
 
-/* Fetches into the cache what a call with this address will look at. */
+/* Fetches into the cache what a call with this address will look at first. */
 void gm_live_set_prefetch(const struct gm_live_set *set, uint64_t address);
+/* Some time after it: what it will look at then. Returns the block, most likely this address's, which is not to be
+ * looked at before it has come; or NULL. */
+const struct gm_live_block *gm_live_set_prefetch_block(
+    const struct gm_live_set *set, uint64_t address);
 
 /* Bytes held. */
 size_t gm_live_set_bytes(const struct gm_live_set *set);

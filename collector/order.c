@@ -50,7 +50,7 @@ int gm_order_add(struct gm_order *order, struct gm_reader *reader, bool last)
     return 0;
 }
 
-static void order_note_stamp(struct gm_order *order, const struct gm_event *event)
+static inline void order_note_stamp(struct gm_order *order, const struct gm_event *event)
 {
     if (event->stamp >= order->merged)
         order->merged = event->stamp;
@@ -63,7 +63,7 @@ static bool event_has_address(const struct gm_event *event)
     return (event->kind == GM_EV_ALLOC && !event->died) || event->kind == GM_EV_FREE;
 }
 
-static void order_tell(
+static inline void order_tell(
     struct gm_order *order, struct gm_reader *reader, const struct gm_event *event);
 
 /* Takes events of `reader` up to and including the one that brings `address` into the wanted state.
@@ -123,26 +123,25 @@ static bool order_repair(
     return other != NULL;
 }
 
-static void order_tell(
+/* The sink has refused the event. */
+static void order_insist(
     struct gm_order *order, struct gm_reader *reader, const struct gm_event *event)
 {
-    order_note_stamp(order, event);
     /* A repair may be undone by what it brought along: then there may be another. */
     for (unsigned i = 0; i < REPAIRS_MAX; i++)
-        if (order->sink.event(order->sink.arg, reader, event, false))
-            return;
-        else if (!order_repair(order, reader, event))
+        if (!order_repair(order, reader, event))
             break;
+        else if (order->sink.event(order->sink.arg, reader, event, false))
+            return;
     order->sink.event(order->sink.arg, reader, event, true);
 }
 
-/* Two for each event taken, so that the look-ahead gains its distance. */
-static void order_prefetch(struct gm_order *order, struct gm_reader *reader)
+static inline void order_tell(
+    struct gm_order *order, struct gm_reader *reader, const struct gm_event *event)
 {
-    uint64_t address;
-    for (int i = 0; i < 2 && order->sink.prefetch; i++)
-        if ((address = gm_reader_look_ahead(reader)) != 0)
-            order->sink.prefetch(order->sink.arg, reader, address);
+    order_note_stamp(order, event);
+    if (!order->sink.event(order->sink.arg, reader, event, false))
+        order_insist(order, reader, event);
 }
 
 /* Takes events of the reader while they are the earliest. */
@@ -150,7 +149,6 @@ static void order_consume(struct gm_order *order, struct gm_reader *reader, uint
 {
     struct gm_event event;
     while (reader->stamp <= until) {
-        order_prefetch(order, reader);
         if (gm_reader_take(reader, &event))
             order_tell(order, reader, &event);
         if (!gm_reader_ready(reader, false) || order->disturbed)

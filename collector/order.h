@@ -28,8 +28,6 @@ struct gm_order_sink {
      * address (returns false, having changed nothing); it is then offered again, forced if nothing
      * was found. */
     bool (*event)(void *arg, struct gm_reader *reader, const struct gm_event *event, bool forced);
-    /* Told some events before one of this address may come; may be NULL. */
-    void (*prefetch)(void *arg, struct gm_reader *reader, uint64_t address);
 };
 
 struct gm_order {

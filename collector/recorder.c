@@ -150,8 +150,7 @@ int gm_recorder_create(const struct gm_recorder_options *options, struct gm_reco
     r->rollup.log_events = options->session.events_all;
     r->rollup.flush = recorder_flush;
     r->rollup.flush_arg = r;
-    struct gm_order_sink sink = {
-        .arg = &r->rollup, .event = gm_rollup_event, .prefetch = gm_rollup_prefetch};
+    struct gm_order_sink sink = {.arg = &r->rollup, .event = gm_rollup_event};
     gm_order_init(&r->order, &sink, gm_timebase_ticks(&r->timebase, SKEW_NS));
     r->commit_ns = r->refine_ns = gm_mono_ns();
     r->commit_wait_ns = COMMIT_FIRST_NS;
@@ -411,6 +410,7 @@ void gm_recorder_stop(struct gm_recorder *r)
 void gm_recorder_figures(const struct gm_recorder *r, struct gm_recorder_figures *ret_figures)
 {
     const struct gm_run_state *run = &r->rollup.run;
+    const struct gm_rollup_totals totals = gm_rollup_totals(&r->rollup);
     *ret_figures = (struct gm_recorder_figures){
         .processes_seen = r->rollup.processes_seen,
         .processes_living = gm_images_living(&r->images),
@@ -423,9 +423,9 @@ void gm_recorder_figures(const struct gm_recorder *r, struct gm_recorder_figures
         .lost_events = run->lost_events,
         .corrupt_records = run->corrupt_records,
         .late_events = r->order.late,
-        .allocs = r->rollup.allocs,
-        .frees = r->rollup.frees,
-        .alloc_bytes = r->rollup.alloc_bytes,
+        .allocs = totals.allocs,
+        .frees = totals.frees,
+        .alloc_bytes = totals.alloc_bytes,
         .live_bytes = r->rollup.live_bytes,
         .live_blocks = r->rollup.live_blocks,
         .end_live_bytes = r->rollup.ended_live_bytes + r->rollup.live_bytes,

@@ -303,7 +303,7 @@ static void image_watch_cost(struct gm_images *images, struct gm_image *image)
                                    now = {.cpu_ns = image->cpu_ns,
                                        .sampled_ns = (uint64_t)((double)image->sampled_ticks *
                                                                 images->ns_per_tick),
-                                       .hooks = row->allocs + row->frees};
+                                       .hooks = row->allocs + gm_process_frees(image->process)};
     image->cost = now;
     images->cost.cpu_ns += now.cpu_ns - before.cpu_ns;
     images->cost.sampled_ns += now.sampled_ns - before.sampled_ns;

@@ -38,13 +38,17 @@ static uint32_t process_stack_site(struct gm_process *p, uint32_t stack_id, uint
     return site_id;
 }
 
-static uint32_t process_site(struct gm_process *p, const struct gm_event *alloc)
+static inline uint32_t process_site(struct gm_process *p, const struct gm_event *alloc)
 {
+    uint32_t known = gm_stack_names_known_site(&p->names, alloc->hash);
+    if (known)
+        return known;
     struct gm_stack_name *name =
         alloc->hash != GM_STACK_NONE ? gm_stack_names_find(&p->names, alloc->hash) : NULL;
     if (name) {
         if (!name->site)
             name->site = process_stack_site(p, name->node, alloc->function);
+        gm_stack_names_know_site(&p->names, alloc->hash, name->site);
         return name->site;
     }
     if (!p->no_stack_site)
@@ -79,7 +83,7 @@ static struct gm_row_site_delta *rollup_delta(struct gm_rollup *rollup, uint32_t
 
 /* ---- live figures ---- */
 
-static void process_note_peaks(struct gm_process *p, int64_t ns)
+static inline void process_note_peaks(struct gm_process *p, int64_t ns)
 {
     struct gm_rollup *rollup = p->rollup;
     struct gm_row_process *row = &p->row;
@@ -101,23 +105,20 @@ static void process_note_peaks(struct gm_process *p, int64_t ns)
     }
 }
 
-static void process_live_grows(struct gm_process *p, const struct gm_weight *w)
+static inline void process_live_grows(struct gm_process *p, const struct gm_weight *w)
 {
     p->row.live_blocks += w->blocks;
     p->row.live_bytes += w->bytes;
     p->rollup->live_blocks += w->blocks;
     p->rollup->live_bytes += w->bytes;
-    p->rollup->allocs += w->blocks;
-    p->rollup->alloc_bytes += w->bytes;
 }
 
-static void process_live_shrinks(struct gm_process *p, const struct gm_weight *w)
+static inline void process_live_shrinks(struct gm_process *p, const struct gm_weight *w)
 {
     p->row.live_blocks -= w->blocks;
     p->row.live_bytes -= w->bytes;
     p->rollup->live_blocks -= w->blocks;
     p->rollup->live_bytes -= w->bytes;
-    p->rollup->frees += w->blocks;
 }
 
 /* Sums of floating-point numbers do not go back to where they were: with the last block the variance goes too. */
@@ -152,24 +153,30 @@ static void process_vary_alloc(
     process_vary(p, delta, w, 1);
 }
 
+/* What stands for so much in one event that its code is made twice: for blocks that stand for themselves, and for
+ * those of a sampled process. `sampled` is a constant in each. */
+#define MADE_TWICE static inline __attribute__((always_inline))
+
 /* No two blocks of a process are born at the same place of its clock; a deterministic program's are in each run, so
  * that the seed goes in too. */
-static struct gm_weight block_weight(const struct gm_process *p, const struct gm_block *block)
+MADE_TWICE struct gm_weight block_weight(
+    const struct gm_process *p, const struct gm_block *block, bool sampled)
 {
+    if (!sampled)
+        return (struct gm_weight){.blocks = 1, .bytes = block->size_bytes};
     return gm_weight_of(
         block->size_bytes, block->sample_log2, block->birth_granule ^ p->weight_salt);
 }
 
 /* ---- allocation ---- */
 
-static void process_promoted(void *arg, uint32_t site_id, unsigned from, uint64_t blocks)
+void gm_process_promoted(void *arg, uint32_t site_id, unsigned from, uint64_t blocks)
 {
     struct gm_process *p = arg;
     struct gm_row_site_delta *delta = rollup_delta(p->rollup, site_id);
     if (delta)
         delta->d_promoted[from] += blocks;
     p->row.d_promoted[from] += blocks;
-    p->row.d_born[from + 1] += blocks;
 }
 
 /* The logical clock of a sampled process goes on by what its threads allocate, as each of them tells with its events;
@@ -186,10 +193,10 @@ static void process_advance(struct gm_process *p, struct gm_process_thread *thre
         thread->clock_bytes += step < CLOCK_STEP_MAX ? granules * GM_GRANULE_BYTES : step;
     }
     gm_generations_advance(&p->generations, granules > least_granules ? granules : least_granules,
-        process_promoted, p);
+        gm_process_promoted, p);
 }
 
-static void delta_count_alloc(struct gm_row_site_delta *delta, const struct gm_event *alloc,
+static inline void delta_count_alloc(struct gm_row_site_delta *delta, const struct gm_event *alloc,
     const struct gm_weight *w, int64_t ns)
 {
     uint64_t bytes = alloc->size_bytes;
@@ -207,17 +214,13 @@ static void delta_count_alloc(struct gm_row_site_delta *delta, const struct gm_e
     delta->last_ns = ns;
 }
 
-static void process_count_alloc(struct gm_process *p, struct gm_process_thread *thread,
+static inline void process_count_alloc(struct gm_process *p, struct gm_process_thread *thread,
     const struct gm_event *alloc, const struct gm_weight *w)
 {
     struct gm_row_process *row = &p->row;
     row->allocs += w->blocks;
     row->alloc_bytes += w->bytes;
     row->reallocs += alloc->realloc ? w->blocks : 0;
-    row->d_allocs += w->blocks;
-    row->d_alloc_bytes += w->bytes;
-    row->d_born[0] += w->blocks;
-    row->age_bytes = p->generations.clock * GM_GRANULE_BYTES;
     p->changed = true;
     if (!thread)
         return;
@@ -257,27 +260,32 @@ static void process_date_sample(struct gm_process *p, struct gm_process_thread *
     const struct gm_event *alloc, struct gm_block *block)
 {
     block->sample_log2 = alloc->sample_log2 & 63;
-    struct gm_weight w = block_weight(p, block);
+    struct gm_weight w = block_weight(p, block, true);
     process_advance(p, thread, alloc, w.bytes, 1);
     block->birth_granule = p->generations.clock;
 }
 
 /* The free of the block is known already. */
-static int process_enter_young(struct gm_process *p, struct gm_young *young,
+static int process_enter_young(struct gm_process *p, struct gm_process_thread *ring,
     const struct gm_block *block, const struct gm_event *alloc)
 {
     const struct gm_timebase *base = p->rollup->timebase;
-    struct gm_young_block dies = {.death_position = alloc->death_position, .block = *block};
+    struct gm_young_block dies = {.death_position = alloc->death_position,
+        .size_bytes = block->size_bytes,
+        .birth_granule = block->birth_granule,
+        .birth_ns = block->birth_ns,
+        .site = block->site,
+        .sample_log2 = block->sample_log2};
     if (alloc->death_ticks)
         dies.life_ns = (uint64_t)(gm_timebase_convert(base, alloc->stamp + alloc->death_ticks) -
                                   gm_timebase_convert(base, alloc->stamp));
     /* A realloc counts once, with its allocation. */
     p->rollup->run.events += !alloc->died_by_realloc;
-    return gm_young_put(young, &dies);
+    return gm_young_put(&ring->young, alloc->position, &dies);
 }
 
-static bool process_alloc(struct gm_process *p, struct gm_young *young,
-    struct gm_process_thread *thread, const struct gm_event *alloc, bool forced)
+MADE_TWICE bool process_alloc_as(struct gm_process *p, struct gm_process_thread *ring,
+    struct gm_process_thread *thread, const struct gm_event *alloc, bool forced, bool sampled)
 {
     struct gm_rollup *rollup = p->rollup;
     int64_t ns = gm_timebase_ns(rollup->timebase, alloc->stamp);
@@ -293,19 +301,19 @@ static bool process_alloc(struct gm_process *p, struct gm_young *young,
         .birth_ns = (uint64_t)ns,
         .site = site_id,
     };
-    if (p->sampled)
+    if (sampled)
         process_date_sample(p, thread, alloc, &block);
-    int r = alloc->died ? process_enter_young(p, young, &block, alloc)
+    int r = alloc->died ? process_enter_young(p, ring, &block, alloc)
                         : process_enter_block(p, &block, ns, forced);
     if (r != 0) {
         rollup->out_of_memory |= r < 0;
         return r < 0;
     }
-    struct gm_weight w = block_weight(p, &block);
-    if (p->sampled)
+    struct gm_weight w = block_weight(p, &block, sampled);
+    if (sampled)
         gm_generations_enter(&p->generations, site_id, w.blocks);
     else
-        gm_generations_birth(&p->generations, alloc->size_bytes, site_id, process_promoted, p);
+        gm_generations_birth(&p->generations, alloc->size_bytes, site_id, gm_process_promoted, p);
     struct gm_row_site_delta *delta = rollup_delta(rollup, site_id);
     if (delta)
         delta_count_alloc(delta, alloc, &w, ns);
@@ -317,7 +325,7 @@ static bool process_alloc(struct gm_process *p, struct gm_young *young,
     site->birth_sum_us += w.blocks * ((uint64_t)ns / 1000);
     site->function = alloc->function;
     process_live_grows(p, &w);
-    if (p->sampled)
+    if (sampled)
         process_vary_alloc(p, delta, &w);
     process_note_peaks(p, ns);
     process_count_alloc(p, thread, alloc, &w);
@@ -327,28 +335,36 @@ static bool process_alloc(struct gm_process *p, struct gm_young *young,
     return true;
 }
 
-/* ---- free ---- */
-
-static void delta_count_free(struct gm_sites *sites, struct gm_row_site_delta *delta,
-    const struct gm_weight *w, unsigned generation, uint64_t age_bytes, uint64_t age_ns)
+__attribute__((noinline)) static bool process_alloc_sampled(struct gm_process *p,
+    struct gm_process_thread *ring, struct gm_process_thread *thread, const struct gm_event *alloc,
+    bool forced)
 {
-    delta->d_frees += w->blocks;
-    delta->d_free_bytes += w->bytes;
-    delta->d_died[generation] += w->blocks;
-    gm_sites_count_life(sites, delta, age_bytes, age_ns, w->blocks);
+    return process_alloc_as(p, ring, thread, alloc, forced, true);
 }
 
-static void process_free_block(
-    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns)
+static inline bool process_alloc(struct gm_process *p, struct gm_process_thread *ring,
+    struct gm_process_thread *thread, const struct gm_event *alloc, bool forced)
+{
+    if (__builtin_expect(p->sampled, 0))
+        return process_alloc_sampled(p, ring, thread, alloc, forced);
+    return process_alloc_as(p, ring, thread, alloc, forced, false);
+}
+
+/* ---- free ---- */
+
+MADE_TWICE void process_free_block_as(
+    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns, bool sampled)
 {
     struct gm_rollup *rollup = p->rollup;
-    unsigned generation = gm_generations_death(&p->generations, block->birth_granule);
+    unsigned generation =
+        gm_generations_death(&p->generations, block->birth_granule, gm_process_promoted, p);
     uint64_t age_bytes = (p->generations.clock - block->birth_granule) * GM_GRANULE_BYTES;
-    struct gm_weight w = block_weight(p, block);
+    struct gm_weight w = block_weight(p, block, sampled);
     struct gm_row_site_delta *delta = rollup_delta(rollup, block->site);
     if (delta) {
         delta->last_free_ns = ns;
-        delta_count_free(&rollup->sites, delta, &w, generation, age_bytes, (uint64_t)life_ns);
+        delta->d_died[generation] += w.blocks;
+        gm_sites_count_life(&rollup->sites, delta, age_bytes, (uint64_t)life_ns, w.blocks);
     }
 
     struct gm_site *site = gm_site(&rollup->sites, block->site);
@@ -357,15 +373,26 @@ static void process_free_block(
     site->live_bytes -= w.bytes;
     site->birth_sum_us -= w.blocks * (block->birth_ns / 1000);
     process_live_shrinks(p, &w);
-    if (p->sampled)
+    if (sampled)
         process_vary(p, delta, &w, -1);
-    p->row.frees += w.blocks;
-    p->row.free_bytes += w.bytes;
-    p->row.d_frees += w.blocks;
-    p->row.d_free_bytes += w.bytes;
     p->row.d_died[generation] += w.blocks;
     p->row.d_died_bytes[generation] += w.bytes;
     p->changed = true;
+}
+
+__attribute__((noinline)) static void process_free_block_sampled(
+    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns)
+{
+    process_free_block_as(p, block, ns, life_ns, true);
+}
+
+static void process_free_block(
+    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns)
+{
+    if (__builtin_expect(p->sampled, 0))
+        process_free_block_sampled(p, block, ns, life_ns);
+    else
+        process_free_block_as(p, block, ns, life_ns, false);
 }
 
 static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
@@ -393,7 +420,7 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
     gm_sampler_note(p, ns);
     gm_event_log_free(p, thread, event, &block, ns);
     if (thread) {
-        thread->row.frees += block_weight(p, &block).blocks;
+        thread->row.frees += block_weight(p, &block, p->sampled).blocks;
         thread->changed = true;
     }
     return true;
@@ -402,9 +429,14 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
 void gm_process_young_die(
     struct gm_process *p, struct gm_process_thread *ring, uint64_t position, int64_t ns)
 {
-    while (gm_young_due(&ring->young, position)) {
-        struct gm_young_block dead = gm_young_take(&ring->young);
-        process_free_block(p, &dead.block, ns, (int64_t)dead.life_ns);
+    struct gm_young_block dead;
+    while (gm_young_take(&ring->young, position, &dead)) {
+        const struct gm_block block = {.size_bytes = dead.size_bytes,
+            .birth_granule = dead.birth_granule,
+            .birth_ns = dead.birth_ns,
+            .site = dead.site,
+            .sample_log2 = dead.sample_log2};
+        process_free_block(p, &block, ns, (int64_t)dead.life_ns);
         gm_sampler_note(p, ns);
         if (ring->row.thread_id) {
             ring->row.frees++;
@@ -479,7 +511,7 @@ static void process_mark(struct gm_process *p, const struct gm_event *event)
 
 /* Commits early when the batch has grown as far as it may. Only between events, so that what is
  * told is a state that the program was in. */
-static void rollup_keep_bounds(struct gm_rollup *rollup)
+static inline void rollup_keep_bounds(struct gm_rollup *rollup)
 {
     const struct gm_batch *b = rollup->batch;
     bool full = b->site_deltas.n >= GM_ROLLUP_DELTAS_MAX || b->stacks.n >= OTHER_ROWS_MAX ||
@@ -496,7 +528,7 @@ static bool process_event(
     struct gm_process_thread *thread = ring->row.thread_id ? ring : NULL;
     switch (event->kind) {
     case GM_EV_ALLOC:
-        return process_alloc(p, &ring->young, thread, event, forced);
+        return process_alloc(p, ring, thread, event, forced);
     case GM_EV_FREE:
         return process_free(p, thread, event, forced);
     case GM_EV_STACK:
@@ -527,23 +559,67 @@ static bool process_event(
     return true;
 }
 
+/* ---- ahead of the events ---- */
+
+/* Tables below this are in the cache anyway. Arbitrary: some 600 KiB. */
+#define FETCH_NAMES_FROM 32768u
+
+static inline void process_fetch_far(
+    const struct gm_process *p, const struct gm_ahead_record *record, bool names)
+{
+    if (names && record->kind != GM_EV_FREE)
+        gm_stack_names_prefetch(&p->names, record->hash);
+    if (record->kind != GM_EV_STACK && record->address)
+        gm_live_set_prefetch(&p->live, record->address);
+}
+
+static inline void process_fetch_near(
+    const struct gm_process *p, const struct gm_ahead_record *record, bool names)
+{
+    if (record->kind == GM_EV_FREE) {
+        gm_live_set_prefetch_block(&p->live, record->address);
+    } else if (names && record->kind == GM_EV_ALLOC) {
+        const struct gm_stack_name *name = gm_stack_names_guess(&p->names, record->hash);
+        if (name && name->site)
+            __builtin_prefetch(gm_site(&p->rollup->sites, name->site), 1);
+    }
+}
+
+/* One record at either distance for each event; at the beginning of what a ring gave, as many as it takes to get
+ * there. */
+static inline void process_fetch_ahead(const struct gm_process *p, struct gm_reader *reader)
+{
+    struct gm_ahead_record record;
+    bool names = p->names.name_room >= FETCH_NAMES_FROM, begins;
+    if (!names && p->live.shard_count <= 1)
+        return;
+    begins = reader->ahead[GM_AHEAD_FAR] <= reader->next;
+    do
+        if (!gm_reader_look_ahead(reader, GM_AHEAD_FAR, &record))
+            break;
+        else
+            process_fetch_far(p, &record, names);
+    while (begins);
+    begins = reader->ahead[GM_AHEAD_NEAR] <= reader->next;
+    do
+        if (!gm_reader_look_ahead(reader, GM_AHEAD_NEAR, &record))
+            break;
+        else
+            process_fetch_near(p, &record, names);
+    while (begins);
+}
+
 bool gm_rollup_event(void *arg, struct gm_reader *reader, const struct gm_event *event, bool forced)
 {
     struct gm_rollup *rollup = arg;
     struct gm_process *p = reader->group->owner;
     struct gm_process_thread *ring = &p->threads[reader->index];
     rollup_keep_bounds(rollup);
+    process_fetch_ahead(p, reader);
     if (!process_event(p, ring, event, forced))
         return false;
     if (gm_young_due(&ring->young, reader->position))
         gm_process_young_die(
             p, ring, reader->position, gm_timebase_ns(rollup->timebase, event->stamp));
     return true;
-}
-
-void gm_rollup_prefetch(void *arg, struct gm_reader *reader, uint64_t address)
-{
-    const struct gm_process *p = reader->group->owner;
-    (void)arg;
-    gm_live_set_prefetch(&p->live, address);
 }

@@ -17,8 +17,8 @@
  * variances are kept beside them. The logical clock goes on by what threads say they have allocated in all.
  *
  * Memory: per live block and per site as live_set.h and site.h say; per commit at most
- * GM_ROLLUP_DELTAS_MAX site deltas, then `full` asks for a commit. Nothing grows with the number of
- * events.
+ * GM_ROLLUP_DELTAS_MAX site deltas and those of one round of promotions, then `flush` is asked for a commit. Nothing
+ * grows with the number of events.
  */
 #ifndef GM_COLLECTOR_ROLLUP_H
 #define GM_COLLECTOR_ROLLUP_H
@@ -57,9 +57,17 @@ struct gm_process_thread {
     struct gm_young young; /* of the ring */
 };
 
+/* Of a process, when its row was told last. */
+struct gm_process_told {
+    uint64_t allocs, alloc_bytes, frees, free_bytes;
+};
+
 struct gm_process {
     struct gm_rollup *rollup;
-    struct gm_row_process row; /* current values; owns exe and command */
+    /* Current values; owns exe and command. What follows from other figures (frees, free_bytes, age_bytes and all
+     * differences) is put in when it is told. */
+    struct gm_row_process row;
+    struct gm_process_told told;
     bool changed, ended, sampled;
     uint64_t weight_salt;
     struct gm_live_set live;
@@ -76,13 +84,17 @@ struct gm_process {
     uint64_t looked_ahead; /* see rollup.c */
 };
 
+struct gm_rollup_totals {
+    uint64_t allocs, frees, alloc_bytes;
+};
+
 struct gm_rollup {
     struct gm_timebase *timebase; /* borrowed */
     struct gm_batch *batch;       /* borrowed, changes with every commit */
     struct gm_sites sites;
     struct gm_stacks stacks;
     struct gm_run_state run;
-    uint64_t allocs, frees, alloc_bytes;                   /* of all processes */
+    struct gm_rollup_totals forgotten;                     /* of processes that are */
     uint64_t live_bytes, live_blocks;                      /* of the images that have not ended */
     uint64_t ended_live_bytes, ended_live_blocks;          /* of the others, at their end */
     double live_bytes_variance, ended_live_bytes_variance; /* sampled: of the estimates */
@@ -118,8 +130,12 @@ int gm_rollup_add_process(struct gm_rollup *rollup, const struct gm_process_star
 bool gm_rollup_event(
     void *rollup, struct gm_reader *reader, const struct gm_event *event, bool forced);
 
-/* The same: an event of this address is near. */
-void gm_rollup_prefetch(void *rollup, struct gm_reader *reader, uint64_t address);
+static inline uint64_t gm_process_frees(const struct gm_process *process)
+{
+    return process->row.allocs - process->row.live_blocks;
+}
+/* Of all processes. */
+struct gm_rollup_totals gm_rollup_totals(const struct gm_rollup *rollup);
 
 /* Events that never came. */
 void gm_process_lost(struct gm_process *process, uint64_t ring_full, uint64_t no_ring);

@@ -4,8 +4,23 @@
 
 #include "collector/rollup.h"
 
+/* Ends the open slice, if there is one, and begins the one of this moment. */
+void gm_sampler_begin(struct gm_process *process, int64_t ns);
 /* Live bytes of the process have changed. */
-void gm_sampler_note(struct gm_process *process, int64_t ns);
+static inline void gm_sampler_note(struct gm_process *p, int64_t ns)
+{
+    struct gm_sampler *s = &p->sampler;
+    if (ns >= s->slice_end_ns) /* also where none is open */
+        gm_sampler_begin(p, ns);
+    s->last_ns = ns;
+    s->last_bytes = p->row.live_bytes;
+    s->last_blocks = p->row.live_blocks;
+    if (s->last_bytes > s->peak_bytes) {
+        s->peak_bytes = s->last_bytes;
+        s->peak_blocks = s->last_blocks;
+        s->peak_ns = ns;
+    }
+}
 
 /* The thread on a ring, if any, has ended: tells its row and frees the place. */
 void gm_process_end_thread(
@@ -14,5 +29,8 @@ void gm_process_end_thread(
 /* Blocks that died in the nursery of a ring, no later than at its `position`, are freed. */
 void gm_process_young_die(
     struct gm_process *process, struct gm_process_thread *ring, uint64_t position, int64_t ns);
+
+/* Blocks of a site have outlived a generation: gm_generation_promoted, of a process. */
+void gm_process_promoted(void *process, uint32_t site_id, unsigned from, uint64_t blocks);
 
 #endif

@@ -116,8 +116,24 @@ int gm_rollup_add_process(
     return 0;
 }
 
+static void totals_add(struct gm_rollup_totals *totals, const struct gm_process *p)
+{
+    totals->allocs += p->row.allocs;
+    totals->alloc_bytes += p->row.alloc_bytes;
+    totals->frees += gm_process_frees(p);
+}
+
+struct gm_rollup_totals gm_rollup_totals(const struct gm_rollup *rollup)
+{
+    struct gm_rollup_totals totals = rollup->forgotten;
+    for (size_t i = 0; i < rollup->process_count; i++)
+        totals_add(&totals, rollup->processes[i]);
+    return totals;
+}
+
 void gm_rollup_forget(struct gm_rollup *rollup, struct gm_process *process)
 {
+    totals_add(&rollup->forgotten, process);
     for (size_t i = 0; i < rollup->process_count; i++) {
         if (rollup->processes[i] != process)
             continue;
@@ -228,23 +244,12 @@ static void sampler_close(struct gm_process *p)
     s->spacing_ns *= 2;
 }
 
-void gm_sampler_note(struct gm_process *p, int64_t ns)
+void gm_sampler_begin(struct gm_process *p, int64_t ns)
 {
     struct gm_sampler *s = &p->sampler;
-    if (s->slice_end_ns >= 0 && ns >= s->slice_end_ns)
-        sampler_close(p);
-    if (s->slice_end_ns < 0) {
-        s->slice_end_ns = ns - ns % s->spacing_ns + s->spacing_ns;
-        s->peak_bytes = 0;
-    }
-    s->last_ns = ns;
-    s->last_bytes = p->row.live_bytes;
-    s->last_blocks = p->row.live_blocks;
-    if (s->last_bytes > s->peak_bytes) {
-        s->peak_bytes = s->last_bytes;
-        s->peak_blocks = s->last_blocks;
-        s->peak_ns = ns;
-    }
+    sampler_close(p);
+    s->slice_end_ns = ns - ns % s->spacing_ns + s->spacing_ns;
+    s->peak_bytes = 0;
 }
 
 /* ---- the end of a process ---- */
@@ -258,6 +263,7 @@ void gm_process_ended(struct gm_process *p, int64_t ns, const char *kind, int32_
         gm_process_young_die(p, &p->threads[i], UINT64_MAX, ns);
         gm_process_end_thread(p, &p->threads[i], ns);
     }
+    gm_generations_settle(&p->generations, gm_process_promoted, p);
     sampler_close(p);
     rollup->live_bytes -= p->row.live_bytes;
     rollup->live_blocks -= p->row.live_blocks;
@@ -312,10 +318,30 @@ static int loss_tell(struct gm_process *p, const char *reason, uint64_t *events)
     return 0;
 }
 
-static void process_begin_batch(struct gm_row_process *row)
+/* Figures that follow from others are not kept event by event. */
+static void process_sum(struct gm_process *p)
 {
-    row->d_allocs = row->d_alloc_bytes = row->d_frees = row->d_free_bytes = row->d_lost_events = 0;
-    memset(row->d_born, 0, sizeof row->d_born);
+    struct gm_row_process *row = &p->row;
+    row->frees = gm_process_frees(p);
+    row->free_bytes = row->alloc_bytes - row->live_bytes;
+    row->age_bytes = p->generations.clock * GM_GRANULE_BYTES;
+    row->d_allocs = row->allocs - p->told.allocs;
+    row->d_alloc_bytes = row->alloc_bytes - p->told.alloc_bytes;
+    row->d_frees = row->frees - p->told.frees;
+    row->d_free_bytes = row->free_bytes - p->told.free_bytes;
+    row->d_born[0] = row->d_allocs;
+    for (unsigned g = 0; g + 1 < GM_GENERATIONS; g++)
+        row->d_born[g + 1] = row->d_promoted[g];
+}
+
+static void process_begin_batch(struct gm_process *p)
+{
+    struct gm_row_process *row = &p->row;
+    p->told = (struct gm_process_told){.allocs = row->allocs,
+        .alloc_bytes = row->alloc_bytes,
+        .frees = row->frees,
+        .free_bytes = row->free_bytes};
+    row->d_lost_events = 0;
     memset(row->d_died, 0, sizeof row->d_died);
     memset(row->d_died_bytes, 0, sizeof row->d_died_bytes);
     memset(row->d_promoted, 0, sizeof row->d_promoted);
@@ -328,6 +354,7 @@ static int process_tell(struct gm_process *p)
     struct gm_row_process *row = gm_rows_add(&p->rollup->batch->processes);
     if (!row)
         return -ENOMEM;
+    process_sum(p);
     *row = p->row;
     row->exe = strdup(p->row.exe);
     row->command = strdup(p->row.command);
@@ -337,7 +364,7 @@ static int process_tell(struct gm_process *p)
         p->rollup->batch->processes.n--;
         return -ENOMEM;
     }
-    process_begin_batch(&p->row);
+    process_begin_batch(p);
     p->changed = false;
     return 0;
 }
@@ -364,6 +391,9 @@ int gm_rollup_fill(struct gm_rollup *rollup, int64_t end_ns)
     struct gm_batch *batch = rollup->batch;
     if (end_ns < rollup->batch_start_ns)
         end_ns = rollup->batch_start_ns;
+    for (size_t i = 0; i < rollup->process_count; i++)
+        gm_generations_settle(
+            &rollup->processes[i]->generations, gm_process_promoted, rollup->processes[i]);
     int r = gm_sites_fill(&rollup->sites);
     for (size_t i = 0; i < rollup->process_count && r == 0; i++)
         r = process_fill(rollup->processes[i], end_ns);

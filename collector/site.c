@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIFE_KEY(unit, bucket) ((uint8_t)((unit) << 6 | (bucket)))
-static_assert(GM_LIFE_BUCKETS == 64, "a bucket fits in six bits");
+static_assert(GM_LIFE_BUCKETS < UINT8_MAX, "a bucket fits in a key");
 
 void gm_sites_init(struct gm_sites *sites)
 {
@@ -28,7 +27,6 @@ void gm_sites_done(struct gm_sites *sites)
     free(sites->chunks);
     free(sites->run_chunks);
     free(sites->life.v);
-    free(sites->life_heads);
     memset(sites, 0, sizeof *sites);
 }
 
@@ -114,77 +112,63 @@ int gm_sites_split_peaks(struct gm_sites *sites)
     return 0;
 }
 
-static int sites_reserve_life_head(struct gm_sites *sites, size_t count)
-{
-    if (count <= sites->life_heads_room)
-        return 0;
-    size_t room = sites->life_heads_room ? sites->life_heads_room * 2 : 256;
-    uint32_t *heads = reallocarray(sites->life_heads, room, sizeof *heads);
-    if (!heads)
-        return -ENOMEM;
-    sites->life_heads = heads;
-    sites->life_heads_room = room;
-    return 0;
-}
-
 struct gm_row_site_delta *gm_sites_delta_new(struct gm_sites *sites, uint32_t site_id)
 {
     size_t index = sites->batch->site_deltas.n;
-    if (sites_reserve_life_head(sites, index + 1) < 0)
-        return NULL;
     struct gm_row_site_delta *delta = gm_rows_add(&sites->batch->site_deltas);
     if (!delta)
         return NULL;
     delta->site_id = site_id;
     delta->first_ns = delta->last_ns = delta->last_free_ns = -1;
-    sites->life_heads[index] = 0;
+    /* Until the delta is completed, as they were before it: what was freed is the difference. */
+    delta->live_blocks = gm_site(sites, site_id)->live_blocks;
+    delta->live_bytes = gm_site(sites, site_id)->live_bytes;
     gm_site(sites, site_id)->delta = (uint32_t)index + 1;
     return delta;
 }
 
-static int sites_count_key(struct gm_sites *sites, uint32_t *head, uint8_t key, uint64_t blocks)
+int gm_sites_count_life_first(
+    struct gm_sites *sites, uint32_t *head, unsigned unit, unsigned bucket, uint64_t blocks)
 {
+    unsigned place = bucket % GM_LIFE_NODE_KEYS;
+    uint8_t key = (uint8_t)(bucket + 1);
+    uint32_t last = 0;
     for (uint32_t i = *head; i; i = sites->life.v[i - 1].next) {
         struct gm_life_node *node = &sites->life.v[i - 1];
-        for (unsigned k = 0; k < node->used; k++)
-            if (node->keys[k] == key) {
-                node->blocks[k] += blocks;
-                return 0;
-            }
+        if (!node->keys[unit][place])
+            node->keys[unit][place] = key;
+        if (node->keys[unit][place] == key && node->blocks[unit][place] + blocks <= UINT32_MAX) {
+            node->blocks[unit][place] += (uint32_t)blocks;
+            return 0;
+        }
+        last = i;
     }
-    struct gm_life_node *node = *head ? &sites->life.v[*head - 1] : NULL;
-    if (!node || node->used == GM_LIFE_NODE_KEYS) {
-        node = gm_rows_add(&sites->life);
-        if (!node)
-            return -ENOMEM;
-        node->next = *head;
-        *head = (uint32_t)sites->life.n;
-    }
-    node->keys[node->used] = key;
-    node->blocks[node->used++] = blocks;
+    struct gm_life_node *node = gm_rows_add(&sites->life);
+    if (!node)
+        return -ENOMEM;
+    *(last ? &sites->life.v[last - 1].next : head) = (uint32_t)sites->life.n;
+    node->keys[unit][place] = key;
+    node->blocks[unit][place] = blocks < UINT32_MAX ? (uint32_t)blocks : UINT32_MAX;
     return 0;
 }
 
-int gm_sites_count_life(struct gm_sites *sites, const struct gm_row_site_delta *delta,
-    uint64_t bytes, uint64_t ns, uint64_t blocks)
+/* delta->life_first becomes what it is to the store. */
+static int sites_fill_life(struct gm_sites *sites, struct gm_row_site_delta *delta)
 {
-    uint32_t *head = &sites->life_heads[delta - sites->batch->site_deltas.v];
-    int r = sites_count_key(sites, head, LIFE_KEY(0u, gm_life_bucket(bytes)), blocks);
-    return r < 0 ? r : sites_count_key(sites, head, LIFE_KEY(1u, gm_life_bucket(ns)), blocks);
-}
-
-static int sites_fill_life(struct gm_sites *sites, struct gm_row_site_delta *delta, uint32_t head)
-{
+    uint32_t head = delta->life_first;
     delta->life_first = (uint32_t)sites->batch->life.n;
     for (uint32_t i = head; i; i = sites->life.v[i - 1].next) {
         const struct gm_life_node *node = &sites->life.v[i - 1];
-        for (unsigned k = 0; k < node->used; k++) {
+        for (unsigned k = 0; k < 2 * GM_LIFE_NODE_KEYS; k++) {
+            unsigned unit = k / GM_LIFE_NODE_KEYS, place = k % GM_LIFE_NODE_KEYS;
+            if (!node->keys[unit][place])
+                continue;
             struct gm_life *life = gm_rows_add(&sites->batch->life);
             if (!life)
                 return -ENOMEM;
-            *life = (struct gm_life){.unit = node->keys[k] >> 6,
-                .bucket = node->keys[k] & 63,
-                .blocks = node->blocks[k]};
+            *life = (struct gm_life){.unit = (uint8_t)unit,
+                .bucket = (uint8_t)(node->keys[unit][place] - 1),
+                .blocks = node->blocks[unit][place]};
             delta->life_count++;
         }
     }
@@ -195,6 +179,8 @@ static void sites_fill_delta(
     const struct gm_sites *sites, const struct gm_site *site, struct gm_row_site_delta *delta)
 {
     delta->function = site->function;
+    delta->d_frees = delta->d_allocs + delta->live_blocks - site->live_blocks;
+    delta->d_free_bytes = delta->d_alloc_bytes + delta->live_bytes - site->live_bytes;
     delta->live_blocks = site->live_blocks;
     delta->live_bytes = site->live_bytes;
     delta->birth_sum_us = site->birth_sum_us;
@@ -217,7 +203,7 @@ int gm_sites_fill(struct gm_sites *sites)
         struct gm_site *site = gm_site(sites, delta->site_id);
         sites_fill_delta(sites, site, delta);
         if (r == 0)
-            r = sites_fill_life(sites, delta, sites->life_heads[i]);
+            r = sites_fill_life(sites, delta);
         site->delta = 0;
     }
     sites->life.n = 0;

@@ -39,13 +39,15 @@ struct gm_site_run_peak {
     uint64_t seen, bytes, blocks;
 };
 
-/* Lifetimes of one site since the last commit, sparse: a chain of these. */
-#define GM_LIFE_NODE_KEYS 10
+/* Lifetimes of one site since the last commit, sparse: a chain of these. A bucket has one place in each: those of one
+ * site lie close to each other, so that a second node is seldom needed. */
+#define GM_LIFE_NODE_KEYS 16u
 struct gm_life_node {
     uint32_t next; /* index + 1 */
-    uint16_t used;
-    uint8_t keys[GM_LIFE_NODE_KEYS]; /* unit << 6 | bucket */
-    uint64_t blocks[GM_LIFE_NODE_KEYS];
+    uint8_t keys
+        [2]
+        [GM_LIFE_NODE_KEYS]; /* by unit, and by bucket % GM_LIFE_NODE_KEYS: bucket + 1; 0: free */
+    uint32_t blocks[2][GM_LIFE_NODE_KEYS]; /* more go into another node */
 };
 
 struct gm_sites {
@@ -55,8 +57,6 @@ struct gm_sites {
     size_t chunk_room;
     uint32_t count;
     GM_ROWS(struct gm_life_node) life;
-    uint32_t *life_heads; /* by delta; index + 1 into life */
-    size_t life_heads_room;
 };
 
 #define GM_SITE_CHUNK 4096u
@@ -97,9 +97,30 @@ static inline unsigned gm_life_bucket(uint64_t value)
     unsigned bits = value ? 64 - (unsigned)__builtin_clzll(value) : 0;
     return bits < GM_LIFE_BUCKETS ? bits : GM_LIFE_BUCKETS - 1;
 }
+int gm_sites_count_life_first(
+    struct gm_sites *sites, uint32_t *head, unsigned unit, unsigned bucket, uint64_t blocks);
+static inline int gm_sites_count_bucket(
+    struct gm_sites *sites, uint32_t *head, unsigned unit, unsigned bucket, uint64_t blocks)
+{
+    if (*head) {
+        struct gm_life_node *node = &sites->life.v[*head - 1];
+        uint32_t *count = &node->blocks[unit][bucket % GM_LIFE_NODE_KEYS];
+        if (node->keys[unit][bucket % GM_LIFE_NODE_KEYS] == bucket + 1 &&
+            *count + blocks <= UINT32_MAX) {
+            *count += (uint32_t)blocks;
+            return 0;
+        }
+    }
+    return gm_sites_count_life_first(sites, head, unit, bucket, blocks);
+}
 /* Counts blocks that died at one age, in the delta of their site. -ENOMEM. */
-int gm_sites_count_life(struct gm_sites *sites, const struct gm_row_site_delta *delta,
-    uint64_t bytes, uint64_t ns, uint64_t blocks);
+static inline int gm_sites_count_life(struct gm_sites *sites, struct gm_row_site_delta *delta,
+    uint64_t bytes, uint64_t ns, uint64_t blocks)
+{
+    int r = gm_sites_count_bucket(sites, &delta->life_first, 0, gm_life_bucket(bytes), blocks);
+    return r < 0 ? r
+                 : gm_sites_count_bucket(sites, &delta->life_first, 1, gm_life_bucket(ns), blocks);
+}
 
 /* Completes the deltas of the batch and forgets them: the next change of a site begins a new one.
  */

@@ -343,13 +343,6 @@ void gm_stacks_epoch(struct gm_stack_names *names)
 
 /* ---- per process: names ---- */
 
-/* Hashes are well mixed by the target, but a hostile one may choose them: the multiplication is for
- * their order, the linear walk stays short unless someone means to slow down his own recording. */
-static size_t name_slot(const struct gm_stack_names *names, uint64_t hash)
-{
-    return (size_t)((hash * 0x9e3779b97f4a7c15ull >> 32) * names->name_room >> 32);
-}
-
 static bool name_is(const struct gm_stack_name *name, uint64_t hash)
 {
     return name->hash_low == (uint32_t)hash && name->hash_high == (uint32_t)(hash >> 32);
@@ -363,7 +356,7 @@ static uint64_t name_hash(const struct gm_stack_name *name)
 /* Slot of the hash, or the free one where it belongs. Only with room. */
 static size_t name_search(const struct gm_stack_names *names, uint64_t hash)
 {
-    size_t i = name_slot(names, hash);
+    size_t i = gm_stack_names_slot(names, hash);
     while (names->names[i].node && !name_is(&names->names[i], hash))
         i = i + 1 < names->name_room ? i + 1 : 0;
     return i;
@@ -474,6 +467,7 @@ static int names_bind(struct gm_stacks *stacks, struct gm_stack_names *names,
         stacks->hash_collisions++;
     else if (slot->node == node)
         return 0;
+    gm_stack_names_know_site(names, stack->hash, 0);
     *slot = (struct gm_stack_name){.hash_low = (uint32_t)stack->hash,
         .hash_high = (uint32_t)(stack->hash >> 32),
         .node = node,

@@ -74,12 +74,19 @@ struct gm_stack_name {
         check; /* another hash of parent hash and pc: tells a collision from a record sent again */
 };
 
+#define GM_KNOWN_SITES 1024u /* 16 KiB: stays in the fastest cache */
+
 /* The names and mappings of one process. */
 struct gm_stack_names {
     uint32_t process_id;
     uint32_t epochs; /* MODULE_EPOCH records, and mappings that took another's place */
     struct gm_stack_name *names;
     size_t name_room, name_count;
+    /* Sites of the hashes asked for last, by some bits of them; site 0: none. */
+    struct gm_known_site {
+        uint64_t hash;
+        uint32_t site;
+    } known[GM_KNOWN_SITES];
     uint64_t last_hash; /* the name told last, which is the parent of most that follow */
     uint32_t last_node; /* 0: none */
     struct gm_stack_mapping *mappings; /* by start, not overlapping */
@@ -100,6 +107,38 @@ int gm_stacks_name(
 int gm_stacks_map(struct gm_stacks *stacks, struct gm_stack_names *names,
     const struct gm_event *module, int64_t ns);
 void gm_stacks_epoch(struct gm_stack_names *names);
+
+static inline uint32_t gm_stack_names_known_site(const struct gm_stack_names *names, uint64_t hash)
+{
+    const struct gm_known_site *known = &names->known[hash % GM_KNOWN_SITES];
+    return known->hash == hash ? known->site : 0;
+}
+/* To be forgotten when the hash comes to mean another stack. */
+static inline void gm_stack_names_know_site(
+    struct gm_stack_names *names, uint64_t hash, uint32_t site)
+{
+    names->known[hash % GM_KNOWN_SITES] = (struct gm_known_site){hash, site};
+}
+
+static inline size_t gm_stack_names_slot(const struct gm_stack_names *names, uint64_t hash)
+{
+    /* Hashes are well mixed by the target, but a hostile one may choose them: the multiplication is for
+     * their order, the linear walk stays short unless someone means to slow down his own recording. */
+    return (size_t)((hash * 0x9e3779b97f4a7c15ull >> 32) * names->name_room >> 32);
+}
+/* Fetches into the cache what a call with this hash will look at. */
+static inline void gm_stack_names_prefetch(const struct gm_stack_names *names, uint64_t hash)
+{
+    __builtin_prefetch(names->names + gm_stack_names_slot(names, hash), 1);
+}
+/* What the hash most likely stands for, at the cost of one look; NULL: nothing there. */
+static inline const struct gm_stack_name *gm_stack_names_guess(
+    const struct gm_stack_names *names, uint64_t hash)
+{
+    const struct gm_stack_name *name =
+        names->name_room ? names->names + gm_stack_names_slot(names, hash) : NULL;
+    return name && name->hash_low == (uint32_t)hash ? name : NULL;
+}
 
 /* NULL: unknown. Good until the next gm_stacks_name. */
 struct gm_stack_name *gm_stack_names_find(const struct gm_stack_names *names, uint64_t hash);

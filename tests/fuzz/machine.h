@@ -38,7 +38,7 @@ static inline void machine_init(struct machine *m, struct gm_reader_group *group
     m->rollup.flush = machine_commit;
     m->rollup.flush_arg = m;
     struct gm_order_sink sink = {
-        .arg = &m->rollup, .event = gm_rollup_event, .prefetch = gm_rollup_prefetch};
+        .arg = &m->rollup, .event = gm_rollup_event};
     gm_order_init(&m->order, &sink, 1000);
     struct gm_process_start start = {
         .pid = 1, .origin = "root", .exe = "", .command = "[]", .ring_count = group->count};
@@ -69,7 +69,7 @@ static inline void machine_done(struct machine *m)
     /* Those that died in a nursery, but not yet by what was read, are live; sampled blocks stand for several. */
     uint64_t live = m->process->live.n;
     for (uint32_t i = 0; i < m->group->count; i++)
-        live += m->process->threads[i].young.n;
+        live += m->process->threads[i].young.near + m->process->threads[i].young.n;
     if (!wrong && live != m->process->row.live_blocks && m->process->row.samples == 0)
         wrong = "the live set and the live blocks differ";
     if (wrong) {

@@ -60,14 +60,20 @@ static void drive(uint64_t seed)
             }
         blocks[i] = (struct model_block){.birth = clock, .live = true};
         cr_assert_eq(g.clock, clock);
-        cr_assert_arr_eq(&got, &want, sizeof got, "seed %lu, block %zu", seed, i);
+        /* Most promotions are told late, and must then be the same. */
+        if (rng_below(&rng, 20) == 0) {
+            gm_generations_settle(&g, count_promotion, &got);
+            cr_assert_arr_eq(&got, &want, sizeof got, "seed %lu, block %zu", seed, i);
+        }
         size_t dies = rng_below(&rng, i + 1);
         if (rng_below(&rng, 3) == 0 || !blocks[dies].live)
             continue;
-        cr_assert_eq(gm_generations_death(&g, blocks[dies].birth),
+        cr_assert_eq(gm_generations_death(&g, blocks[dies].birth, count_promotion, &got),
             model_generation(clock - blocks[dies].birth), "seed %lu, block %zu", seed, i);
         blocks[dies].live = false;
     }
+    gm_generations_settle(&g, count_promotion, &got);
+    cr_assert_arr_eq(&got, &want, sizeof got, "seed %lu", seed);
     cr_assert_not(g.out_of_memory);
     gm_generations_done(&g);
     free(blocks);
@@ -79,13 +85,13 @@ Test(generations, agree_with_looking_at_every_block)
         drive(seed);
 }
 
-Test(generations, a_small_process_pays_for_one_window)
+Test(generations, a_small_process_pays_for_what_it_allocates)
 {
     struct gm_generations g;
     struct counts c = {0};
     gm_generations_init(&g);
     cr_assert_eq(gm_generations_bytes(&g), 0);
     gm_generations_birth(&g, 100, 1, count_promotion, &c);
-    cr_assert_leq(gm_generations_bytes(&g), 20000);
+    cr_assert_leq(gm_generations_bytes(&g), 100);
     gm_generations_done(&g);
 }

@@ -97,7 +97,7 @@ Test(live_set, a_block_costs_at_most_64_bytes_at_every_size)
             if (set.shards[s].room > largest)
                 largest = set.shards[s].room;
         /* While a shard grows its old slots are still there. */
-        size_t transient = set.shard_count > 1 ? largest * sizeof b : 0;
+        size_t transient = set.shard_count > 1 ? largest * sizeof(struct gm_live_slot) : 0;
         if (i > 50000 && i % 1000 == 0)
             cr_assert_leq(gm_live_set_bytes(&set) + transient, 64 * i, "%zu bytes for %lu blocks",
                 gm_live_set_bytes(&set) + transient, i);
@@ -119,14 +119,14 @@ Test(live_set, the_check_notices_a_block_in_the_wrong_place)
     set.n--;
     /* Entries stand in the order of their hash: the first and the last in each other's place are wrong whatever
      * the seed. */
-    struct gm_live_block *slots = set.shards[0].slots, *first = NULL, *last = NULL;
+    struct gm_live_slot *slots = set.shards[0].slots, *first = NULL, *last = NULL;
     for (uint32_t i = 0; i < set.shards[0].room; i++)
-        if (slots[i].address) {
+        if (slots[i].id) {
             first = first ? first : &slots[i];
             last = &slots[i];
         }
     cr_assert(first && first != last);
-    struct gm_live_block held = *first;
+    struct gm_live_slot held = *first;
     *first = *last;
     *last = held;
     cr_assert_not_null(gm_live_set_check(&set));

@@ -553,7 +553,7 @@ static size_t flushes;
 static int flush_and_forget(void *arg)
 {
     struct bench *b = arg;
-    cr_assert_leq(b->batch.site_deltas.n, GM_ROLLUP_DELTAS_MAX + 1);
+    cr_assert_leq(b->batch.site_deltas.n, GM_ROLLUP_DELTAS_MAX + 3 * GM_GENERATION_LAG);
     gm_rollup_fill(&b->rollup, b->timebase.last_ns);
     gm_batch_clear(&b->batch);
     flushes++;
