@@ -173,7 +173,8 @@ void gm_maps_resident(
     while (page < end) {
         size_t wanted = (end - page + GM_PAGE_BYTES - 1) / GM_PAGE_BYTES;
         size_t count = wanted < 256 ? wanted : 256;
-        long got = gm_sys4(SYS_pread64, maps->pagemap_fd, entries, count * 8, page / GM_PAGE_BYTES * 8);
+        long got =
+            gm_sys4(SYS_pread64, maps->pagemap_fd, entries, count * 8, page / GM_PAGE_BYTES * 8);
         if (got < 8) { /* not told: the rest is taken as it is */
             visit(run ? run : page < start ? start : page, end, arg);
             return;

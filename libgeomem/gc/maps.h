@@ -26,7 +26,10 @@ struct gm_maps {
     int pagemap_fd;
     bool no_query; /* the kernel does not know PROCMAP_QUERY */
 };
-#define GM_MAPS_INIT {.maps_fd = -1, .pagemap_fd = -1}
+#define GM_MAPS_INIT \
+    { \
+        .maps_fd = -1, .pagemap_fd = -1 \
+    }
 
 /* The mapping that `address` lies in, else the next above. -ENOENT: none; another errno: the kernel does not tell. */
 int gm_maps_next(struct gm_maps *maps, uintptr_t address, struct gm_mapping *ret_mapping);

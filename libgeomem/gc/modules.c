@@ -19,7 +19,7 @@ struct table {
 };
 
 static struct {
-    const struct r_debug *debug; /* NULL: a static program */
+    const struct r_debug *debug;     /* NULL: a static program */
     size_t tls_id_at, tls_offset_at; /* in struct link_map; 0: not known */
     uint64_t fingerprint;            /* of the list as read; 0: never read */
     bool sure;
@@ -90,7 +90,8 @@ static void tls_add(const struct link_map *map, const Elf64_Phdr *ph, bool exclu
         return;
     if ((ptrdiff_t)offset <= 0) /* 0 or one of glibc's marks: not in the static block */
         offset = 0;
-    *tls = (struct gm_module_tls){.offset = offset, .bytes = ph->p_memsz, .id = id, .excluded = excluded};
+    *tls = (struct gm_module_tls){
+        .offset = offset, .bytes = ph->p_memsz, .id = id, .excluded = excluded};
 }
 
 static GM_UNSANITIZED void module_add(

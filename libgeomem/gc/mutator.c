@@ -19,10 +19,10 @@
 __thread struct gm_mutator *gm_mutator_self __attribute__((tls_model("initial-exec")));
 struct gm_mutators gm_mutators;
 
-static struct gm_mutator *slots;       /* the range */
-static uint32_t slots_fresh;           /* from here on never used */
-static struct gm_mutator *slots_free;  /* linked by next */
-static _Atomic uint32_t lock_word;     /* 0 free, 1 held, 2 held and waited for */
+static struct gm_mutator *slots;      /* the range */
+static uint32_t slots_fresh;          /* from here on never used */
+static struct gm_mutator *slots_free; /* linked by next */
+static _Atomic uint32_t lock_word;    /* 0 free, 1 held, 2 held and waited for */
 static pthread_key_t end_key;
 
 void gm_mutators_lock(uint64_t *ret_mask)

@@ -20,9 +20,9 @@ enum gm_mutator_kind {
     GM_MUTATOR_FREE = 0,
     GM_MUTATOR_NEWBORN,    /* made by pthread_create; has not run yet, its tid is not known */
     GM_MUTATOR_REGISTERED, /* knows its slot */
-    GM_MUTATOR_FOUND,      /* was found; does not know its slot, and its place may become another thread's */
-    GM_MUTATOR_INTERNAL,   /* works for the collector: neither stopped nor scanned */
-    GM_MUTATOR_ZOMBIE,     /* the main thread, after it has ended while others run on */
+    GM_MUTATOR_FOUND, /* was found; does not know its slot, and its place may become another thread's */
+    GM_MUTATOR_INTERNAL, /* works for the collector: neither stopped nor scanned */
+    GM_MUTATOR_ZOMBIE,   /* the main thread, after it has ended while others run on */
 };
 
 enum gm_mutator_state {
@@ -37,11 +37,14 @@ struct gm_mutator {
     uint8_t kind;                /* enum gm_mutator_kind; under the lock, as all that follows */
     bool unreachable;            /* has the stop signal blocked by a system call of its own */
     int32_t tid;
-    uint32_t asked_in;     /* the epoch in which it was last signalled */
-    uintptr_t sp;          /* written by the thread before it is stopped; 0: not known */
-    uintptr_t saved[6];    /* the registers that calls keep, as of the beginning of the region */
-    uintptr_t tp;          /* thread pointer (fs base); 0: not known */
-    uintptr_t stack_low;   /* of its own stack, as given by the system; 0: not known */
+    uint32_t asked_in; /* the epoch in which it was last signalled */
+    /* The thread's own: stop signals and handlers of the program that ran, now and at the beginning of the region. */
+    uint32_t stops, stops_before;
+    uint32_t handlers, handlers_before;
+    uintptr_t sp;        /* written by the thread before it is stopped; 0: not known */
+    uintptr_t saved[6];  /* the registers that calls keep, as of the beginning of the region */
+    uintptr_t tp;        /* thread pointer (fs base); 0: not known */
+    uintptr_t stack_low; /* of its own stack, as given by the system; 0: not known */
     uintptr_t stack_high;
     void *start_argument; /* of a newborn thread: a root until it runs */
     void *(*start)(void *);
@@ -82,5 +85,6 @@ int gm_mutators_init(void);
 
 /* In world.c: once, all but the registration of the calling thread. */
 int gm_world_setup(void);
+bool gm_world_in_use(void); /* it has been */
 
 #endif

@@ -45,7 +45,8 @@ static void words_emit(struct walk *walk, uintptr_t start, uintptr_t end)
     start = (start + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
     end &= ~(sizeof(void *) - 1);
     if (start < end)
-        walk->visit((const void *)start, end - start, walk->arg); /* NOLINT: addresses found as numbers */
+        walk->visit(
+            (const void *)start, end - start, walk->arg); /* NOLINT: addresses found as numbers */
 }
 
 static void excluded_emit(struct walk *walk, uintptr_t start, uintptr_t end)
@@ -128,7 +129,8 @@ static void foreign_stack_visit(struct walk *walk, const struct gm_mutator *m, u
         if (sp < m->stack_high && m->stack_high <= end)
             end = m->stack_high; /* its own after all: the main thread's has grown */
         else if (sp < m->tp && m->tp + gm_tls_descriptor_bytes() <= end)
-            end = m->tp + gm_tls_descriptor_bytes(); /* made by pthread_create, by way of libc itself */
+            end = m->tp +
+                  gm_tls_descriptor_bytes(); /* made by pthread_create, by way of libc itself */
         range_visit(walk, sp, end);
         if (end == m->stack_high)
             return;

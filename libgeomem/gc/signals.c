@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "libgeomem/base/sys.h"
+#include "libgeomem/gc/actions.h"
 #include "libgeomem/gc/unsanitized.h"
 
 /* glibc's, exported since 2.1: 0 takes the highest real-time signal that is left, and SIGRTMAX shrinks. */
@@ -37,9 +38,8 @@ void gm_signal_restorer(void);
 
 static GM_UNSANITIZED void stop_handle(int number, siginfo_t *info, void *context)
 {
-    (void)number;
-    (void)context;
-    gm_world_stop_signal(info);
+    if (!gm_world_stop_signal(info))
+        gm_action_pass_on(number, info, context);
 }
 
 /* All signals wait while a thread is stopped. Not on the alternate stack: that is the program's. */
@@ -62,17 +62,27 @@ static int signal_unblock(int number)
 
 int gm_signals_init(void)
 {
+    if (stop_signal)
+        return 0;
     /* Valgrind keeps the highest for itself and refuses it to its client. */
     for (int tries = 0; tries < 4; tries++) {
         int number = __libc_allocate_rtsig(0);
         if (number < 0)
             return -EAGAIN;
-        if (handler_install(number) == 0) {
+        struct sigaction programs;
+        if (gm_action_get(number, &programs) == 0 && handler_install(number) == 0) {
+            gm_action_claim(number, &programs);
             stop_signal = number;
             return signal_unblock(number);
         }
     }
     return -EINVAL;
+}
+
+void gm_signals_keep_deliverable(sigset_t *set)
+{
+    if (stop_signal)
+        sigdelset(set, stop_signal);
 }
 
 int gm_stop_signal(void)

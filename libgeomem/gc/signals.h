@@ -9,6 +9,9 @@
 int gm_signals_init(void);
 int gm_stop_signal(void); /* 0: not taken yet */
 
+/* Takes the stop signal out of a set of signals to be blocked, or waited for. */
+void gm_signals_keep_deliverable(sigset_t *set);
+
 /* In world.c: true if the signal was one of a stop, and the stop is over. */
 bool gm_world_stop_signal(const siginfo_t *info);
 

@@ -38,8 +38,8 @@ static int32_t number_read(const char *text)
 int gm_tasks_each(gm_tasks_visitor *visit, void *arg)
 {
     _Alignas(8) char buffer[2048];
-    long fd = gm_sys4(
-        SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    long fd =
+        gm_sys4(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
         return (int)fd;
     long got;
@@ -74,8 +74,8 @@ static long task_read(int32_t tid, const char *file, char *buffer, size_t room)
         return fd;
     size_t length = 0;
     long got;
-    while (length < room - 1 &&
-           (got = gm_sys3(SYS_read, fd, buffer + length, room - 1 - length)) > 0)
+    while (
+        length < room - 1 && (got = gm_sys3(SYS_read, fd, buffer + length, room - 1 - length)) > 0)
         length += (size_t)got;
     gm_sys1(SYS_close, fd);
     buffer[length] = 0;

@@ -95,8 +95,10 @@ static GM_UNSANITIZED void tls_visit_modules(struct tls_walk *walk, const uintpt
 
 static GM_UNSANITIZED void tls_visit_keys(struct tls_walk *walk)
 {
-    const uintptr_t *blocks = (const uintptr_t *)(walk->tp + tls.keys_offset); /* NOLINT: from a register */
-    for (size_t i = 1; tls.keys_offset && i < tls.keys_count; i++) /* the first is in the descriptor */
+    const uintptr_t *blocks =
+        (const uintptr_t *)(walk->tp + tls.keys_offset); /* NOLINT: from a register */
+    for (size_t i = 1; tls.keys_offset && i < tls.keys_count;
+         i++) /* the first is in the descriptor */
         if (blocks[i] && readable(walk->maps, blocks[i], blocks[i] + tls.keys_block_bytes))
             walk->visit(blocks[i], blocks[i] + tls.keys_block_bytes, walk->arg);
 }
@@ -122,7 +124,8 @@ static void tls_visit_static(struct tls_walk *walk)
     }
 }
 
-GM_UNSANITIZED void gm_tls_visit(uintptr_t tp, struct gm_maps *maps, gm_tls_visitor *visit, void *arg)
+GM_UNSANITIZED void gm_tls_visit(
+    uintptr_t tp, struct gm_maps *maps, gm_tls_visitor *visit, void *arg)
 {
     struct tls_walk walk = {tp, maps, visit, arg};
     const uintptr_t *tcb = (const uintptr_t *)tp; /* NOLINT: from a register */

@@ -36,10 +36,11 @@
 #define LOOK_AFTER_MAX_NS 20000000u
 
 static struct {
-    _Atomic uint32_t epoch;  /* odd: stopping or stopped */
+    _Atomic uint32_t epoch;   /* odd: stopping or stopped */
     _Atomic uint32_t answers; /* of threads signalled in this epoch */
     _Atomic uint32_t target;  /* the answer that wakes the collector */
     _Atomic uint32_t lock;    /* 0 free, 1 held, 2 held and waited for */
+    _Atomic bool in_use;
     int32_t pid;
 } world;
 
@@ -85,6 +86,7 @@ GM_UNSANITIZED bool gm_world_stop_signal(const siginfo_t *info)
     if (m->tid != (int32_t)gm_sys0(SYS_gettid))
         return true;
     atomic_store_explicit(&m->signalled, false, memory_order_relaxed);
+    m->stops++;
     uintptr_t tp = 0;
     gm_sys2(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, &tp);
     mutator_wait(m, (uintptr_t)__builtin_frame_address(0), tp);
@@ -137,7 +139,9 @@ __attribute__((used)) struct gm_mutator *gm_region_enter_saved(const uintptr_t *
     memcpy(m->saved, saved, sizeof m->saved);
     m->sp = (uintptr_t)(saved + 8); /* above the return address */
     m->tp = (uintptr_t)__builtin_thread_pointer();
-    /* release: pairs with the acquire in mutator_pass */
+    m->stops_before = m->stops;
+    m->handlers_before = m->handlers;
+    /* release: pairs with the seq_cst load in mutator_pass */
     atomic_store_explicit(&m->state, GM_MUTATOR_IN_REGION, memory_order_release);
     return m;
 }
@@ -154,6 +158,42 @@ void gm_region_leave(struct gm_mutator *m)
         atomic_store(&m->state, GM_MUTATOR_IN_REGION);
         gm_sys4(SYS_futex, &world.epoch, FUTEX_WAIT_PRIVATE, epoch, 0);
     }
+}
+
+void gm_region_suspend(struct gm_suspended_region *ret_region)
+{
+    struct gm_mutator *m = region_owner((uintptr_t)__builtin_frame_address(0));
+    ret_region->mutator = m;
+    if (!m)
+        return;
+    m->handlers++;
+    /* Kept even outside of a region: the handler may have come while one was being entered. */
+    ret_region->sp = m->sp;
+    memcpy(ret_region->saved, m->saved, sizeof m->saved);
+    ret_region->inside =
+        atomic_load_explicit(&m->state, memory_order_relaxed) == GM_MUTATOR_IN_REGION;
+    if (ret_region->inside)
+        gm_region_leave(m);
+}
+
+void gm_region_resume(const struct gm_suspended_region *region)
+{
+    struct gm_mutator *m = region->mutator;
+    if (!m)
+        return;
+    memcpy(m->saved, region->saved, sizeof m->saved);
+    m->sp = region->sp;
+    /* release: pairs with the seq_cst load in mutator_pass */
+    if (region->inside)
+        atomic_store_explicit(&m->state, GM_MUTATOR_IN_REGION, memory_order_release);
+}
+
+bool gm_region_interrupted_by_us(struct gm_mutator *m)
+{
+    if (!m || m->stops == m->stops_before || m->handlers != m->handlers_before)
+        return false;
+    m->stops_before = m->stops;
+    return true;
 }
 
 void gm_world_region_enter(void)
@@ -268,8 +308,9 @@ static void mutator_pass(struct stop *stop, struct gm_mutator *m)
         mutator_has_stopped(m, stop->epoch))
         return;
     bool asked = m->asked_in == stop->epoch;
-    /* seq_cst: see gm_region_leave */
-    if (!asked && atomic_load(&m->state) == GM_MUTATOR_IN_REGION) {
+    /* seq_cst: see gm_region_leave. One that was asked, and came into a region before the signal came to it, stops all the
+     * same. */
+    if (atomic_load(&m->state) == GM_MUTATOR_IN_REGION) {
         stop->figures.in_regions++;
         return;
     }
@@ -352,7 +393,8 @@ static bool world_wait(const struct stop *stop, uint64_t *patience_ns)
     while (atomic_load(&world.answers) < stop->signalled) {
         now = gm_sys_monotonic_ns();
         if (now >= deadline) {
-            *patience_ns = *patience_ns * 2 < LOOK_AFTER_MAX_NS ? *patience_ns * 2 : LOOK_AFTER_MAX_NS;
+            *patience_ns =
+                *patience_ns * 2 < LOOK_AFTER_MAX_NS ? *patience_ns * 2 : LOOK_AFTER_MAX_NS;
             return true;
         }
         answers_wait(stop, deadline - now);
@@ -370,8 +412,8 @@ int gm_world_stop(struct gm_world_stop_figures *ret_figures)
         gm_world_after_fork(); /* by a system call of the program's own */
     atomic_store(&world.answers, 0);
     atomic_store(&world.target, UINT32_MAX);
-    struct stop stop = {.epoch = atomic_fetch_add(&world.epoch, 1) + 1,
-        .self = (int32_t)gm_sys0(SYS_gettid)};
+    struct stop stop = {
+        .epoch = atomic_fetch_add(&world.epoch, 1) + 1, .self = (int32_t)gm_sys0(SYS_gettid)};
     for (;;) {
         world_pass(&stop);
         if (!stop.waiting && world_is_complete(&stop, &tries))
@@ -425,10 +467,16 @@ static void world_setup(void)
         setup_error = gm_signals_init();
     if (setup_error == 0)
         setup_error = -pthread_atfork(gm_world_lock, gm_world_unlock, fork_child);
+    atomic_store_explicit(&world.in_use, setup_error == 0, memory_order_relaxed);
 }
 
 int gm_world_setup(void)
 {
     pthread_once(&setup_once, world_setup);
     return setup_error;
+}
+
+bool gm_world_in_use(void)
+{
+    return atomic_load_explicit(&world.in_use, memory_order_relaxed);
 }

@@ -37,8 +37,9 @@ void gm_world_unlock(void);
 struct gm_world_stop_figures {
     uint32_t threads;    /* stopped, without the caller */
     uint32_t in_regions; /* of those: were in a safe region and needed no signal */
-    uint32_t unreachable; /* of those: take no signal, being in libc's hands; see docs/design/threads.md */
-    uint64_t stop_ns;    /* until the last had stopped */
+    uint32_t
+        unreachable; /* of those: take no signal, being in libc's hands; see docs/design/threads.md */
+    uint64_t stop_ns; /* until the last had stopped */
     int32_t slowest_tid;
 };
 /* Stops all other threads. The caller holds gm_world_lock. 0, or -ETIMEDOUT when a thread could not be stopped within

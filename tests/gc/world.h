@@ -17,12 +17,12 @@
 #include "libgeomem/gc/unsanitized.h"
 #include "libgeomem/gc/world.h"
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            _exit(1);                                                                              \
-        }                                                                                          \
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            _exit(1); \
+        } \
     } while (0)
 
 /* Without the volatile that keeps the compiler from optimising a secret away. */

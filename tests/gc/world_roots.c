@@ -2,10 +2,7 @@
  * late key, in a global, a registered range; and not where it was told not to look. */
 #include <pthread.h>
 
-#include "libgeomem/heap/layout.h"
 #include "tests/gc/world.h"
-
-struct gm_range gm_range;
 
 static _Atomic int ready, done;
 static __thread volatile uint64_t in_tls;

@@ -7,10 +7,7 @@
 #include <time.h>
 
 #include "libgeomem/base/sys.h"
-#include "libgeomem/heap/layout.h"
 #include "tests/gc/world.h"
-
-struct gm_range gm_range;
 
 enum { RUNNERS = 6 };
 static _Atomic uint64_t counts[RUNNERS + 2];
@@ -108,7 +105,7 @@ int main(int argc, char **argv)
     atomic_store(&done, 1);
     for (int i = 0; i < RUNNERS + 4; i++)
         pthread_join(threads[i], NULL);
-    printf("%llu stops, the slowest %.3f ms, %llu threads made\n", (unsigned long long)stops, worst / 1e6,
-        (unsigned long long)atomic_load(&counts[RUNNERS]) / 1000);
+    printf("%llu stops, the slowest %.3f ms, %llu threads made\n", (unsigned long long)stops,
+        worst / 1e6, (unsigned long long)atomic_load(&counts[RUNNERS]) / 1000);
     return 0;
 }
