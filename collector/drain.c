@@ -146,7 +146,8 @@ static struct gm_drain_head ring_look(struct gm_drain *drain, uint32_t i,
     uint32_t busy = atomic_load_explicit(&shared->busy, memory_order_acquire);
     /* acquire: pairs with the release in gm_producer_publish */
     uint64_t head = atomic_load_explicit(&shared->head, memory_order_acquire);
-    if (head - ring->tail > drain->session.ring_words || head < ring->claim.position) {
+    /* One that went back, too: what was kept of the heads seen must not decrease. */
+    if (head - ring->tail > drain->session.ring_words || head < ring->head) {
         round->corrupt++;
         ring->tail = ring->claim.position = ring->head = head;
         ring->head_count = 0;
