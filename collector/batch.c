@@ -51,6 +51,7 @@ void gm_batch_clear(struct gm_batch *batch)
     batch->samples.n = 0;
     batch->losses.n = 0;
     batch->marks.n = 0;
+    batch->cycles.n = 0;
     batch->events.n = 0;
 }
 
@@ -71,6 +72,7 @@ void gm_batch_done(struct gm_batch *batch)
     free(batch->samples.v);
     free(batch->losses.v);
     free(batch->marks.v);
+    free(batch->cycles.v);
     free(batch->events.v);
     memset(batch, 0, sizeof *batch);
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "schemas/event_chunk.h"
+#include "schemas/wire.h"
 
 #define GM_GENERATIONS 4
 #define GM_LIFE_BUCKETS 64 /* bucket b: 2^(b-1) .. 2^b - 1; bucket 0: 0 */
@@ -42,6 +43,19 @@ struct gm_row_site {
     uint32_t site_id, process_id, stack_id; /* stack_id 0: none */
     uint8_t function;                       /* enum gm_alloc_function */
 };
+/* Collected blocks of a site, or of a generation: blocks and their bytes. */
+struct gm_gc_sum {
+    uint64_t blocks, bytes;
+};
+/* What became of the collected blocks of a site: see table site_gc. */
+struct gm_gc_site {
+    struct gm_gc_sum born, died_young, died_old, freed, promoted, premature, nepotism;
+};
+/* Differences since the last batch, of one of the collector's generations: see table gc_interval. */
+struct gm_gc_generation {
+    struct gm_gc_sum born, died, freed, promoted, premature, nepotism;
+};
+#define GM_GC_GENERATIONS 2 /* young, old */
 /* One per site that changed. A site's gm_row_site is in the same or an earlier batch. */
 struct gm_row_site_delta {
     /* What each allocation changes lies together, and what each free does. */
@@ -62,6 +76,7 @@ struct gm_row_site_delta {
      * counts allocations; d_live_* go down again when blocks are freed. */
     uint64_t d_samples;
     double d_allocs_variance, d_alloc_bytes_variance, d_live_blocks_variance, d_live_bytes_variance;
+    struct gm_gc_site gc;
 };
 struct gm_life {
     uint8_t unit; /* 0 bytes, 1 ns */
@@ -91,6 +106,15 @@ struct gm_row_process {
     uint64_t interval_peak_bytes; /* most live bytes since the last batch */
     uint64_t d_born[GM_GENERATIONS], d_died[GM_GENERATIONS], d_died_bytes[GM_GENERATIONS],
         d_promoted[GM_GENERATIONS];
+    struct gm_gc_generation d_gc[GM_GC_GENERATIONS];
+};
+/* A collection of libgeomem in a process, when it has ended. */
+struct gm_row_cycle {
+    uint32_t process_id;
+    uint64_t heap, number;
+    const char *kind, *trigger; /* static strings */
+    int64_t start_ns, end_ns;
+    uint64_t figures[GM_CYCLE_FIGURE_COUNT]; /* enum gm_cycle_figure */
 };
 struct gm_row_thread {
     uint32_t thread_id, process_id;
@@ -154,6 +178,7 @@ struct gm_batch {
     GM_ROWS(struct gm_row_sample) samples;
     GM_ROWS(struct gm_row_loss) losses;
     GM_ROWS(struct gm_row_mark) marks;
+    GM_ROWS(struct gm_row_cycle) cycles;
     GM_ROWS(struct gm_log_event) events; /* in order; only with rollup.log_events */
 };
 

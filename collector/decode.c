@@ -16,6 +16,8 @@
  * take turns on one were seen to disagree by up to 200 ticks. So much is no disorder worth telling. */
 #define STAMP_BACKWARD (1u << 15)
 #define BUILD_ID_MAX 64u
+#define GC_NUMBER_MAX (1ull << 48) /* of heaps and collections */
+#define GC_FIGURE_MAX (1ull << 56) /* two years in nanoseconds; far above any size */
 
 static const uint8_t record_least_words[256] = {
 #define GM_X(code, NAME, words, text) [code] = (words),
@@ -192,8 +194,11 @@ static inline bool decode_alloc(
     event->realloc = w[2] & GM_SIZE_REALLOC;
     event->died = w[1] & GM_DEATH;
     event->address = event->died ? 0 : w[1];
+    if (!event->died && w[1] > GM_ADDRESS_MASK)
+        return false;
     if (event->died) {
         event->died_by_realloc = w[1] & GM_DEATH_REALLOC;
+        event->died_collected = w[1] & GM_DEATH_COLLECTED;
         event->position = reader->position;
         event->death_position = reader->position + gm_death_words(w[1]);
         event->death_ticks = gm_death_ticks(w[1]);
@@ -209,7 +214,45 @@ static inline bool decode_free(const uint64_t *w, unsigned words, struct gm_even
     event->address = w[1] & ~GM_FREE_REALLOC;
     event->realloc = w[1] & GM_FREE_REALLOC;
     event->died = false;
-    return event->address != 0;
+    return event->address != 0 && event->address <= GM_ADDRESS_MASK;
+}
+
+/* All blocks that it speaks of have addresses, and none is both dead and promoted. */
+static bool decode_sweep(const uint64_t *w, struct gm_event *event)
+{
+    uint64_t named = w[3] | w[4];
+    event->address = w[1] & GM_ADDRESS_MASK;
+    event->swept_heap = (uint32_t)(w[1] >> 48);
+    event->size_bytes = w[2] & GM_ADDRESS_MASK;
+    event->age = (uint32_t)(w[2] >> 48);
+    event->dead = w[3];
+    event->promoted = w[4];
+    if (named == 0 || (w[3] & w[4]) || event->address == 0 || event->size_bytes == 0)
+        return false;
+    uint64_t last = 63 - (uint64_t)__builtin_clzll(named);
+    return last == 0 || event->size_bytes <= (GM_ADDRESS_MASK - event->address) / last;
+}
+
+static bool decode_gc(const uint64_t *w, struct gm_event *event)
+{
+    event->heap = w[1];
+    event->number = w[2];
+    event->gc_kind = gm_gc_kind(w[3]);
+    event->gc_trigger = gm_gc_trigger(w[3]);
+    return w[1] <= GC_NUMBER_MAX && w[2] <= GC_NUMBER_MAX && gm_gc_kind_name(event->gc_kind) &&
+           gm_gc_trigger_name(event->gc_trigger);
+}
+
+/* Parts are no more than their whole, and nothing is so large that sums of it could overflow. */
+static bool decode_cycle(const uint64_t *w, struct gm_event *event)
+{
+    const uint64_t *f = event->figures = w + GM_CYCLE_FIRST_WORD;
+    for (unsigned i = 0; i < GM_CYCLE_FIGURE_COUNT; i++)
+        if (f[i] > GC_FIGURE_MAX)
+            return false;
+    event->duration_ns = (int64_t)w[4];
+    return decode_gc(w, event) && w[4] <= GC_FIGURE_MAX &&
+           f[GM_CYCLE_max_pause_ns] <= f[GM_CYCLE_pause_ns];
 }
 
 /* Fills what one record says; false where it cannot be true. */
@@ -236,13 +279,18 @@ static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *ev
         event->text = (const char *)&w[2];
         event->text_bytes = (uint32_t)w[1];
         return w[1] <= (words - 2) * 8;
+    case GM_EV_SWEEP:
+        return decode_sweep(w, event);
+    case GM_EV_GC_BEGIN:
+        return decode_gc(w, event);
+    case GM_EV_GC_CYCLE:
+        return decode_cycle(w, event);
     case GM_EV_ALLOC:
     case GM_EV_FREE:
     case GM_EV_REALLOC: /* of an older target */
+    case GM_EV_PROMOTION:
         return false;
     case GM_EV_MODULE_EPOCH:
-    case GM_EV_PROMOTION:
-    case GM_EV_GC_CYCLE:
     case GM_EV_CACHE:
         return true;
     }
@@ -283,6 +331,10 @@ static char record_touches(const uint64_t *w, unsigned words, uint64_t address)
         return 0;
     if (kind == GM_EV_ALLOC && w[1] == address)
         return 'a';
+    if (kind == GM_EV_SWEEP) {
+        struct gm_event sweep = {.kind = GM_EV_SWEEP};
+        return decode_sweep(w, &sweep) && gm_event_frees(&sweep, address) ? 'f' : 0;
+    }
     return kind == GM_EV_FREE && (w[1] & ~GM_FREE_REALLOC) == address ? 'f' : 0;
 }
 

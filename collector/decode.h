@@ -26,13 +26,13 @@ struct gm_event {
     enum gm_event_kind kind;
     bool realloc; /* ALLOC, FREE: of a reallocation */
     bool died;    /* ALLOC: see above; the next three say how */
-    bool died_by_realloc;
+    bool died_by_realloc, died_collected;
     uint64_t position, death_position; /* of the reader: of this record, and as said */
     uint64_t death_ticks;              /* lived so long, by the clock as the target knew it */
     uint8_t function;                  /* enum gm_alloc_function */
     uint64_t stamp;                    /* full width */
-    uint64_t address;                  /* ALLOC, FREE */
-    uint64_t size_bytes;               /* ALLOC */
+    uint64_t address;                  /* ALLOC, FREE; SWEEP: of the first block */
+    uint64_t size_bytes;               /* ALLOC; SWEEP: distance of the blocks */
     uint64_t hash;                     /* ALLOC, STACK */
     uint64_t
         clock_bytes; /* ALLOC, FREE of a sampled recording: what the thread has allocated; else 0 */
@@ -60,8 +60,28 @@ struct gm_event {
             const char *text; /* not terminated */
             uint32_t text_bytes;
         };
+        struct { /* SWEEP */
+            uint64_t dead, promoted;
+            uint32_t age, swept_heap;
+        };
+        struct { /* GC_BEGIN, GC_CYCLE */
+            uint64_t heap, number;
+            uint32_t gc_kind, gc_trigger;
+            int64_t duration_ns;     /* GC_CYCLE */
+            const uint64_t *figures; /* GC_CYCLE: by enum gm_cycle_figure; bounded */
+        };
     };
 };
+
+/* Whether the event takes the block at an address away. */
+static inline bool gm_event_frees(const struct gm_event *event, uint64_t address)
+{
+    if (event->kind != GM_EV_SWEEP)
+        return event->kind == GM_EV_FREE && event->address == address;
+    uint64_t distance = address - event->address;
+    return distance / event->size_bytes < 64 && distance % event->size_bytes == 0 &&
+           (event->dead >> distance / event->size_bytes & 1);
+}
 
 struct gm_reader_group;
 

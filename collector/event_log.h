@@ -45,18 +45,20 @@ static inline void gm_event_log_free(struct gm_process *p, const struct gm_proce
                 .flags = free->realloc ? GM_LOG_REALLOC : 0});
 }
 
-/* Its address came out again. */
-static inline void gm_event_log_free_unseen(
-    struct gm_process *p, const struct gm_block *block, int64_t ns)
+/* Nobody called free: a collector found the block dead (GM_LOG_COLLECTED), or its address came out again
+ * (GM_LOG_IMPLICIT). */
+static inline void gm_event_log_free_unseen(struct gm_process *p,
+    const struct gm_process_thread *thread, const struct gm_block *block, enum gm_log_flag flag,
+    int64_t ns)
 {
     if (p->rollup->log_events)
-        gm_event_log_add(p, NULL,
+        gm_event_log_add(p, thread,
             &(struct gm_log_event){.time_ns = ns,
                 .address = block->address,
                 .size_bytes = block->size_bytes,
                 .site_id = block->site,
                 .kind = GM_LOG_free,
-                .flags = GM_LOG_IMPLICIT});
+                .flags = (uint8_t)flag});
 }
 
 /* The starts and ends of threads and processes. */

@@ -291,7 +291,7 @@ int gm_live_set_insert(struct gm_live_set *set, const struct gm_live_block *bloc
     return 0;
 }
 
-const struct gm_live_block *gm_live_set_find(const struct gm_live_set *set, uint64_t address)
+struct gm_live_block *gm_live_set_find(const struct gm_live_set *set, uint64_t address)
 {
     uint64_t hash = set_hash(set, address);
     const struct gm_live_shard *shard = set_shard(set, hash);
@@ -318,6 +318,14 @@ bool gm_live_set_remove(struct gm_live_set *set, uint64_t address, struct gm_liv
     shard->n--;
     set->n--;
     return true;
+}
+
+void gm_live_set_each(
+    const struct gm_live_set *set, void (*visit)(void *arg, struct gm_live_block *block), void *arg)
+{
+    for (uint32_t id = 1; id <= set->blocks_used; id++)
+        if (set_block(set, id)->address)
+            visit(arg, set_block(set, id));
 }
 
 /* ---- ahead of the calls ---- */

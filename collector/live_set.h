@@ -23,12 +23,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define GM_LIVE_ADDRESS_BITS 48
 #define GM_LIVE_SIZE_BITS 48
 #define GM_LIVE_AGE_BITS 48
 
 /* 48 bits each for size and birth on the logical clock leave room to spread 58 bits of birth time, nine years. */
 struct gm_live_block {
-    uint64_t address; /* never 0: that is a free slot */
+    uint64_t address : GM_LIVE_ADDRESS_BITS, /* never 0: that is a place that is free */
+                       gc : 16;              /* see collections.h; 0: not a collected block */
     uint64_t size_bytes : GM_LIVE_SIZE_BITS, birth_ns_mid : 16;
     uint64_t birth_granule : GM_LIVE_AGE_BITS, /* logical clock in 16-byte units */
                              birth_ns_high : 10,
@@ -51,7 +53,7 @@ static inline void gm_live_block_set_birth_ns(struct gm_live_block *b, uint64_t 
 /* The same block as it is worked with. */
 struct gm_block {
     uint64_t address, size_bytes, birth_granule, birth_ns;
-    uint32_t site, sample_log2;
+    uint32_t site, sample_log2, gc;
 };
 
 /* Each word is put together before it is stored: it will be read whole. */
@@ -61,7 +63,8 @@ static inline struct gm_live_block gm_live_block_of(const struct gm_block *b)
     union {
         uint64_t words[4];
         struct gm_live_block block;
-    } u = {.words = {b->address, (b->size_bytes & mask) | (b->birth_ns >> 32 & 0xffff) << 48,
+    } u = {.words = {(b->address & mask) | (uint64_t)b->gc << 48,
+               (b->size_bytes & mask) | (b->birth_ns >> 32 & 0xffff) << 48,
                (b->birth_granule & mask) | (b->birth_ns >> 48 & 0x3ff) << 48 |
                    (uint64_t)b->sample_log2 << 58,
                (b->birth_ns & 0xffffffff) | (uint64_t)b->site << 32}};
@@ -74,7 +77,8 @@ static inline struct gm_block gm_block_of(const struct gm_live_block *b)
         .birth_granule = b->birth_granule,
         .birth_ns = gm_live_block_birth_ns(b),
         .site = b->site,
-        .sample_log2 = b->sample_log2};
+        .sample_log2 = b->sample_log2,
+        .gc = b->gc};
 }
 
 #define GM_LIVE_SHARDS 64u
@@ -111,8 +115,11 @@ void gm_live_set_done(struct gm_live_set *set);
 int gm_live_set_insert(struct gm_live_set *set, const struct gm_live_block *block);
 /* False: not live. Else the block is gone from the set and copied to *ret_block. */
 bool gm_live_set_remove(struct gm_live_set *set, uint64_t address, struct gm_live_block *ret_block);
-/* NULL: not live. The pointer is good until the next call. */
-const struct gm_live_block *gm_live_set_find(const struct gm_live_set *set, uint64_t address);
+/* NULL: not live. The pointer is good until the next call; all but the address may be written to. */
+struct gm_live_block *gm_live_set_find(const struct gm_live_set *set, uint64_t address);
+/* Calls visit for each block, in no order; the same may be written to. */
+void gm_live_set_each(const struct gm_live_set *set,
+    void (*visit)(void *arg, struct gm_live_block *block), void *arg);
 
 /* Fetches into the cache what a call with this address will look at first. */
 void gm_live_set_prefetch(const struct gm_live_set *set, uint64_t address);

@@ -58,11 +58,6 @@ static inline void order_note_stamp(struct gm_order *order, const struct gm_even
         order->late++;
 }
 
-static bool event_has_address(const struct gm_event *event)
-{
-    return (event->kind == GM_EV_ALLOC && !event->died) || event->kind == GM_EV_FREE;
-}
-
 static inline void order_tell(
     struct gm_order *order, struct gm_reader *reader, const struct gm_event *event);
 
@@ -76,8 +71,8 @@ static void order_advance(
         if (!gm_reader_take(reader, &event))
             continue;
         order_tell(order, reader, &event);
-        if (event_has_address(&event) && event.address == address &&
-            (event.kind == GM_EV_ALLOC) == want_alloc)
+        bool allocates = event.kind == GM_EV_ALLOC && !event.died && event.address == address;
+        if (want_alloc ? allocates : gm_event_frees(&event, address))
             return;
     }
 }

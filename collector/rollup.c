@@ -73,7 +73,7 @@ static inline void site_save_peaks(struct gm_process *p, struct gm_site *site, u
             .seen = rollup->run.peak_epoch, .bytes = site->live_bytes, .blocks = site->live_blocks};
 }
 
-static struct gm_row_site_delta *rollup_delta(struct gm_rollup *rollup, uint32_t site_id)
+struct gm_row_site_delta *gm_rollup_delta(struct gm_rollup *rollup, uint32_t site_id)
 {
     struct gm_row_site_delta *delta = gm_sites_delta(&rollup->sites, site_id);
     if (!delta)
@@ -168,12 +168,17 @@ MADE_TWICE struct gm_weight block_weight(
         block->size_bytes, block->sample_log2, block->birth_granule ^ p->weight_salt);
 }
 
+struct gm_weight gm_process_weight(const struct gm_process *p, const struct gm_block *block)
+{
+    return block_weight(p, block, p->sampled);
+}
+
 /* ---- allocation ---- */
 
 void gm_process_promoted(void *arg, uint32_t site_id, unsigned from, uint64_t blocks)
 {
     struct gm_process *p = arg;
-    struct gm_row_site_delta *delta = rollup_delta(p->rollup, site_id);
+    struct gm_row_site_delta *delta = gm_rollup_delta(p->rollup, site_id);
     if (delta)
         delta->d_promoted[from] += blocks;
     p->row.d_promoted[from] += blocks;
@@ -229,14 +234,6 @@ static inline void process_count_alloc(struct gm_process *p, struct gm_process_t
     thread->changed = true;
 }
 
-static void process_free_block(
-    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns);
-
-static int64_t block_life_ns(const struct gm_block *block, int64_t ns)
-{
-    return ns - (int64_t)block->birth_ns;
-}
-
 /* 1: it does not fit and was not forced; else 0 or -ENOMEM. */
 static int process_enter_block(
     struct gm_process *p, const struct gm_block *block, int64_t ns, bool forced)
@@ -249,8 +246,8 @@ static int process_enter_block(
         return 1;
     gm_live_set_remove(&p->live, block->address, &there);
     struct gm_block gone = gm_block_of(&there);
-    process_free_block(p, &gone, ns, block_life_ns(&gone, ns));
-    gm_event_log_free_unseen(p, &gone, ns);
+    gm_process_free_block(p, &gone, ns, &(struct gm_death){.life_ns = gm_block_life_ns(&gone, ns)});
+    gm_event_log_free_unseen(p, NULL, &gone, GM_LOG_IMPLICIT, ns);
     p->row.implicit_frees++;
     return gm_live_set_insert(&p->live, &entry);
 }
@@ -275,7 +272,9 @@ static int process_enter_young(struct gm_process *p, struct gm_process_thread *r
         .birth_granule = block->birth_granule,
         .birth_ns = block->birth_ns,
         .site = block->site,
-        .sample_log2 = block->sample_log2};
+        .gc = (uint16_t)block->gc,
+        .sample_log2 = (uint8_t)block->sample_log2,
+        .collected = alloc->died_collected};
     if (alloc->death_ticks)
         dies.life_ns = (uint64_t)(gm_timebase_convert(base, alloc->stamp + alloc->death_ticks) -
                                   gm_timebase_convert(base, alloc->stamp));
@@ -300,6 +299,7 @@ MADE_TWICE bool process_alloc_as(struct gm_process *p, struct gm_process_thread 
         .birth_granule = p->generations.clock + gm_granules(alloc->size_bytes),
         .birth_ns = (uint64_t)ns,
         .site = site_id,
+        .gc = gm_gc_born(alloc->function),
     };
     if (sampled)
         process_date_sample(p, thread, alloc, &block);
@@ -314,9 +314,11 @@ MADE_TWICE bool process_alloc_as(struct gm_process *p, struct gm_process_thread 
         gm_generations_enter(&p->generations, site_id, w.blocks);
     else
         gm_generations_birth(&p->generations, alloc->size_bytes, site_id, gm_process_promoted, p);
-    struct gm_row_site_delta *delta = rollup_delta(rollup, site_id);
+    struct gm_row_site_delta *delta = gm_rollup_delta(rollup, site_id);
     if (delta)
         delta_count_alloc(delta, alloc, &w, ns);
+    if (__builtin_expect(block.gc, 0))
+        gm_process_gc_born(p, delta, &block, &w);
 
     struct gm_site *site = gm_site(&rollup->sites, site_id);
     site_save_peaks(p, site, site_id);
@@ -352,20 +354,22 @@ static inline bool process_alloc(struct gm_process *p, struct gm_process_thread 
 
 /* ---- free ---- */
 
-MADE_TWICE void process_free_block_as(
-    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns, bool sampled)
+MADE_TWICE void process_free_block_as(struct gm_process *p, const struct gm_block *block,
+    int64_t ns, const struct gm_death *death, bool sampled)
 {
     struct gm_rollup *rollup = p->rollup;
     unsigned generation =
         gm_generations_death(&p->generations, block->birth_granule, gm_process_promoted, p);
     uint64_t age_bytes = (p->generations.clock - block->birth_granule) * GM_GRANULE_BYTES;
     struct gm_weight w = block_weight(p, block, sampled);
-    struct gm_row_site_delta *delta = rollup_delta(rollup, block->site);
+    struct gm_row_site_delta *delta = gm_rollup_delta(rollup, block->site);
     if (delta) {
         delta->last_free_ns = ns;
         delta->d_died[generation] += w.blocks;
-        gm_sites_count_life(&rollup->sites, delta, age_bytes, (uint64_t)life_ns, w.blocks);
+        gm_sites_count_life(&rollup->sites, delta, age_bytes, (uint64_t)death->life_ns, w.blocks);
     }
+    if (__builtin_expect(block->gc, 0))
+        gm_process_gc_died(p, block, &w, death);
 
     struct gm_site *site = gm_site(&rollup->sites, block->site);
     site_save_peaks(p, site, block->site);
@@ -381,18 +385,33 @@ MADE_TWICE void process_free_block_as(
 }
 
 __attribute__((noinline)) static void process_free_block_sampled(
-    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns)
+    struct gm_process *p, const struct gm_block *block, int64_t ns, const struct gm_death *death)
 {
-    process_free_block_as(p, block, ns, life_ns, true);
+    process_free_block_as(p, block, ns, death, true);
 }
 
-static void process_free_block(
-    struct gm_process *p, const struct gm_block *block, int64_t ns, int64_t life_ns)
+static inline void process_free_block(
+    struct gm_process *p, const struct gm_block *block, int64_t ns, const struct gm_death *death)
 {
     if (__builtin_expect(p->sampled, 0))
-        process_free_block_sampled(p, block, ns, life_ns);
+        process_free_block_sampled(p, block, ns, death);
     else
-        process_free_block_as(p, block, ns, life_ns, false);
+        process_free_block_as(p, block, ns, death, false);
+}
+
+void gm_process_free_block(
+    struct gm_process *p, const struct gm_block *block, int64_t ns, const struct gm_death *death)
+{
+    process_free_block(p, block, ns, death);
+}
+
+void gm_process_count_free(
+    struct gm_process *p, struct gm_process_thread *thread, const struct gm_block *block)
+{
+    if (!thread)
+        return;
+    thread->row.frees += block_weight(p, block, p->sampled).blocks;
+    thread->changed = true;
 }
 
 static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
@@ -416,13 +435,10 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
     }
     int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
     struct gm_block block = gm_block_of(&entry);
-    process_free_block(p, &block, ns, block_life_ns(&block, ns));
+    process_free_block(p, &block, ns, &(struct gm_death){.life_ns = gm_block_life_ns(&block, ns)});
     gm_sampler_note(p, ns);
     gm_event_log_free(p, thread, event, &block, ns);
-    if (thread) {
-        thread->row.frees += block_weight(p, &block, p->sampled).blocks;
-        thread->changed = true;
-    }
+    gm_process_count_free(p, thread, &block);
     return true;
 }
 
@@ -435,8 +451,12 @@ void gm_process_young_die(
             .birth_granule = dead.birth_granule,
             .birth_ns = dead.birth_ns,
             .site = dead.site,
-            .sample_log2 = dead.sample_log2};
-        process_free_block(p, &block, ns, (int64_t)dead.life_ns);
+            .sample_log2 = dead.sample_log2,
+            .gc = dead.gc};
+        process_free_block(p, &block, ns,
+            &(struct gm_death){.life_ns = (int64_t)dead.life_ns,
+                .collected = dead.collected,
+                .heap = GM_GC_NO_HEAP});
         gm_sampler_note(p, ns);
         if (ring->row.thread_id) {
             ring->row.frees++;
@@ -516,7 +536,8 @@ static inline void rollup_keep_bounds(struct gm_rollup *rollup)
     const struct gm_batch *b = rollup->batch;
     bool full = b->site_deltas.n >= GM_ROLLUP_DELTAS_MAX || b->stacks.n >= OTHER_ROWS_MAX ||
                 b->samples.n >= OTHER_ROWS_MAX || b->threads.n >= OTHER_ROWS_MAX ||
-                b->marks.n >= OTHER_ROWS_MAX || b->events.n >= GM_EVENT_LOG_BATCH_MAX;
+                b->marks.n >= OTHER_ROWS_MAX || b->cycles.n >= OTHER_ROWS_MAX ||
+                b->events.n >= GM_EVENT_LOG_BATCH_MAX;
     if (full && rollup->flush)
         rollup->flush(rollup->flush_arg);
 }
@@ -549,10 +570,19 @@ static bool process_event(
     case GM_EV_MARK:
         process_mark(p, event);
         return true;
-    case GM_EV_REALLOC:     /* of an older target: decode refuses it */
-    case GM_EV_PROCESS_END: /* the session header says the same */
-    case GM_EV_PROMOTION:
+    case GM_EV_SWEEP:
+        gm_process_sweep(p, thread, event);
+        return true;
+    case GM_EV_GC_BEGIN:
+        process_note_result(
+            p, gm_collections_begin(&p->collections, event->heap, event->gc_kind, &p->live));
+        return true;
     case GM_EV_GC_CYCLE:
+        gm_process_cycle(p, event);
+        return true;
+    case GM_EV_REALLOC: /* of an older target: decode refuses it */
+    case GM_EV_PROMOTION:
+    case GM_EV_PROCESS_END: /* the session header says the same */
     case GM_EV_CACHE:
         return true;
     }

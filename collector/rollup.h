@@ -13,6 +13,8 @@
  *  - blocks of a process image that has ended are no longer part of the run's live bytes; its own
  * figures keep them, as live at the end
  *
+ *  - a block that a collector found dead is freed like any other, by the thread that swept it
+ *
  * In a sampled recording each block counts as what it stands for (weight.h), the figures are estimates, and their
  * variances are kept beside them. The logical clock goes on by what threads say they have allocated in all.
  *
@@ -28,6 +30,7 @@
 #include <stdint.h>
 
 #include "collector/batch.h"
+#include "collector/collections.h"
 #include "collector/decode.h"
 #include "collector/generations.h"
 #include "collector/live_set.h"
@@ -73,6 +76,7 @@ struct gm_process {
     struct gm_live_set live;
     struct gm_stack_names names;
     struct gm_generations generations;
+    struct gm_collections collections;
     struct gm_index site_index; /* by stack; rows: rollup->sites */
     uint32_t no_stack_site;
     struct gm_process_thread *threads; /* by ring */

@@ -33,4 +33,36 @@ void gm_process_young_die(
 /* Blocks of a site have outlived a generation: gm_generation_promoted, of a process. */
 void gm_process_promoted(void *process, uint32_t site_id, unsigned from, uint64_t blocks);
 
+/* How a block ended. */
+struct gm_death {
+    int64_t life_ns;
+    bool collected; /* a collector found it dead, ... */
+    uint64_t heap;  /* ... in this heap, or GM_GC_NO_HEAP */
+};
+
+/* rollup.c */
+void gm_process_free_block(struct gm_process *process, const struct gm_block *block, int64_t ns,
+    const struct gm_death *death);
+/* thread: of the free; may be NULL. */
+void gm_process_count_free(
+    struct gm_process *process, struct gm_process_thread *thread, const struct gm_block *block);
+struct gm_weight gm_process_weight(const struct gm_process *process, const struct gm_block *block);
+/* NULL without memory, which is noted. */
+struct gm_row_site_delta *gm_rollup_delta(struct gm_rollup *rollup, uint32_t site_id);
+static inline int64_t gm_block_life_ns(const struct gm_block *block, int64_t ns)
+{
+    return ns - (int64_t)block->birth_ns;
+}
+
+/* rollup_gc.c: gm_block.gc of a block that this function (enum gm_alloc_function) gave out; its birth and its death,
+ * where that is not 0; and what a collector tells. */
+uint16_t gm_gc_born(uint8_t function);
+void gm_process_gc_born(struct gm_process *process, struct gm_row_site_delta *delta,
+    const struct gm_block *block, const struct gm_weight *weight);
+void gm_process_gc_died(struct gm_process *process, const struct gm_block *block,
+    const struct gm_weight *weight, const struct gm_death *death);
+void gm_process_sweep(
+    struct gm_process *process, struct gm_process_thread *thread, const struct gm_event *sweep);
+void gm_process_cycle(struct gm_process *process, const struct gm_event *event);
+
 #endif

@@ -28,6 +28,7 @@ static void process_free_memory(struct gm_process *p)
     gm_live_set_done(&p->live);
     gm_stack_names_done(&p->names);
     gm_generations_done(&p->generations);
+    gm_collections_done(&p->collections);
     gm_index_done(&p->site_index);
     for (uint32_t i = 0; p->threads && i < p->ring_count; i++)
         gm_young_done(&p->threads[i].young);
@@ -345,6 +346,7 @@ static void process_begin_batch(struct gm_process *p)
     memset(row->d_died, 0, sizeof row->d_died);
     memset(row->d_died_bytes, 0, sizeof row->d_died_bytes);
     memset(row->d_promoted, 0, sizeof row->d_promoted);
+    memset(row->d_gc, 0, sizeof row->d_gc);
     row->interval_peak_bytes = row->live_bytes;
     row->ring_fill = 0;
 }

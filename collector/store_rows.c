@@ -31,11 +31,14 @@ enum statement {
     S_SITE_NEW,
     S_SITE_DELTA,
     S_SITE_SAMPLES,
+    S_SITE_GC,
     S_PROCESS,
     S_THREAD,
     S_INTERVAL,
     S_PROCESS_INTERVAL,
     S_GENERATION_INTERVAL,
+    S_GC_INTERVAL,
+    S_GC_CYCLE,
     S_SITE_INTERVAL,
     S_SAMPLE,
     S_LOSS,
@@ -140,6 +143,38 @@ static const char *const statements[S_COUNT] = {
         "INSERT INTO generation_interval VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " born = born + excluded.born, died = died + excluded.died,"
         " died_bytes = died_bytes + excluded.died_bytes, promoted = promoted + excluded.promoted",
+    [S_GC_INTERVAL] =
+        "INSERT INTO gc_interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+        "DO UPDATE SET born = born + excluded.born, born_bytes = born_bytes + excluded.born_bytes,"
+        " died = died + excluded.died, died_bytes = died_bytes + excluded.died_bytes,"
+        " freed = freed + excluded.freed, freed_bytes = freed_bytes + excluded.freed_bytes,"
+        " promoted = promoted + excluded.promoted,"
+        " promoted_bytes = promoted_bytes + excluded.promoted_bytes,"
+        " premature = premature + excluded.premature,"
+        " premature_bytes = premature_bytes + excluded.premature_bytes,"
+        " nepotism = nepotism + excluded.nepotism,"
+        " nepotism_bytes = nepotism_bytes + excluded.nepotism_bytes",
+    [S_SITE_GC] =
+        "INSERT INTO site_gc VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+        "DO UPDATE SET born = born + excluded.born, born_bytes = born_bytes + excluded.born_bytes,"
+        " died_young = died_young + excluded.died_young,"
+        " died_young_bytes = died_young_bytes + excluded.died_young_bytes,"
+        " died_old = died_old + excluded.died_old,"
+        " died_old_bytes = died_old_bytes + excluded.died_old_bytes,"
+        " freed = freed + excluded.freed, freed_bytes = freed_bytes + excluded.freed_bytes,"
+        " promoted = promoted + excluded.promoted,"
+        " promoted_bytes = promoted_bytes + excluded.promoted_bytes,"
+        " premature = premature + excluded.premature,"
+        " premature_bytes = premature_bytes + excluded.premature_bytes,"
+        " nepotism = nepotism + excluded.nepotism,"
+        " nepotism_bytes = nepotism_bytes + excluded.nepotism_bytes",
+#define GM_X(name, text) #name ", "
+    [S_GC_CYCLE] = "INSERT INTO gc_cycle (" GM_CYCLE_FIGURES(
+        GM_X) "process_id, heap, number, kind, cause,"
+              " start_ns, end_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+              "?, ?,"
+              " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+#undef GM_X
     [S_SITE_INTERVAL] =
         "INSERT INTO site_interval VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " allocs = allocs + excluded.allocs, alloc_bytes = alloc_bytes + excluded.alloc_bytes,"
@@ -375,6 +410,27 @@ static int write_process(struct gm_store_rows *rows, const struct gm_row_process
         p->peak_bytes_variance);
 }
 
+static bool gc_is_idle(const void *sums, size_t bytes)
+{
+    const char *p = sums;
+    return p[0] == 0 && memcmp(p, p + 1, bytes - 1) == 0;
+}
+
+static int write_gc_slice(struct gm_store_rows *rows, const struct gm_row_process *p)
+{
+    int rc = SQLITE_OK;
+    for (int i = 0; i < GM_GC_GENERATIONS && rc == SQLITE_OK; i++) {
+        const struct gm_gc_generation *g = &p->d_gc[i];
+        if (!gc_is_idle(g, sizeof *g))
+            rc = row_write(rows, S_GC_INTERVAL, "iiiiiiiiiiiiiii", rows->open.id, I(p->process_id),
+                I(i), I(g->born.blocks), I(g->born.bytes), I(g->died.blocks), I(g->died.bytes),
+                I(g->freed.blocks), I(g->freed.bytes), I(g->promoted.blocks), I(g->promoted.bytes),
+                I(g->premature.blocks), I(g->premature.bytes), I(g->nepotism.blocks),
+                I(g->nepotism.bytes));
+    }
+    return rc;
+}
+
 static int write_process_slice(struct gm_store_rows *rows, const struct gm_row_process *p)
 {
     int rc = row_write(rows, S_PROCESS_INTERVAL, "iiiiiiiiiii", rows->open.id, I(p->process_id),
@@ -385,7 +441,7 @@ static int write_process_slice(struct gm_store_rows *rows, const struct gm_row_p
             rc = row_write(rows, S_GENERATION_INTERVAL, "iiiiiii", rows->open.id, I(p->process_id),
                 I(g), I(p->d_born[g]), I(p->d_died[g]), I(p->d_died_bytes[g]), I(p->d_promoted[g]));
     }
-    return rc;
+    return rc == SQLITE_OK ? write_gc_slice(rows, p) : rc;
 }
 
 static int write_processes(struct gm_store_rows *rows, const struct gm_batch *b)
@@ -461,6 +517,13 @@ static int write_site_rest(struct gm_store_rows *rows, const struct gm_row_site_
         rc = row_write(rows, S_SITE_SAMPLES, "iidddd", I(d->site_id), I(d->d_samples),
             d->d_allocs_variance, d->d_alloc_bytes_variance, d->d_live_blocks_variance,
             d->d_live_bytes_variance);
+    const struct gm_gc_site *g = &d->gc;
+    if (rc == SQLITE_OK && !gc_is_idle(g, sizeof *g))
+        rc = row_write(rows, S_SITE_GC, "iiiiiiiiiiiiiii", I(d->site_id), I(g->born.blocks),
+            I(g->born.bytes), I(g->died_young.blocks), I(g->died_young.bytes),
+            I(g->died_old.blocks), I(g->died_old.bytes), I(g->freed.blocks), I(g->freed.bytes),
+            I(g->promoted.blocks), I(g->promoted.bytes), I(g->premature.blocks),
+            I(g->premature.bytes), I(g->nepotism.blocks), I(g->nepotism.bytes));
     if (rc == SQLITE_OK && (d->d_allocs || d->d_frees))
         rc = row_write(rows, S_SITE_INTERVAL, "iiiiii", rows->open.id, I(d->site_id),
             I(d->d_allocs), I(d->d_alloc_bytes), I(d->d_frees), I(d->d_free_bytes));
@@ -541,9 +604,23 @@ void gm_store_rows_undo(struct gm_store_rows *rows)
     rows->open = rows->before;
 }
 
-static int write_moments(struct gm_store_rows *rows, const struct gm_batch *b)
+static int write_cycles(struct gm_store_rows *rows, const struct gm_batch *b)
 {
     int rc = SQLITE_OK;
+    for (size_t i = 0; i < b->cycles.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_cycle *c = &b->cycles.v[i];
+#define GM_X(name, text) I(c->figures[GM_CYCLE_##name]),
+        rc = row_write(rows, S_GC_CYCLE, "iiiiiiiiiiiiiiiiiiiiiiiiiiissii",
+            GM_CYCLE_FIGURES(GM_X) I(c->process_id), I(c->heap), I(c->number), c->kind, c->trigger,
+            c->start_ns, c->end_ns);
+#undef GM_X
+    }
+    return rc;
+}
+
+static int write_moments(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    int rc = write_cycles(rows, b);
     for (size_t i = 0; i < b->samples.n && rc == SQLITE_OK; i++) {
         const struct gm_row_sample *m = &b->samples.v[i];
         rc = row_write(

@@ -25,7 +25,10 @@ struct gm_young_block {
     uint64_t death_position;
     uint64_t life_ns;
     uint64_t size_bytes, birth_granule, birth_ns;
-    uint32_t site, sample_log2;
+    uint32_t site;
+    uint16_t gc;
+    uint8_t sample_log2;
+    bool collected; /* a collector found it dead */
 };
 
 struct gm_young_cell {

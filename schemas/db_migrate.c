@@ -52,6 +52,34 @@ static const char *const steps[] = {
     "ALTER TABLE site ADD COLUMN alloc_bytes_var REAL NOT NULL DEFAULT 0;"
     "ALTER TABLE site ADD COLUMN live_blocks_var REAL NOT NULL DEFAULT 0;"
     "ALTER TABLE site ADD COLUMN live_bytes_var REAL NOT NULL DEFAULT 0;",
+    /* 3 -> 4: collections and collected blocks. Before, there was no collector to record. */
+    "CREATE TABLE gc_cycle (cycle_id INTEGER PRIMARY KEY, process_id INTEGER NOT NULL "
+    "REFERENCES process, heap INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL "
+    "CHECK (kind IN ('young', 'full', 'mostly_concurrent')), cause TEXT NOT NULL CHECK (cause "
+    "IN ('allocation', 'explicit', 'limit', 'pressure', 'finish')), start_ns INTEGER NOT "
+    "NULL, end_ns INTEGER NOT NULL, stops INTEGER NOT NULL, pause_ns INTEGER NOT NULL, "
+    "max_pause_ns INTEGER NOT NULL, stop_ns INTEGER NOT NULL, roots_ns INTEGER NOT NULL, "
+    "mark_ns INTEGER NOT NULL, notes_ns INTEGER NOT NULL, sweep_ns INTEGER NOT NULL, "
+    "concurrent_mark_ns INTEGER NOT NULL, cpu_ns INTEGER NOT NULL, threads_stopped INTEGER "
+    "NOT NULL, roots_bytes INTEGER NOT NULL, dirty_bytes INTEGER NOT NULL, marked_blocks "
+    "INTEGER NOT NULL, marked_bytes INTEGER NOT NULL, swept_blocks INTEGER NOT NULL, "
+    "swept_bytes INTEGER NOT NULL, promoted_blocks INTEGER NOT NULL, promoted_bytes INTEGER "
+    "NOT NULL, young_before_bytes INTEGER NOT NULL, young_after_bytes INTEGER NOT NULL, "
+    "old_before_bytes INTEGER NOT NULL, old_after_bytes INTEGER NOT NULL, footprint_bytes "
+    "INTEGER NOT NULL);"
+    "CREATE TABLE gc_interval (interval_id INTEGER NOT NULL REFERENCES interval, process_id "
+    "INTEGER NOT NULL REFERENCES process, generation INTEGER NOT NULL, born INTEGER NOT NULL, "
+    "born_bytes INTEGER NOT NULL, died INTEGER NOT NULL, died_bytes INTEGER NOT NULL, freed "
+    "INTEGER NOT NULL, freed_bytes INTEGER NOT NULL, promoted INTEGER NOT NULL, "
+    "promoted_bytes INTEGER NOT NULL, premature INTEGER NOT NULL, premature_bytes INTEGER NOT "
+    "NULL, nepotism INTEGER NOT NULL, nepotism_bytes INTEGER NOT NULL, PRIMARY KEY "
+    "(interval_id, process_id, generation)) WITHOUT ROWID;"
+    "CREATE TABLE site_gc (site_id INTEGER PRIMARY KEY REFERENCES site, born INTEGER NOT "
+    "NULL, born_bytes INTEGER NOT NULL, died_young INTEGER NOT NULL, died_young_bytes INTEGER "
+    "NOT NULL, died_old INTEGER NOT NULL, died_old_bytes INTEGER NOT NULL, freed INTEGER NOT "
+    "NULL, freed_bytes INTEGER NOT NULL, promoted INTEGER NOT NULL, promoted_bytes INTEGER "
+    "NOT NULL, premature INTEGER NOT NULL, premature_bytes INTEGER NOT NULL, nepotism INTEGER "
+    "NOT NULL, nepotism_bytes INTEGER NOT NULL);",
 };
 static_assert(sizeof steps / sizeof *steps == GM_DB_VERSION - 1, "one step per version");
 

@@ -61,6 +61,7 @@ enum gm_log_kind {
 enum gm_log_flag {
     GM_LOG_REALLOC = 1u << 0,  /* alloc, free: one half of a reallocation */
     GM_LOG_IMPLICIT = 1u << 1, /* free: none was seen, but the address came out again */
+    GM_LOG_COLLECTED = 3u, /* free: a collector found the block dead; it is none of the others */
 };
 
 /* What a field does not apply to is 0. */

@@ -24,9 +24,11 @@
     X(8, THREAD_END, 2, "the thread gave this ring back") \
     X(9, PROCESS_END, 3, "the process is about to end or to become another image") \
     X(10, MARK, 2, "a named moment set by the program") \
-    X(11, PROMOTION, 4, "a collected block moved to an older generation") \
-    X(12, GC_CYCLE, 12, "one collection: kind, trigger, phases, figures") \
-    X(13, CACHE, 6, "cache traffic: hits, misses, stores, evictions since the last record")
+    X(11, PROMOTION, 4, "never written: a SWEEP tells of promotions") \
+    X(12, GC_CYCLE, 29, "a collection has ended: kind, trigger, phases, figures") \
+    X(13, CACHE, 6, "cache traffic: hits, misses, stores, evictions since the last record") \
+    X(14, SWEEP, 5, "blocks side by side that a collection found dead, or promoted") \
+    X(15, GC_BEGIN, 4, "a collection has begun")
 
 enum gm_event_kind {
 #define GM_X(code, NAME, words, text) GM_EV_##NAME = code,
@@ -49,7 +51,9 @@ enum gm_event_kind {
     X(10, free) \
     X(11, free_sized) \
     X(12, free_aligned_sized) \
-    X(13, geomem)
+    X(13, geomem) \
+    X(14, geomem_gc) \
+    X(15, geomem_gc_old)
 
 enum gm_alloc_function {
 #define GM_X(code, name) GM_FN_##name = code,
@@ -57,5 +61,43 @@ enum gm_alloc_function {
 #undef GM_X
         GM_FN_COUNT
 };
+
+/* Kinds and triggers of collections, with the codes of geomem/listener.h. */
+#define GM_GC_KINDS(X) \
+    X(1, young) \
+    X(2, full) \
+    X(3, mostly_concurrent)
+#define GM_GC_TRIGGERS(X) \
+    X(1, allocation) \
+    X(2, explicit) \
+    X(3, limit) \
+    X(4, pressure) \
+    X(5, finish)
+
+enum gm_gc_kind {
+#define GM_X(code, name) GM_GC_##name = code,
+    GM_GC_KINDS(GM_X)
+#undef GM_X
+};
+
+/* NULL: there is none with this code. */
+static inline const char *gm_gc_kind_name(unsigned code)
+{
+    static const char *const names[] = {
+#define GM_X(code, name) [code] = #name,
+        GM_GC_KINDS(GM_X)
+#undef GM_X
+    };
+    return code < sizeof names / sizeof *names ? names[code] : 0;
+}
+static inline const char *gm_gc_trigger_name(unsigned code)
+{
+    static const char *const names[] = {
+#define GM_X(code, name) [code] = #name,
+        GM_GC_TRIGGERS(GM_X)
+#undef GM_X
+    };
+    return code < sizeof names / sizeof *names ? names[code] : 0;
+}
 
 #endif

@@ -9,7 +9,7 @@
 -- estimates from run.samples allocations, and *_var are the variances of these estimates (0 else).
 
 PRAGMA application_id = 0x474D454D;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- The recording as a whole. One row.
 CREATE TABLE run (
@@ -269,6 +269,84 @@ CREATE TABLE generation_interval (
     PRIMARY KEY (interval_id, process_id, generation)
 ) WITHOUT ROWID;
 
+-- A collection of a libgeomem heap, when it has ended: what the collector says of it.
+CREATE TABLE gc_cycle (
+    cycle_id INTEGER PRIMARY KEY,           -- in the order in which they ended
+    process_id INTEGER NOT NULL REFERENCES process,
+    heap INTEGER NOT NULL,                  -- number of the heap in the process; 1: the default one
+    number INTEGER NOT NULL,                -- of the collection in the heap, from 1
+    kind TEXT NOT NULL CHECK (kind IN ('young', 'full', 'mostly_concurrent')),
+        -- full: both generations, the world stopped throughout; mostly_concurrent: most of the marking while the program ran
+    cause TEXT NOT NULL CHECK (cause IN ('allocation', 'explicit', 'limit', 'pressure', 'finish')),
+        -- the budget was used up; the program asked; no more memory; the container runs short; ends a concurrent one
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    stops INTEGER NOT NULL,                 -- times the world was stopped
+    pause_ns INTEGER NOT NULL,              -- how long it was, all stops together
+    max_pause_ns INTEGER NOT NULL,          -- the longest of them
+    stop_ns INTEGER NOT NULL,               -- phases: until all threads had stopped
+    roots_ns INTEGER NOT NULL,              -- stacks, registers, globals, dirty pages
+    mark_ns INTEGER NOT NULL,
+    notes_ns INTEGER NOT NULL,              -- weak references, ephemerons, finalizers
+    sweep_ns INTEGER NOT NULL,              -- as far as it was done before the end
+    concurrent_mark_ns INTEGER NOT NULL,    -- while the program ran
+    cpu_ns INTEGER NOT NULL,                -- of all threads that collected
+    threads_stopped INTEGER NOT NULL,
+    roots_bytes INTEGER NOT NULL,           -- scanned
+    dirty_bytes INTEGER NOT NULL,           -- of old pages that had been written to
+    marked_blocks INTEGER NOT NULL,         -- found alive
+    marked_bytes INTEGER NOT NULL,
+    swept_blocks INTEGER NOT NULL,          -- found dead
+    swept_bytes INTEGER NOT NULL,
+    promoted_blocks INTEGER NOT NULL,       -- gone to the old generation
+    promoted_bytes INTEGER NOT NULL,
+    young_before_bytes INTEGER NOT NULL,    -- in use when it began and when it ended
+    young_after_bytes INTEGER NOT NULL,
+    old_before_bytes INTEGER NOT NULL,
+    old_after_bytes INTEGER NOT NULL,
+    footprint_bytes INTEGER NOT NULL        -- memory behind the heap when it ended
+);
+
+-- Collected blocks of a process over time, by the collector's generations, as the recorder counted them. Live are at any
+-- time, in young: born - died - freed - promoted; in old: born + promoted (of young) - died - freed.
+CREATE TABLE gc_interval (
+    interval_id INTEGER NOT NULL REFERENCES interval,
+    process_id INTEGER NOT NULL REFERENCES process,
+    generation INTEGER NOT NULL,            -- 0 young, 1 old
+    born INTEGER NOT NULL,                  -- allocated in it
+    born_bytes INTEGER NOT NULL,
+    died INTEGER NOT NULL,                  -- found dead by a collection
+    died_bytes INTEGER NOT NULL,
+    freed INTEGER NOT NULL,                 -- by the program
+    freed_bytes INTEGER NOT NULL,
+    promoted INTEGER NOT NULL,              -- left it for the old one
+    promoted_bytes INTEGER NOT NULL,
+    premature INTEGER NOT NULL,             -- of died: promoted, and dead by the first collection that could find that
+    premature_bytes INTEGER NOT NULL,
+    nepotism INTEGER NOT NULL,              -- of premature: another block that this collection found dead was old already,
+    nepotism_bytes INTEGER NOT NULL,        -- and can have kept them; a bound from above
+    PRIMARY KEY (interval_id, process_id, generation)
+) WITHOUT ROWID;
+
+-- What became of the collected blocks of a site, where it has any. As in gc_interval.
+CREATE TABLE site_gc (
+    site_id INTEGER PRIMARY KEY REFERENCES site,
+    born INTEGER NOT NULL,
+    born_bytes INTEGER NOT NULL,
+    died_young INTEGER NOT NULL,            -- found dead in the young generation
+    died_young_bytes INTEGER NOT NULL,
+    died_old INTEGER NOT NULL,
+    died_old_bytes INTEGER NOT NULL,
+    freed INTEGER NOT NULL,
+    freed_bytes INTEGER NOT NULL,
+    promoted INTEGER NOT NULL,
+    promoted_bytes INTEGER NOT NULL,
+    premature INTEGER NOT NULL,
+    premature_bytes INTEGER NOT NULL,
+    nepotism INTEGER NOT NULL,
+    nepotism_bytes INTEGER NOT NULL
+);
+
 -- Events that were not recorded, and why.
 CREATE TABLE loss (
     loss_id INTEGER PRIMARY KEY,
@@ -409,13 +487,46 @@ SELECT i.interval_id, i.start_ns, i.end_ns,
 FROM interval i JOIN process_interval p USING (interval_id) JOIN run r
 ORDER BY i.interval_id, p.process_id;
 
--- Generations by process over the whole recording. rate: promoted / born.
+-- Generations by process over the whole recording. rate: promoted / born. kind 'age': generations 0 to 3 of all blocks, by
+-- what was allocated since their birth; 'collector': generations 0 (young) and 1 (old) of the collected blocks of
+-- libgeomem, where born counts what was promoted into it too.
 CREATE VIEW v_generations AS
 SELECT process_id, generation,
        CASE generation WHEN 0 THEN 0 WHEN 1 THEN g1_age_bytes WHEN 2 THEN g2_age_bytes ELSE g3_age_bytes END AS from_age_bytes,
        sum(born) AS born, sum(died) AS died, sum(died_bytes) AS died_bytes, sum(promoted) AS promoted,
-       CASE WHEN sum(born) > 0 THEN 1.0 * sum(promoted) / sum(born) END AS rate
-FROM generation_interval, run GROUP BY process_id, generation;
+       CASE WHEN sum(born) > 0 THEN 1.0 * sum(promoted) / sum(born) END AS rate,
+       'age' AS kind, NULL AS freed, NULL AS premature, NULL AS nepotism
+FROM generation_interval, run GROUP BY process_id, generation
+UNION ALL
+SELECT g.process_id, g.generation, NULL, g.born + CASE g.generation WHEN 1 THEN coalesce(y.promoted, 0) ELSE 0 END,
+       g.died + g.freed, g.gone_bytes, g.promoted,
+       CASE WHEN g.born > 0 AND g.generation = 0 THEN 1.0 * g.promoted / g.born END,
+       'collector', g.freed, g.premature, g.nepotism
+FROM (SELECT process_id, generation, sum(born) AS born, sum(died) AS died, sum(freed) AS freed,
+             sum(died_bytes + freed_bytes) AS gone_bytes, sum(promoted) AS promoted, sum(premature) AS premature,
+             sum(nepotism) AS nepotism FROM gc_interval GROUP BY process_id, generation) g
+     LEFT JOIN (SELECT process_id, sum(promoted) AS promoted FROM gc_interval WHERE generation = 0 GROUP BY process_id) y
+          USING (process_id);
+
+-- Collections, as they ended.
+CREATE VIEW v_gc AS
+SELECT c.cycle_id, c.process_id, p.pid, c.heap, c.number, c.kind, c.cause, c.start_ns, c.end_ns,
+       c.end_ns - c.start_ns AS duration_ns, c.stops, c.pause_ns, c.max_pause_ns, c.stop_ns, c.roots_ns, c.mark_ns,
+       c.notes_ns, c.sweep_ns, c.concurrent_mark_ns, c.cpu_ns, c.threads_stopped, c.roots_bytes, c.dirty_bytes,
+       c.marked_blocks, c.marked_bytes, c.swept_blocks, c.swept_bytes, c.promoted_blocks, c.promoted_bytes,
+       c.young_before_bytes, c.young_after_bytes, c.old_before_bytes, c.old_after_bytes,
+       c.young_before_bytes + c.old_before_bytes AS heap_before_bytes,
+       c.young_after_bytes + c.old_after_bytes AS heap_after_bytes, c.footprint_bytes
+FROM gc_cycle c JOIN process p USING (process_id);
+
+-- Sites of collected blocks. promotion_rate: promoted / born; premature_rate: premature / promoted.
+CREATE VIEW v_gc_sites AS
+SELECT g.site_id, s.process_id, s.leaf_function, s.leaf_file, s.leaf_line, s.leaf_module, s.stack_id,
+       g.born, g.born_bytes, g.died_young, g.died_young_bytes, g.died_old, g.died_old_bytes, g.freed, g.freed_bytes,
+       g.promoted, g.promoted_bytes, g.premature, g.premature_bytes, g.nepotism, g.nepotism_bytes,
+       CASE WHEN g.born > 0 THEN 1.0 * g.promoted / g.born END AS promotion_rate,
+       CASE WHEN g.promoted > 0 THEN 1.0 * g.premature / g.promoted END AS premature_rate
+FROM site_gc g JOIN v_sites s USING (site_id);
 
 -- Lifetimes of freed blocks by site: unit is 'bytes' (allocated by the process meanwhile) or 'ns'.
 -- Readers open with trusted_schema off, where SQLite 3.40 allows json_each in views, but not json_extract.

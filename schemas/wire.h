@@ -52,7 +52,7 @@
 #include "schemas/event_kinds.h"
 
 #define GM_SESSION_MAGIC 0x31534d454f454721ull /* "!GEOEMS1" in memory order */
-#define GM_WIRE_VERSION 2u
+#define GM_WIRE_VERSION 3u
 #define GM_SESSION_HEADER_BYTES 4096u
 /* Far above the delay of any store buffer, which is below 1 us; arbitrary. */
 #define GM_ORDER_SLACK_NS 200000u
@@ -211,18 +211,23 @@ static inline unsigned gm_size_align_log2(uint64_t packed)
     return (unsigned)(packed >> 56 & 0x3f);
 }
 
+/* Addresses of blocks are below 2^48: x86-64 gives a program no others unless it asks for them by name. */
+#define GM_ADDRESS_BITS 48
+#define GM_ADDRESS_MASK ((1ull << GM_ADDRESS_BITS) - 1)
+
 /* The second word of an ALLOC record is the block's address; or, once the block was freed by the same thread
  * while the record lay in the nursery, how it died:
- * words written after the record's beginning until then (28) | clock ticks lived (34; more are clamped) << 28 |
- * 1 << 62 if by a reallocation | 1 << 63 */
+ * words written after the record's beginning until then (28) | clock ticks lived (33; more are clamped) << 28 |
+ * 1 << 61 if a collector found it dead | 1 << 62 if by a reallocation | 1 << 63 */
 #define GM_DEATH (1ull << 63)
 #define GM_DEATH_REALLOC (1ull << 62)
+#define GM_DEATH_COLLECTED (1ull << 61)
 #define GM_DEATH_WORDS_MAX ((1ull << 28) - 1)
-#define GM_DEATH_TICKS_MAX ((1ull << 34) - 1)
-static inline uint64_t gm_death_pack(uint64_t words, uint64_t ticks, bool by_realloc)
+#define GM_DEATH_TICKS_MAX ((1ull << 33) - 1)
+/* how: 0, GM_DEATH_REALLOC or GM_DEATH_COLLECTED */
+static inline uint64_t gm_death_pack(uint64_t words, uint64_t ticks, uint64_t how)
 {
-    return GM_DEATH | (by_realloc ? GM_DEATH_REALLOC : 0) |
-           (ticks > GM_DEATH_TICKS_MAX ? GM_DEATH_TICKS_MAX : ticks) << 28 | words;
+    return GM_DEATH | how | (ticks > GM_DEATH_TICKS_MAX ? GM_DEATH_TICKS_MAX : ticks) << 28 | words;
 }
 static inline uint64_t gm_death_words(uint64_t death)
 {
@@ -258,9 +263,67 @@ static inline uint64_t gm_death_ticks(uint64_t death)
  * THREAD_END    0 word0, 1 thread id
  * PROCESS_END   0 word0, 1 enum gm_end_kind, 2 value
  * MARK          0 word0, 1 text bytes, 2.. text, zero-padded
- * PROMOTION     0 word0, 1 address, 2 from generation (8) | to generation (8) << 8 | age in collections (16) << 16,
- *               3 size in bytes
- * GC_CYCLE, CACHE: laid down with the heap and the caching layer; readers skip them by length. */
+ * The function of an ALLOC says what libgeomem gave out: geomem an explicit block, geomem_gc a collected one in the
+ * young generation, geomem_gc_old one that was born old.
+ * SWEEP         0 word0, 1 address of the first block (48) | heap (16) << 48, 2 distance of the blocks in bytes (48) |
+ *               age of the promoted in collections (16) << 48, 3 mask of those found dead, bit i: the block at
+ *               first + i * distance, 4 mask of those that have gone from the young generation to the old. Stamped
+ *               before the dead are free for others. Dead blocks of the nursery are folded instead.
+ * GC_BEGIN      0 word0, 1 heap, 2 number of the collection in it, 3 kind (8) | trigger (8) << 8, as in geomem/listener.h
+ * GC_CYCLE      0 word0, when it ended, 1 heap, 2 number, 3 kind | trigger << 8, 4 nanoseconds from its begin to its
+ *               end, then figures, enum gm_cycle_figure.
+ *               What a collection found is told after its GC_BEGIN, and before that of the next one that could find
+ *               blocks of the same generation dead.
+ * PROMOTION     never written
+ * CACHE: laid down with the caching layer; readers skip it by length. */
+
+/* The figures of a GC_CYCLE, from word 5 on: nanoseconds, bytes, blocks. X(name, text) */
+#define GM_CYCLE_FIGURES(X) \
+    X(stops, "times the world was stopped") \
+    X(pause_ns, "world stopped, all stops together") \
+    X(max_pause_ns, "the longest of them") \
+    X(stop_ns, "of that: until all threads had stopped") \
+    X(roots_ns, "stacks, registers, globals, dirty pages") \
+    X(mark_ns, "marking") \
+    X(notes_ns, "weak references, ephemerons, finalizers") \
+    X(sweep_ns, "sweeping") \
+    X(concurrent_mark_ns, "marking while the program ran") \
+    X(cpu_ns, "of all threads that collected") \
+    X(threads_stopped, "most threads stopped") \
+    X(roots_bytes, "scanned as roots") \
+    X(dirty_bytes, "of old pages that had been written to") \
+    X(marked_blocks, "found alive") \
+    X(marked_bytes, "found alive") \
+    X(swept_blocks, "found dead") \
+    X(swept_bytes, "found dead") \
+    X(promoted_blocks, "gone to the old generation") \
+    X(promoted_bytes, "gone to the old generation") \
+    X(young_before_bytes, "in the young generation before") \
+    X(young_after_bytes, "in the young generation after") \
+    X(old_before_bytes, "in the old generation before") \
+    X(old_after_bytes, "in the old generation after") \
+    X(footprint_bytes, "memory behind the heap when it ended")
+
+static inline uint64_t gm_gc_pack(uint64_t kind, uint64_t trigger)
+{
+    return (kind & 0xff) | (trigger & 0xff) << 8;
+}
+static inline unsigned gm_gc_kind(uint64_t packed)
+{
+    return packed & 0xff;
+}
+static inline unsigned gm_gc_trigger(uint64_t packed)
+{
+    return packed >> 8 & 0xff;
+}
+enum gm_cycle_figure {
+#define GM_X(name, text) GM_CYCLE_##name,
+    GM_CYCLE_FIGURES(GM_X)
+#undef GM_X
+        GM_CYCLE_FIGURE_COUNT
+};
+#define GM_CYCLE_FIRST_WORD 5u
+static_assert(GM_CYCLE_FIRST_WORD + GM_CYCLE_FIGURE_COUNT == 29, "as in event_kinds.h");
 
 enum gm_sample_flag {
     GM_SAMPLE_REALLOC = 1u << 0, /* the block came from a reallocation */

@@ -20,7 +20,7 @@ static int events_prepare(
     snprintf(sql, sizeof sql,
         "SELECT time_ns, kind, function, process_id, thread_id, site_id, stack_id, address, "
         "size_bytes,"
-        " realloc, implicit FROM gm_events(?1, ?2, ?3) WHERE 1%s%s%s",
+        " realloc, implicit, collected FROM gm_events(?1, ?2, ?3) WHERE 1%s%s%s",
         f->site_id ? " AND site_id = ?4" : "", f->address ? " AND address = ?5" : "",
         f->kind ? " AND kind = ?6" : "");
     int code = sqlite3_prepare_v2(rec->db, sql, -1, ret_stmt, NULL);
@@ -64,6 +64,7 @@ static struct gm_logged_event event_read(sqlite3_stmt *s)
         .size_bytes = (uint64_t)sqlite3_column_int64(s, 8),
         .realloc = sqlite3_column_int(s, 9),
         .implicit = sqlite3_column_int(s, 10),
+        .collected = sqlite3_column_int(s, 11),
     };
 }
 

@@ -18,6 +18,7 @@ struct gm_logged_event {
     bool has_size;
     uint64_t size_bytes;
     bool realloc, implicit; /* half of a reallocation; a free that nobody saw */
+    bool collected;         /* a free by a collector, which found the block dead */
 };
 
 /* What a field is 0 or NULL of is not asked for. */

@@ -26,6 +26,7 @@
     X(realloc, "INTEGER") \
     X(implicit, "INTEGER") \
     X(chunk_id, "INTEGER") \
+    X(collected, "INTEGER") \
     X(of_process, "INTEGER HIDDEN") \
     X(from_ns, "INTEGER HIDDEN") \
     X(to_ns, "INTEGER HIDDEN")

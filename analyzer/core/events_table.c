@@ -373,10 +373,13 @@ static int events_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, 
         result_integer(context, stack_id, stack_id != 0);
         break;
     case EVENTS_realloc:
-        result_integer(context, (e->flags & GM_LOG_REALLOC) != 0, block);
+        result_integer(context, e->flags == GM_LOG_REALLOC, block);
         break;
     case EVENTS_implicit:
-        result_integer(context, (e->flags & GM_LOG_IMPLICIT) != 0, block);
+        result_integer(context, e->flags == GM_LOG_IMPLICIT, block);
+        break;
+    case EVENTS_collected:
+        result_integer(context, e->flags == GM_LOG_COLLECTED, block);
         break;
     case EVENTS_chunk_id:
         result_integer(context, c->chunk_id, true);

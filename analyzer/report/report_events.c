@@ -76,10 +76,12 @@ static void json_block(struct json *j, const struct gm_logged_event *e)
     put_id(j, "site_id", e->site_id);
     put_id(j, "stack_id", e->stack_id);
     json_put_bool(j, "realloc", e->realloc);
-    if (e->function)
+    if (e->function) {
         json_put_text(j, "function", e->function);
-    else
+    } else {
         json_put_bool(j, "implicit", e->implicit);
+        json_put_bool(j, "collected", e->collected);
+    }
 }
 
 static void event_json(struct events_report *t, const struct gm_logged_event *e)
@@ -145,6 +147,8 @@ static const char *event_name(const struct gm_logged_event *e)
         return e->function;
     if (e->implicit)
         return "free, unseen";
+    if (e->collected)
+        return "free, gc";
     return e->realloc ? "free, realloc" : e->kind;
 }
 

@@ -232,7 +232,7 @@ __attribute__((noinline)) static void free_slow(const void *block)
     if (!gm_scope_enter(&scope))
         return;
     uint64_t position = gm_scope_find(&scope, (uintptr_t)block);
-    if (!gm_scope_fold(&scope, position, false))
+    if (!gm_scope_fold(&scope, position, 0))
         free_alone(&scope, (uintptr_t)block, position);
     gm_scope_leave(&scope);
 }
@@ -274,7 +274,7 @@ static void realloc_put(struct gm_event_realloc *r, const struct gm_context *con
     if (block ? !stack_prepare(scope, context, 6, &name) : !gm_scope_reserve(scope, 2))
         return;
     names_put(scope, &name);
-    if (old_address && !gm_scope_fold(scope, r->position, moved != 0))
+    if (old_address && !gm_scope_fold(scope, r->position, moved ? GM_DEATH_REALLOC : 0))
         free_put(scope, old_address, moved, r->stamp);
     uint64_t position = scope->producer->head;
     if (block)

@@ -74,9 +74,9 @@ static inline uint64_t gm_nursery_find(
 }
 
 /* Folds the free of a block into its record, as found, unless that is no longer in the nursery. `now`: a stamp, not
- * before any of this ring. False: nothing was done, and a FREE record is due. */
+ * before any of this ring; `how`: as in gm_death_pack. False: nothing was done, and a record of the free is due. */
 static inline bool gm_nursery_fold(
-    struct gm_producer *p, uint64_t position, uint64_t now, bool by_realloc)
+    struct gm_producer *p, uint64_t position, uint64_t now, uint64_t how)
 {
     uint64_t mask = p->words - 1, since = p->head - position;
     uint64_t birth = gm_rec_stamp(p->data[position & mask]);
@@ -89,8 +89,7 @@ static inline bool gm_nursery_fold(
     atomic_signal_fence(memory_order_seq_cst);
     bool young = position >= atomic_load_explicit(&p->ring->claim, memory_order_relaxed);
     if (young)
-        p->data[(position + 1) & mask] =
-            gm_death_pack(since, (now - birth) & GM_STAMP_MASK, by_realloc);
+        p->data[(position + 1) & mask] = gm_death_pack(since, (now - birth) & GM_STAMP_MASK, how);
     /* release: the word before it; pairs with the consumer's acquire of folding */
     atomic_store_explicit(&p->ring->folding, folds + 2, memory_order_release);
     return young;

@@ -55,6 +55,7 @@ struct gm_image {
     struct gm_session *session;
     uint64_t session_bytes;
     _Atomic uint32_t epoch; /* objects unloaded so far */
+    _Atomic bool stops;     /* a collector of the program may stop its threads by signals */
 };
 extern struct gm_image gm_image;
 

@@ -96,9 +96,9 @@ static inline bool gm_quick_free(const void *block)
     if (!t)
         return false;
     uint64_t position = gm_nursery_find(&t->nursery, &t->producer, (uintptr_t)block);
-    bool folded = position != GM_NURSERY_NONE && gm_process.folds &&
-                  gm_nursery_fold(
-                      &t->producer, position, gm_thread_stamp_coarse(t, gm_process.session), false);
+    bool folded =
+        position != GM_NURSERY_NONE && gm_process.folds &&
+        gm_nursery_fold(&t->producer, position, gm_thread_stamp_coarse(t, gm_process.session), 0);
     gm_quick_leave();
     return folded;
 }

@@ -309,7 +309,7 @@ bool gm_scope_enter(struct gm_scope *scope)
     }
     scope->session = session;
     scope->thread = t;
-    scope->shared = false;
+    scope->shared = scope->masked = false;
     if (__builtin_expect(scope->level > 0, 0))
         atomic_store_explicit(&gm_process.precise, true, memory_order_relaxed);
     caches_refresh(t, scope->level);
@@ -331,8 +331,26 @@ void gm_scope_resume(struct gm_scope *scope)
     scope->session = gm_process.session;
     scope->thread = gm_tls.state;
     scope->level = 0;
-    scope->shared = false;
+    scope->shared = scope->masked = false;
     scope->producer = &scope->thread->producer;
+}
+
+/* All but those that a fault of this very thread raises: what collectors track writes by may be among them. */
+#define SIGNALS_KEPT \
+    (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGFPE - 1) | \
+        1ull << (SIGTRAP - 1))
+
+static void signals_block(struct gm_scope *scope)
+{
+    uint64_t block = ~SIGNALS_KEPT;
+    scope->masked = gm_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &block, &scope->signals, 8) == 0;
+}
+
+static void signals_unblock(struct gm_scope *scope)
+{
+    if (scope->masked)
+        gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &scope->signals, NULL, 8);
+    scope->masked = false;
 }
 
 void gm_scope_leave(struct gm_scope *scope)
@@ -343,6 +361,7 @@ void gm_scope_leave(struct gm_scope *scope)
     if (__builtin_expect(gm_tls.ended, 0) && scope->level == 0)
         thread_give_back();
     hook_set(scope->level, 0);
+    signals_unblock(scope);
 }
 
 static bool scope_is_shared(const struct gm_scope *scope)
@@ -406,11 +425,11 @@ void gm_scope_freed_elsewhere(const struct gm_scope *scope, uint64_t address, ui
         gm_nursery_freed_elsewhere(address, stamp);
 }
 
-bool gm_scope_fold(struct gm_scope *scope, uint64_t position, bool by_realloc)
+bool gm_scope_fold(struct gm_scope *scope, uint64_t position, uint64_t how)
 {
     return position != GM_NURSERY_NONE &&
            gm_nursery_fold(&scope->thread->producer, position,
-               gm_thread_stamp_coarse(scope->thread, scope->session), by_realloc);
+               gm_thread_stamp_coarse(scope->thread, scope->session), how);
 }
 
 void gm_scope_enter_nursery(const struct gm_scope *scope, uint64_t address, uint64_t position)
@@ -434,6 +453,9 @@ bool gm_scope_lock(struct gm_scope *scope)
         return true;
     _Atomic uint32_t *owner = &scope->producer->ring->owner;
     uint64_t start = 0, limit_ms = gm_process.full_wait_ms + 100ull;
+    /* relaxed: set before the program has a thread that could be stopped */
+    if (atomic_load_explicit(&gm_image.stops, memory_order_relaxed) && !scope->masked)
+        signals_block(scope);
     for (unsigned i = 0;; i++) {
         uint32_t expected = 0;
         /* acquire: pairs with the release in gm_scope_leave of the owner before */

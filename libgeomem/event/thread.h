@@ -83,6 +83,8 @@ struct gm_scope {
     struct gm_thread *thread;
     unsigned level; /* 0, or 1 for a nested hook */
     bool shared;    /* producer is one of the shared rings, and its lock word is held by us */
+    bool masked;    /* signals are blocked until leave; `signals`: those that were before */
+    uint64_t signals;
     struct gm_producer *producer;
     struct gm_producer shared_producer;
 };
@@ -98,7 +100,9 @@ void gm_scope_busy(struct gm_scope *scope);
 void gm_scope_idle(struct gm_scope *scope);
 
 /* Takes the lock of a shared ring, kept until gm_scope_leave: stamps taken from here on are in the order of the
- * ring. Waits within a bound. False: the event is lost (counted here). Own rings need none. */
+ * ring. Waits within a bound. False: the event is lost (counted here). Own rings need none.
+ * Where a collector may stop threads by a signal (gm_image.stops), signals wait until leave: a thread that is stopped
+ * holds no ring that the collecting one may need. */
 bool gm_scope_lock(struct gm_scope *scope);
 
 /* Makes room for `words` words on the scope's ring, locked first if need be; waits for the recorder within a
@@ -116,8 +120,8 @@ uint64_t gm_scope_stamp_after(struct gm_scope *scope);
  * allocator gets the block, with the stamp of the free. */
 uint64_t gm_scope_find(const struct gm_scope *scope, uint64_t address);
 void gm_scope_freed_elsewhere(const struct gm_scope *scope, uint64_t address, uint64_t stamp);
-/* False: a FREE record is due. */
-bool gm_scope_fold(struct gm_scope *scope, uint64_t position, bool by_realloc);
+/* False: a record of the free is due. `how`: as in gm_death_pack. */
+bool gm_scope_fold(struct gm_scope *scope, uint64_t position, uint64_t how);
 /* The block's record was published, at this position of the scope's ring. */
 void gm_scope_enter_nursery(const struct gm_scope *scope, uint64_t address, uint64_t position);
 

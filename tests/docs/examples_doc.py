@@ -58,7 +58,8 @@ def main():
         _, text = run("geomem-report leaks full.geomem", folder)
         wrong += [f"README.md shows what is not in the report: {line}" for line in excerpt()
                   if line not in text.splitlines()]
-        status, text = run(f"{sys.executable} {ROOT}/tests/docs/schema_doc.py --run full.geomem", folder)
+        run(f"geomem-record -f -o gc.geomem -- {BUILD}/tests/targets/gc_history", folder)
+        status, text = run(f"{sys.executable} {ROOT}/tests/docs/schema_doc.py --run full.geomem gc.geomem", folder)
         print(text, end="")
         if status != 0:
             wrong.append(text)

@@ -3,7 +3,9 @@
 
   schema_doc.py            fails when the document differs from the schema
   schema_doc.py --write    writes the generated part (the tables) anew
-  schema_doc.py --run FILE runs every SQL example of the document on a recording
+  schema_doc.py --run FILE GC_FILE
+                           runs every SQL example of the document on a recording, those of v_gc* on GC_FILE, which is
+                           one of a program with a collector
 
 The tables are generated from the DDL and its comments. The views are written by hand, since their columns
 need words; here only names and order are compared.
@@ -129,11 +131,12 @@ def events_rows(path, query):
     return json.loads(done.stdout)["rows"]
 
 
-def run_examples(doc, path):
+def run_examples(doc, path, path_gc):
     examples = re.findall(r"```sql\n(.*?)```", doc, re.S)
     wrong = [] if examples else ["no SQL examples found in the document"]
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    of_path, of_gc = (sqlite3.connect(f"file:{p}?mode=ro", uri=True) for p in (path, path_gc))
     for example in examples:
+        db = of_gc if "v_gc" in example else of_path
         try:
             rows = events_rows(path, example) if "gm_events" in example else db.execute(example).fetchall()
             print(f"{len(rows)} rows: {' '.join(example.split())[:90]}")
@@ -147,14 +150,14 @@ def run_examples(doc, path):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--run", metavar="FILE")
+    parser.add_argument("--run", nargs=2, metavar=("FILE", "GC_FILE"))
     args = parser.parse_args()
     doc, sql = DOC.read_text(), SQL.read_text()
     if args.write:
         head, _, tail = split(doc)
         DOC.write_text(head + BEGIN + "\n" + generated(sql) + END + tail)
         return 0
-    wrong = run_examples(doc, args.run) if args.run else compare(doc, sql)
+    wrong = run_examples(doc, *args.run) if args.run else compare(doc, sql)
     for line in wrong:
         print("docs/schema.md:", line)
     return 1 if wrong else 0

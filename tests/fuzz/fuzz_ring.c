@@ -51,7 +51,7 @@ static size_t record_random(struct rng *rng, uint64_t *w, uint64_t now)
     struct gm_reader r = {.now = now};
     uint64_t address = 0x1000 + rng_below(rng, 64) * 16, pc = 0x1000 + rng_below(rng, 32) * 64;
     static uint64_t last_hash = GM_STACK_ROOT;
-    switch (rng_below(rng, 10)) {
+    switch (rng_below(rng, 12)) {
     case 0:
     case 1:
         put_alloc(&r, now, address, rng_below(rng, 100000), rng_below(rng, 3) ? last_hash : 0);
@@ -66,6 +66,20 @@ static size_t record_random(struct rng *rng, uint64_t *w, uint64_t now)
     case 8:
     case 9:
         put_short_lived(&r, now, rng_below(rng, 1000), last_hash, 4 + rng_below(rng, 100), 17);
+        break;
+    case 10: {
+        uint64_t promoted = rng_next(rng) & rng_next(rng);
+        put_words(&r,
+            (uint64_t[]){gm_rec_word0(GM_EV_SWEEP, 5, now), address, 16,
+                rng_next(rng) & rng_next(rng) & ~promoted, promoted},
+            5, now);
+        break;
+    }
+    case 11:
+        put_words(&r,
+            (uint64_t[]){
+                gm_rec_word0(GM_EV_GC_BEGIN, 4, now), 1, now, gm_gc_pack(1 + rng_below(rng, 3), 1)},
+            4, now);
         break;
     case 5:
         last_hash = put_stack(&r, rng_below(rng, 3) ? last_hash : GM_STACK_ROOT, pc);

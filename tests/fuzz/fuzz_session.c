@@ -161,9 +161,22 @@ static unsigned record_random(struct rng *rng, uint64_t *w, uint64_t stamp)
     if (kind == GM_EV_STACK && words >= 4)
         w[1] = gm_stack_hash(w[2], w[3]);
     if (kind == GM_EV_ALLOC && words >= 4) {
-        w[2] = gm_size_pack(number_random(rng), GM_FN_malloc, 0);
+        w[2] =
+            gm_size_pack(number_random(rng), rng_below(rng, 2) ? GM_FN_malloc : GM_FN_geomem_gc, 0);
         if (rng_below(rng, 2)) /* died in the ring */
-            w[1] = gm_death_pack(4 + rng_below(rng, 600), rng_below(rng, 9999), rng_below(rng, 2));
+            w[1] = gm_death_pack(4 + rng_below(rng, 600), rng_below(rng, 9999),
+                rng_below(rng, 2) ? GM_DEATH_REALLOC : 0);
+    }
+    if (kind == GM_EV_SWEEP && words >= 5) {
+        w[2] = rng_below(rng, 4) ? 16 : number_random(rng);
+        w[3] &= ~w[4];
+    }
+    if ((kind == GM_EV_GC_BEGIN && words >= 4) || kind == GM_EV_GC_CYCLE) {
+        words = kind == GM_EV_GC_CYCLE ? 29 : words;
+        for (unsigned i = 1; i < words; i++)
+            w[i] = rng_below(rng, 100);
+        w[1] &= 3;
+        w[3] = gm_gc_pack(rng_below(rng, 5), rng_below(rng, 7));
     }
     w[0] = gm_rec_word0((enum gm_event_kind)kind, words, stamp & GM_STAMP_MASK);
     return words;
@@ -171,7 +184,7 @@ static unsigned record_random(struct rng *rng, uint64_t *w, uint64_t stamp)
 
 static void words_random(struct rng *rng, struct output *o, uint64_t stamp)
 {
-    uint64_t w[64];
+    uint64_t w[80];
     unsigned n = 0;
     while (n < 40)
         n += record_random(rng, w + n, stamp + n);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "collector/recorder.h"
+#include "libgeomem/event/collection.h"
 #include "libgeomem/event/event.h"
 #include "libgeomem/event/process.h"
 #include "libgeomem/event/thread.h"
@@ -50,7 +51,7 @@ __attribute__((noinline)) static uint64_t allocate_leaf(uint64_t bytes)
     struct gm_context context = GM_CALLER_CONTEXT();
     uint64_t address = heap_take();
     gm_event_alloc(
-        &context, (const void *)address, gm_size_pack(bytes, GM_FN_malloc, 0)); /* NOLINT */
+        &context, (const void *)address, gm_size_pack(bytes, GM_FN_geomem_gc, 0)); /* NOLINT */
     atomic_fetch_add(&told_allocs, 1);
     return address;
 }
@@ -75,9 +76,24 @@ __attribute__((noinline)) static uint64_t allocate_left(
     return wider[0];
 }
 
+/* By the program, or by its collector, which may promote the block first. */
 static void release(uint64_t address)
 {
-    gm_event_free((const void *)address); /* NOLINT */
+    static _Atomic unsigned turn;
+    struct geomem_swept swept = {
+        .heap = 1, .first = (const void *)address, .block_bytes = 64}; /* NOLINT */
+    unsigned t = atomic_fetch_add(&turn, 1);
+    if (t % 5 == 0) {
+        swept.promoted = 1;
+        gm_event_swept(&swept);
+    }
+    if (t % 3 == 0) {
+        swept.promoted = 0;
+        swept.dead = 1;
+        gm_event_swept(&swept);
+    } else {
+        gm_event_free((const void *)address); /* NOLINT */
+    }
     heap_give(address);
     atomic_fetch_add(&told_frees, 1);
 }

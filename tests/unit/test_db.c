@@ -384,7 +384,7 @@ static void fixture_make(const char *name, const char *path)
     sqlite3_close(db);
 }
 
-/* Both fixtures are recordings of the same program. */
+/* The fixtures are recordings of the same program. */
 static void expect_migrated(sqlite3 *db)
 {
     cr_expect_eq(number(db, "PRAGMA user_version"), GM_DB_VERSION);
@@ -398,6 +398,9 @@ static void expect_migrated(sqlite3 *db)
     cr_expect_eq(
         number(db, "SELECT count(*) FROM v_stacks"), number(db, "SELECT count(*) FROM site"));
     cr_expect_eq(number(db, "SELECT count(*) FROM event_chunk"), 0);
+    cr_expect_eq(
+        number(db, "SELECT (SELECT count(*) FROM v_gc) + (SELECT count(*) FROM v_gc_sites)"), 0);
+    cr_expect_eq(number(db, "SELECT count(*) FROM v_generations WHERE kind <> 'age'"), 0);
 }
 
 static void expect_read_as_current(const char *fixture)
@@ -424,6 +427,11 @@ Test(db, a_recording_of_version_2_is_read_as_a_current_one)
     expect_read_as_current("v2.sql");
 }
 
+Test(db, a_recording_of_version_3_is_read_as_a_current_one)
+{
+    expect_read_as_current("v3.sql");
+}
+
 static void expect_migrated_into_new(const char *fixture)
 {
     sqlite3 *db = NULL;
@@ -445,6 +453,11 @@ Test(db, a_recording_of_version_1_is_migrated_into_a_new_file)
 Test(db, a_recording_of_version_2_is_migrated_into_a_new_file)
 {
     expect_migrated_into_new("v2.sql");
+}
+
+Test(db, a_recording_of_version_3_is_migrated_into_a_new_file)
+{
+    expect_migrated_into_new("v3.sql");
 }
 
 Test(db, a_damaged_recording_of_version_1_is_refused)

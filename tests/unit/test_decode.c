@@ -243,3 +243,83 @@ Test(decode, the_next_event_of_an_address_is_found_ahead)
     cr_assert_eq(gm_reader_expects(&r, 0x30, true, 30, 1), UINT64_MAX, "too deep");
     gm_reader_done(&r);
 }
+
+static void put_sweep(
+    struct gm_reader *r, uint64_t first, uint64_t bytes, uint64_t dead, uint64_t promoted)
+{
+    uint64_t w[] = {gm_rec_word0(GM_EV_SWEEP, 5, 7), first, bytes | 3ull << 48, dead, promoted};
+    put_words(r, w, 5, 7);
+}
+
+Test(decode, a_sweep_says_which_blocks_have_died)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_sweep(&r, 0x1000 | 5ull << 48, 32, 1ull << 63 | 1, 2);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_SWEEP && e.address == 0x1000 && e.size_bytes == 32 && e.age == 3 &&
+              e.swept_heap == 5 && e.promoted == 2);
+    cr_assert(gm_event_frees(&e, 0x1000));
+    cr_assert(gm_event_frees(&e, 0x1000 + 63 * 32));
+    cr_assert_not(gm_event_frees(&e, 0x1020));
+    cr_assert_not(gm_event_frees(&e, 0x1000 + 64 * 32));
+    cr_assert_not(gm_event_frees(&e, 0x1001));
+    cr_assert_not(gm_event_frees(&e, 0xfe0));
+    gm_reader_done(&r);
+}
+
+Test(decode, a_sweep_that_cannot_be_is_corrupt)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_sweep(&r, 0x1000, 32, 0, 0);
+    put_sweep(&r, 0, 32, 1, 0);
+    put_sweep(&r, 0x1000, 0, 1, 0);
+    put_sweep(&r, 0x1000, 32, 3, 2);
+    put_sweep(&r, 1ull << 47, 1ull << 45, 0, 16);
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 5);
+    put_sweep(&r, GM_ADDRESS_MASK, GM_ADDRESS_MASK, 1, 0); /* a large block by itself */
+    cr_assert(next(&r, &e));
+    gm_reader_done(&r);
+}
+
+static void put_cycle(
+    struct gm_reader *r, uint64_t kind, uint64_t trigger, unsigned figure, uint64_t value)
+{
+    uint64_t w[29] = {gm_rec_word0(GM_EV_GC_CYCLE, 29, 7), 1, 2, gm_gc_pack(kind, trigger), 100};
+    w[GM_CYCLE_FIRST_WORD + GM_CYCLE_pause_ns] = 50;
+    w[GM_CYCLE_FIRST_WORD + figure] = value;
+    put_words(r, w, 29, 7);
+}
+
+Test(decode, a_collection_has_a_known_kind_and_figures_that_can_be)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_cycle(&r, 3, 5, GM_CYCLE_footprint_bytes, 12345);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_GC_CYCLE && e.heap == 1 && e.number == 2 && e.gc_kind == 3 &&
+              e.gc_trigger == 5 && e.duration_ns == 100 &&
+              e.figures[GM_CYCLE_footprint_bytes] == 12345);
+    put_cycle(&r, 0, 1, 0, 0);
+    put_cycle(&r, 4, 1, 0, 0);
+    put_cycle(&r, 1, 0, 0, 0);
+    put_cycle(&r, 1, 6, 0, 0);
+    put_cycle(&r, 1, 1, GM_CYCLE_cpu_ns, 1ull << 57);
+    put_cycle(&r, 1, 1, GM_CYCLE_max_pause_ns, 51); /* longer than all pauses together */
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 6);
+    gm_reader_done(&r);
+}
+
+Test(decode, a_block_has_an_address_below_2_to_the_48)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_alloc(&r, 1, 1ull << 48, 1, 1);
+    put_free(&r, 2, 1ull << 48);
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 2);
+    gm_reader_done(&r);
+}

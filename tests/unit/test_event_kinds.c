@@ -19,6 +19,8 @@ Test(event_kinds, codes_given_in_version_1_stay)
     cr_assert_eq(GM_EV_PROMOTION, 11);
     cr_assert_eq(GM_EV_GC_CYCLE, 12);
     cr_assert_eq(GM_EV_CACHE, 13);
+    cr_assert_eq(GM_EV_SWEEP, 14);
+    cr_assert_eq(GM_EV_GC_BEGIN, 15);
 }
 
 Test(event_kinds, no_code_is_given_twice)

@@ -115,7 +115,7 @@ static void take_log(struct bench *b)
         m->log.frees += free_known;
         m->log.free_bytes += free_known ? e->size_bytes : 0;
         m->log.unmatched += e->kind == GM_LOG_free && !known;
-        m->log.implicit += e->kind == GM_LOG_free && (e->flags & GM_LOG_IMPLICIT);
+        m->log.implicit += e->kind == GM_LOG_free && e->flags == GM_LOG_IMPLICIT;
         m->log.starts += e->kind == GM_LOG_process_start;
         m->log.ends += e->kind == GM_LOG_process_end;
     }

@@ -63,7 +63,7 @@ static inline void put_short_lived(struct gm_reader *reader, uint64_t stamp, uin
     uint64_t hash, uint64_t words, uint64_t ticks)
 {
     uint64_t w[] = {gm_rec_word0(GM_EV_ALLOC, 4, stamp & GM_STAMP_MASK),
-        gm_death_pack(words, ticks, false), gm_size_pack(size, GM_FN_malloc, 0), hash};
+        gm_death_pack(words, ticks, 0), gm_size_pack(size, GM_FN_malloc, 0), hash};
     put_words(reader, w, 4, stamp);
 }
 
