@@ -142,11 +142,13 @@ static void *large_allocate(struct gm_heap *heap, uint32_t sort, size_t bytes, s
         block_become_old(heap, span, block, &span->state[0]);
         return block;
     }
-    __atomic_store_n(&span->state[0], sort_state(sort), __ATOMIC_RELEASE);
     if (gm_sort_may_be_young(sort)) {
         gm_heap_lock(heap);
         gm_span_set_young(span);
+        __atomic_store_n(&span->state[0], sort_state(sort), __ATOMIC_RELEASE);
         gm_heap_unlock(heap);
+    } else {
+        __atomic_store_n(&span->state[0], sort_state(sort), __ATOMIC_RELEASE);
     }
     return block;
 }

@@ -165,22 +165,9 @@ void geomem_heap_destroy(struct geomem_heap *public)
 
 int gm_heap_attach_collector(struct gm_heap *heap)
 {
-    if (atomic_load_explicit(&heap->attached, memory_order_acquire))
-        return 0;
-    gm_lock_acquire(&gm_heaps_lock);
-    int error = 0;
-    if (!heap->attached && (error = gm_collector_attach(heap)) == 0)
-        /* release: pairs with the acquire above: the collector's functions are in place */
-        atomic_store_explicit(&heap->attached, true, memory_order_release);
-    gm_lock_release(&gm_heaps_lock);
-    return error;
-}
-
-/* Until libgeomem/gc is linked in. */
-__attribute__((weak)) int gm_collector_attach(struct gm_heap *heap)
-{
-    (void)heap;
-    return 0;
+    /* acquire: pairs with the release in gm_collector_attach: the collector's functions are in place. No lock held: the
+     * collector takes one that ranks above all of the heap's. */
+    return atomic_load_explicit(&heap->attached, memory_order_acquire) ? 0 : gm_collector_attach(heap);
 }
 
 int geomem_heap_purge(struct geomem_heap *public)

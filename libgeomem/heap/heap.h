@@ -162,8 +162,8 @@ static inline size_t gm_heap_footprint(const struct gm_heap *heap)
     return atomic_load_explicit(&heap->footprint_bytes, memory_order_relaxed);
 }
 
-/* Called by the heap before it hands out its first collected block: fills in heap->collector. Defined by libgeomem/gc.
- * 0 or a negative errno: the allocation fails. */
+/* Called by the heap before it hands out its first collected block, no lock held, perhaps by several threads: fills in
+ * heap->collector, then sets heap->attached. Defined by libgeomem/gc. 0 or a negative errno: the allocation fails. */
 int gm_collector_attach(struct gm_heap *heap);
 /* Makes sure that it has been. */
 int gm_heap_attach_collector(struct gm_heap *heap);

@@ -101,6 +101,7 @@ enum gm_span_flag {
     GM_SPAN_BARRIERED = 1u << 5,   /* the program reports its writes: pages are not watched */
     GM_SPAN_LARGE = 1u << 6,       /* one block */
     GM_SPAN_EXPLICIT = 1u << 7,    /* holds GM_STATE_EXPLICIT and GM_STATE_ROOT only: never swept */
+    GM_SPAN_WATCHED = 1u << 8,     /* the collector is told of writes to its pages */
 };
 
 struct gm_heap;

@@ -1,0 +1,250 @@
+/* attach.c - the collector behind the heap's functions, and those of geomem.h that are the collector's. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "libgeomem/gc/cycle_internal.h"
+#include "libgeomem/gc/dirty.h"
+#include "libgeomem/gc/world.h"
+#include "libgeomem/heap/listener.h"
+
+/* The heap asks so often whether to collect: arbitrary; each time costs a few comparisons. */
+#define BUDGET_STEP_BYTES ((size_t)256 << 10)
+
+/* ---- what the heap calls ---- */
+
+static void heap_allocated(struct gm_heap *heap, size_t bytes)
+{
+    struct gm_gc *gc = &gm_gc;
+    if (gm_pacer_allocated(&gc->pacer, bytes) && heap->options.gc_mode != GEOMEM_GC_OFF)
+        gm_gc_collect(heap, GM_WANT_AS_PACED, GEOMEM_TRIGGER_ALLOCATION);
+}
+
+static bool heap_exhausted(struct gm_heap *heap, size_t bytes)
+{
+    (void)bytes;
+    uint64_t before = atomic_load_explicit(&heap->footprint_bytes, memory_order_relaxed);
+    if (gm_gc_collect(heap, GM_WANT_FULL, GEOMEM_TRIGGER_LIMIT) < 0)
+        return false;
+    gm_heap_lock(heap);
+    gm_heap_purge(heap, true);
+    gm_heap_unlock(heap);
+    return atomic_load_explicit(&heap->footprint_bytes, memory_order_relaxed) < before ||
+           gm_gc.cycle.swept_bytes > 0;
+}
+
+static void heap_unwatch(struct gm_heap *heap, struct gm_span *span)
+{
+    (void)heap;
+    gm_lock_acquire(&gm_gc.dirty_lock);
+    gm_cards_unwatch(&gm_gc.cards, span);
+    gm_lock_release(&gm_gc.dirty_lock);
+}
+
+static uint32_t heap_sweep(struct gm_heap *heap, struct gm_span *span)
+{
+    (void)heap;
+    return gm_gc_sweep_old(&gm_gc, span);
+}
+
+/* What the program stores into it is not observed: the next collection looks at it. */
+static void heap_born_old(struct gm_heap *heap, struct gm_span *span, void *block)
+{
+    (void)heap, (void)block;
+    struct gm_segment *segment = gm_span_segment(span);
+    segment->spans_young |= (uint64_t)1 << (span - segment->spans);
+    gm_span_flags_set(span, GM_SPAN_HAS_OLD);
+}
+
+static int heap_stop(struct gm_heap *heap)
+{
+    (void)heap;
+    struct gm_world_stop_figures figures;
+    gm_world_lock();
+    int err = gm_world_stop(&figures);
+    if (err < 0)
+        gm_world_unlock();
+    return err;
+}
+
+static void heap_start(struct gm_heap *heap)
+{
+    (void)heap;
+    gm_world_start();
+    gm_world_unlock();
+}
+
+static void heap_statistics(struct gm_heap *heap, struct geomem_heap_statistics *statistics)
+{
+    (void)heap;
+    const struct gm_gc_totals *totals = &gm_gc.totals;
+    gm_world_lock();
+    statistics->young_collections = totals->young_collections;
+    statistics->full_collections = totals->full_collections;
+    statistics->pause_total_ns = totals->pause_ns;
+    statistics->pause_max_ns = totals->pause_max_ns;
+    statistics->collector_cpu_ns = totals->cpu_ns;
+    statistics->promoted_blocks = totals->promoted_blocks;
+    statistics->promoted_bytes = totals->promoted_bytes;
+    statistics->collected_blocks = totals->swept_blocks;
+    statistics->collected_bytes = totals->swept_bytes;
+    gm_world_unlock();
+}
+
+static const struct gm_collector collector = {
+    .allocated = heap_allocated,
+    .exhausted = heap_exhausted,
+    .unwatch = heap_unwatch,
+    .sweep = heap_sweep,
+    .born_old = heap_born_old,
+    .stop = heap_stop,
+    .start = heap_start,
+    .statistics = heap_statistics,
+};
+
+/* ---- beginning ---- */
+
+static void listener_find(void)
+{
+    if (geomem_recorder_listener)
+        atomic_store_explicit(&gm_listener, geomem_recorder_listener(), memory_order_release);
+}
+
+/* Forks wait for a collection to end. */
+static void fork_prepare(void)
+{
+    gm_world_lock();
+}
+
+static void fork_parent(void)
+{
+    gm_world_unlock();
+}
+
+static void fork_child(void)
+{
+    if (gm_gc.cards.dirty)
+        gm_dirty_after_fork(gm_gc.cards.dirty);
+    gm_world_unlock();
+}
+
+static enum gm_dirty_mechanism mechanism_wanted(const struct geomem_heap_options *options)
+{
+    switch (options->tracking) {
+    case GEOMEM_TRACK_AUTO:
+    case GEOMEM_TRACK_BARRIER:
+        return GM_DIRTY_UFFD;
+    case GEOMEM_TRACK_MPROTECT:
+        return GM_DIRTY_MPROTECT;
+    case GEOMEM_TRACK_NONE:
+        break;
+    }
+    return GM_DIRTY_NONE;
+}
+
+static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
+{
+    int err = gm_marker_init(&gc->marker);
+    if (err < 0 || (err = gm_marker_init(&gc->old_marker)) < 0)
+        return err;
+    enum gm_dirty_mechanism wanted = mechanism_wanted(&heap->options);
+    if (wanted != GM_DIRTY_NONE)
+        err = gm_dirty_open(gm_range.start, gm_range.bytes, wanted, &gc->cards.dirty);
+    if (err < 0)
+        return err;
+    gc->cards.marker = &gc->marker;
+    gc->live = gc->cards.live = GM_STATE_OLD_A;
+    gc->promote_age = heap->options.promote_age ? heap->options.promote_age : 1;
+    gc->marker.exact = gc->old_marker.exact = heap->options.exact_pointers != 0;
+    gm_pacer_init(&gc->pacer, &heap->options);
+    gc->verifies = getenv("GEOMEM_VERIFY") != NULL && gm_verify_init(&gc->verify) == 0;
+    if (gc->verifies)
+        gc->marker.log = &gc->verify.roots;
+    listener_find();
+    return -pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+int gm_collector_attach(struct gm_heap *heap)
+{
+    struct gm_gc *gc = &gm_gc;
+    /* What lies in the marker is no root. */
+    int err = gm_world_init();
+    if (err < 0 || (err = gm_roots_exclude(gc, sizeof *gc)) < 0)
+        return err;
+    gm_world_lock();
+    err = gc->ready ? 0 : gc_init(gc, heap);
+    if (err == 0 && !heap->attached) {
+        gc->ready = true;
+        heap->budget_step = BUDGET_STEP_BYTES;
+        atomic_store_explicit(&heap->live_old, gc->live, memory_order_relaxed);
+        if (heap->options.tracking == GEOMEM_TRACK_BARRIER)
+            heap->span_flags |= GM_SPAN_BARRIERED;
+        heap->collector = collector;
+        /* release: pairs with the acquire in gm_heap_attach_collector */
+        atomic_store_explicit(&heap->attached, true, memory_order_release);
+    }
+    gm_world_unlock();
+    return err;
+}
+
+/* ---- geomem.h ---- */
+
+int geomem_gc(struct geomem_heap *heap, enum geomem_generation generation)
+{
+    struct gm_heap *own = gm_heap_of(heap);
+    if (!own)
+        return -ENOMEM;
+    if (!gm_gc.ready) /* nothing has been allocated that could be collected */
+        return 0;
+    return gm_gc_collect(
+        own, generation == GEOMEM_OLD ? GM_WANT_FULL : GM_WANT_YOUNG, GEOMEM_TRIGGER_EXPLICIT);
+}
+
+static int disabled_add(int change)
+{
+    int err = 0;
+    gm_world_lock();
+    if (change < 0 && gm_gc.disabled == 0)
+        err = -EINVAL;
+    else
+        gm_gc.disabled += (unsigned)change;
+    gm_world_unlock();
+    return err;
+}
+
+int geomem_gc_enable(struct geomem_heap *heap)
+{
+    (void)heap; /* a collection is one of all heaps */
+    return disabled_add(-1);
+}
+
+int geomem_gc_disable(struct geomem_heap *heap)
+{
+    (void)heap;
+    return disabled_add(1);
+}
+
+int geomem_gc_mode(struct geomem_heap *heap, enum geomem_gc_mode mode)
+{
+    struct gm_heap *own = gm_heap_of(heap);
+    if (!own)
+        return -ENOMEM;
+    if ((unsigned)mode > GEOMEM_GC_OFF)
+        return -EINVAL;
+    gm_world_lock();
+    own->options.gc_mode = mode;
+    gm_world_unlock();
+    return 0;
+}
+
+void geomem_write(void *object, void *slot, void *value)
+{
+    /* The store first: a collection that comes between the two finds the value in a register of this thread. relaxed: x86
+     * stores are seen in order, and a stop is a full barrier. */
+    __atomic_store_n((void **)slot, value, __ATOMIC_RELAXED);
+    struct gm_segment *segment = gm_segment_at((uintptr_t)object);
+    if (segment)
+        atomic_store_explicit(
+            &segment->cards[((uintptr_t)slot - (uintptr_t)segment) >> GM_CARD_LOG2], GM_CARD_DIRTY,
+            memory_order_relaxed);
+}

@@ -1,0 +1,215 @@
+/* cards.c - see cards.h. */
+#include "libgeomem/gc/cards.h"
+
+#include "libgeomem/gc/dirty.h"
+#include "libgeomem/heap/heap.h"
+
+/* ---- blocks ---- */
+
+static bool state_is_scanned(const struct gm_cards *cards, uint8_t state)
+{
+    if ((state & GM_STATE_MASK) == GM_STATE_ROOT)
+        return true;
+    return gm_state_is_old(state) && (cards->old_all || (state & GM_STATE_MASK) == cards->live);
+}
+
+/* What of the span's old blocks lies in [from, to). */
+static void span_scan_range(
+    struct gm_cards *cards, const struct gm_span *span, uintptr_t from, uintptr_t to)
+{
+    size_t bytes = gm_block_bytes(span);
+    uint32_t index = 0;
+    uintptr_t block = span->start;
+    if (from > block && !(gm_span_flags(span) & GM_SPAN_LARGE)) {
+        index = gm_span_index(span, from);
+        block = gm_block_start(span, index);
+    }
+    for (; block < to && index < span->capacity; index++, block += bytes) {
+        /* relaxed: the world is stopped */
+        if (state_is_scanned(cards, __atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
+            gm_mark_part(cards->marker, span, block, block > from ? block : from,
+                block + bytes < to ? block + bytes : to);
+    }
+}
+
+static bool span_is_scanned(const struct gm_span *span)
+{
+    unsigned flags = gm_span_flags(span);
+    return flags & GM_SPAN_IN_USE && flags & (GM_SPAN_HAS_OLD | GM_SPAN_EXPLICIT) &&
+           span->kind != GM_KIND_LEAF;
+}
+
+void gm_cards_scan_span(struct gm_cards *cards, const struct gm_span *span)
+{
+    if (span_is_scanned(span))
+        span_scan_range(cards, span, span->start, UINTPTR_MAX);
+}
+
+/* ---- pages ---- */
+
+/* A run of pages written to: it may reach over several spans. */
+static void run_scan(uintptr_t start, size_t bytes, void *arg)
+{
+    struct gm_cards *cards = arg;
+    uintptr_t end = start + bytes;
+    cards->dirty_bytes += bytes;
+    while (start < end) {
+        struct gm_segment *segment = gm_segment_at(start);
+        const struct gm_span *span = segment ? gm_span_at(segment, start) : NULL;
+        uintptr_t next = (start | (GM_SLICE_BYTES - 1)) + 1;
+        if (span && segment->segments > 1)
+            next = end; /* one block, to the end of the last segment */
+        if (next > end)
+            next = end;
+        if (span && span_is_scanned(span))
+            span_scan_range(cards, span, start, next);
+        start = next;
+    }
+}
+
+static void run_forget(uintptr_t start, size_t bytes, void *arg)
+{
+    (void)start, (void)bytes, (void)arg;
+}
+
+/* ---- cards ---- */
+
+static void segment_scan_cards(struct gm_cards *cards, struct gm_segment *segment)
+{
+    uint32_t count = segment->segments * GM_SEGMENT_CARDS;
+    for (uint32_t card = 0; card < count; card += sizeof(uint64_t)) {
+        uint64_t eight;
+        eight = __atomic_load_n((uint64_t *)(uintptr_t)&segment->cards[card], __ATOMIC_RELAXED);
+        for (uint32_t i = card; eight; i++, eight >>= 8) {
+            if (!(eight & 0xff))
+                continue;
+            atomic_store_explicit(&segment->cards[i], 0, memory_order_relaxed); /* world stopped */
+            run_scan((uintptr_t)segment + ((uintptr_t)i << GM_CARD_LOG2), GM_CARD_BYTES, cards);
+        }
+    }
+}
+
+/* ---- segments ---- */
+
+static void segment_scan(struct gm_segment *segment, void *arg)
+{
+    struct gm_cards *cards = arg;
+    for (uint64_t rest = segment->spans_young; rest; rest &= rest - 1) {
+        const struct gm_span *span = &segment->spans[__builtin_ctzll(rest)];
+        if (!(gm_span_flags(span) & GM_SPAN_WATCHED))
+            gm_cards_scan_span(cards, span);
+    }
+    segment_scan_cards(cards, segment);
+}
+
+/* Pages are asked for once for each run of segments that lie side by side: one system call. */
+struct run {
+    struct gm_cards *cards;
+    gm_dirty_visit *visit;
+    uintptr_t start, end;
+};
+
+static void run_take(struct run *run)
+{
+    if (run->end > run->start)
+        gm_dirty_take(
+            run->cards->dirty, run->start, run->end - run->start, true, run->visit, run->cards);
+}
+
+static void run_add_segment(struct gm_segment *segment, void *arg)
+{
+    struct run *run = arg;
+    uintptr_t start = (uintptr_t)segment;
+    uintptr_t end = start + (size_t)segment->segments * GM_SEGMENT_BYTES;
+    if (end == run->start) {
+        run->start = start;
+    } else if (start == run->end) {
+        run->end = end;
+    } else {
+        run_take(run);
+        run->start = start, run->end = end;
+    }
+}
+
+static void pages_take(struct gm_cards *cards, struct gm_heap *heap, gm_dirty_visit *visit)
+{
+    struct run run = {.cards = cards, .visit = visit};
+    if (!cards->dirty)
+        return;
+    gm_heap_each_segment(heap, run_add_segment, &run);
+    run_take(&run);
+}
+
+void gm_cards_scan(struct gm_cards *cards, struct gm_heap *heap)
+{
+    gm_heap_each_segment(heap, segment_scan, cards);
+    pages_take(cards, heap, run_scan);
+}
+
+void gm_cards_forget(struct gm_cards *cards, struct gm_heap *heap)
+{
+    pages_take(cards, heap, run_forget);
+}
+
+/* ---- watching ---- */
+
+static void span_pages(const struct gm_span *span, uintptr_t *ret_start, size_t *ret_bytes)
+{
+    uintptr_t end = span->start + (size_t)span->slices * GM_SLICE_BYTES;
+    if (gm_span_flags(span) & GM_SPAN_LARGE)
+        end = span->start + span->large_bytes;
+    *ret_start = span->start & ~(GM_CARD_BYTES - 1);
+    *ret_bytes = ((end + GM_CARD_BYTES - 1) & ~(GM_CARD_BYTES - 1)) - *ret_start;
+}
+
+static bool pages_watch(struct gm_cards *cards, uintptr_t start, uintptr_t end)
+{
+    return cards->dirty && gm_dirty_watch(cards->dirty, start, end - start) == 0;
+}
+
+/* The spans from the lowest in `spans` on that lie side by side; their pages are [*ret_start, *ret_end). */
+static uint64_t spans_side_by_side(
+    struct gm_segment *segment, uint64_t spans, uintptr_t *ret_start, uintptr_t *ret_end)
+{
+    uint64_t run = 0;
+    for (; spans; spans &= spans - 1) {
+        uintptr_t start;
+        size_t bytes;
+        span_pages(&segment->spans[__builtin_ctzll(spans)], &start, &bytes);
+        if (run && start != *ret_end)
+            break;
+        if (!run)
+            *ret_start = start;
+        *ret_end = start + bytes;
+        run |= spans & -spans;
+    }
+    return run;
+}
+
+uint64_t gm_cards_watch(struct gm_cards *cards, struct gm_segment *segment, uint64_t spans)
+{
+    uint64_t failed = 0;
+    while (spans) {
+        uintptr_t start, end;
+        uint64_t run = spans_side_by_side(segment, spans, &start, &end);
+        spans &= ~run;
+        if (!pages_watch(cards, start, end)) {
+            failed |= run;
+            continue;
+        }
+        for (; run; run &= run - 1)
+            gm_span_flags_set(&segment->spans[__builtin_ctzll(run)], GM_SPAN_WATCHED);
+    }
+    return failed;
+}
+
+void gm_cards_unwatch(struct gm_cards *cards, struct gm_span *span)
+{
+    uintptr_t start;
+    size_t bytes;
+    if (!(gm_span_flags(span) & GM_SPAN_WATCHED))
+        return;
+    span_pages(span, &start, &bytes);
+    gm_dirty_unwatch(cards->dirty, start, bytes);
+    gm_span_flags_clear(span, GM_SPAN_WATCHED);
+}

@@ -1,0 +1,93 @@
+/* cycle.h - one collection, from its cause to the program's going on.
+ *
+ *   allocated() ─► pacer: is it time? ─► world lock ─► heaps' locks ─► stop ─► roots ─► mark ─► notes ─► sweep young ─► start
+ *                                                                                                            │
+ *                              sweep old, while the program runs ◄───────────────── after a full collection ◄┘
+ *
+ * Three kinds, which differ in what they mark:
+ *   young    The young blocks. Its roots are the program's, and the old blocks that were written to (cards.h).
+ *   full     Everything, in one stop.
+ *   in steps The old generation, a bit in each of several stops. It begins in a young collection, by turning round which
+ *            colour of old blocks means "marked". From then on a young collection passes the unmarked old blocks that it
+ *            meets, in roots, in written pages and in young blocks, on to a second marker; which goes on for a bounded
+ *            time in each stop. Nothing can hide from it: a marked old block that gets a pointer to an unmarked one lies
+ *            on a written page, and young blocks are looked at whole. So when the second marker has run dry in the stop
+ *            of a young collection, all is marked: there is no final phase that has to be short.
+ *            (The invariant is that of Demers et al., POPL 1990, and Boehm, Demers and Shenker, PLDI 1991, with the
+ *            young collections as their rescans.)
+ *
+ * All heaps of the process are collected together: a block in one may point to a block in another.
+ *
+ * Locks: the world's, then gm_heaps_lock, then those of the heaps in the order of the list.
+ *
+ * Stands above mark.h, sweep.h, cards.h, pacer.h; the heap calls it through struct gm_collector.
+ */
+#ifndef GM_GC_CYCLE_H
+#define GM_GC_CYCLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "geomem/listener.h"
+#include "libgeomem/gc/cards.h"
+#include "libgeomem/gc/mark.h"
+#include "libgeomem/gc/pacer.h"
+#include "libgeomem/gc/sweep.h"
+#include "libgeomem/gc/verify.h"
+#include "libgeomem/gc/world.h"
+#include "libgeomem/heap/heap.h"
+
+/* Since the beginning. */
+struct gm_gc_totals {
+    uint64_t young_collections, full_collections;
+    uint64_t pause_ns, pause_max_ns, cpu_ns;
+    uint64_t promoted_blocks, promoted_bytes;
+    uint64_t swept_blocks, swept_bytes; /* given back by sweeping */
+};
+
+/* The world was stopped once. */
+struct gm_gc_stop {
+    struct gm_world_stop_figures figures;
+    uint64_t start_ns, pause_ns, cpu_ns;
+};
+
+/* The collector of the process. Under the world's lock. */
+struct gm_gc {
+    bool ready;
+    struct gm_marker marker;
+    struct gm_marker old_marker; /* of the collection in steps */
+    struct gm_cards cards;
+    struct gm_lock dirty_lock; /* of cards.dirty, while the program runs; below the heaps' */
+    struct gm_pacer pacer;
+    uint8_t live; /* GM_STATE_OLD_A or _B: old blocks that have been marked, or need not be */
+    bool in_steps;
+    bool sweep_pending; /* spans with GM_SPAN_NEEDS_SWEEP may be left */
+    bool verifies;      /* each collection */
+    bool
+        forgets_writes; /* so far every collection has been full: nobody asks which pages were written to */
+    unsigned promote_age;
+    unsigned disabled; /* counts */
+    uint64_t cycles;
+    struct geomem_gc_cycle cycle;  /* under way, or the last */
+    struct geomem_gc_cycle steps;  /* the collection in steps under way */
+    uint64_t steps_promoted_bytes; /* since it began */
+    struct gm_gc_totals totals;
+    struct gm_verify verify;
+};
+extern struct gm_gc gm_gc;
+
+/* What is asked for. */
+enum gm_gc_want {
+    GM_WANT_AS_PACED, /* whatever the pacer says; nothing, if somebody else has just collected */
+    GM_WANT_YOUNG,
+    GM_WANT_FULL,
+};
+/* 0 or a negative errno: -ETIMEDOUT, a thread could not be stopped. No lock held. */
+int gm_gc_collect(struct gm_heap *heap, enum gm_gc_want want, enum geomem_gc_trigger trigger);
+
+/* One span of those; the heap's lock held. Returns how many blocks it freed. */
+uint32_t gm_gc_sweep_old(struct gm_gc *gc, struct gm_span *span);
+/* Sweeps what is left of the last full collection. The world's lock held, no heap's. */
+void gm_gc_sweep_rest(struct gm_gc *gc);
+
+#endif

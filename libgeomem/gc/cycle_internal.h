@@ -1,0 +1,29 @@
+/* cycle_internal.h - the parts of a collection. See cycle.h.
+ *
+ * Between the files of the cycle only.
+ */
+#ifndef GM_GC_CYCLE_INTERNAL_H
+#define GM_GC_CYCLE_INTERNAL_H
+
+#include "libgeomem/gc/cycle.h"
+
+/* All heaps' locks held. */
+void gm_gc_each_segment(gm_segment_visitor *visit, void *arg);
+
+/* ---- world stopped, heaps' locks held: sweep_heap.c ---- */
+/* Sweeps the spans that were allocated from since the last collection; `old`: of dead old blocks too. Fills in the cycle's
+ * figures. */
+void gm_gc_sweep_young(struct gm_gc *gc, bool old, unsigned promote_age);
+/* All that is old and not marked is dead, and is to be swept once the program runs. */
+void gm_gc_sweep_later(struct gm_gc *gc);
+
+/* ---- world stopped, heaps' locks held: cycle_stopped.c ---- */
+void gm_gc_stopped_young(struct gm_gc *gc);
+void gm_gc_stopped_full(struct gm_gc *gc);
+/* The collection of the old generation in steps: begins before a young collection of the same stop; goes on until `until_ns`
+ * or all is marked (true). */
+void gm_gc_steps_begin(struct gm_gc *gc);
+bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns);
+void gm_gc_steps_end(struct gm_gc *gc);
+
+#endif

@@ -1,0 +1,160 @@
+/* cycle_stopped.c - what a collection does while the world is stopped.
+ *
+ * Nothing here allocates or takes a lock: a stopped thread may hold any.
+ */
+#include "libgeomem/base/sys.h"
+#include "libgeomem/gc/cycle_internal.h"
+#include "libgeomem/gc/world.h"
+
+/* Blocks looked at between two looks at the clock: some 60 us. */
+#define STEP_BLOCKS 4096u
+
+static uint64_t phase_end(
+    struct geomem_gc_cycle *cycle, enum geomem_gc_phase phase, uint64_t start_ns)
+{
+    uint64_t now = gm_sys_monotonic_ns();
+    cycle->phase_ns[phase] += now - start_ns;
+    return now;
+}
+
+static void live_turn_round(struct gm_gc *gc)
+{
+    gc->live ^= GM_STATE_OLD_A ^ GM_STATE_OLD_B;
+    gc->cards.live = gc->live;
+    for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
+        atomic_store_explicit(&heap->live_old, gc->live, memory_order_relaxed); /* heap's lock */
+}
+
+/* ---- roots ---- */
+
+struct roots {
+    struct gm_marker *marker;
+    uint64_t bytes;
+};
+
+static void roots_visit(const void *start, size_t bytes, void *arg)
+{
+    struct roots *roots = arg;
+    roots->bytes += bytes;
+    gm_mark_roots(roots->marker, start, bytes);
+}
+
+static void roots_push(struct gm_gc *gc)
+{
+    struct roots roots = {.marker = &gc->marker};
+    gc->verify.roots.top = gc->verify.roots.bottom;
+    gm_roots_visit(GM_ROOTS_ALL, roots_visit, &roots);
+    gc->cycle.roots_bytes += roots.bytes;
+}
+
+/* Explicit blocks that are roots. The bit of their spans stays set. */
+static void segment_push_root_blocks(struct gm_segment *segment, void *arg)
+{
+    for (uint64_t rest = segment->spans_young; rest; rest &= rest - 1) {
+        const struct gm_span *span = &segment->spans[__builtin_ctzll(rest)];
+        if (gm_span_flags(span) & GM_SPAN_EXPLICIT)
+            gm_cards_scan_span(arg, span);
+    }
+}
+
+static void mark_all(struct gm_marker *marker)
+{
+    while (!gm_mark_run(marker, UINT64_MAX))
+        ;
+}
+
+static void marked_count(struct geomem_gc_cycle *cycle, struct gm_marker *marker)
+{
+    cycle->marked_blocks += marker->figures.blocks;
+    cycle->marked_bytes += marker->figures.bytes;
+    marker->figures = (struct gm_mark_figures){0};
+}
+
+/* ---- the collections ---- */
+
+void gm_gc_stopped_young(struct gm_gc *gc)
+{
+    struct geomem_gc_cycle *cycle = &gc->cycle;
+    uint64_t time = gm_sys_monotonic_ns();
+    gm_mark_young(&gc->marker, gc->live, gc->in_steps ? &gc->old_marker : NULL);
+    gc->cards.old_all = gc->in_steps;
+    gc->cards.dirty_bytes = 0;
+    for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
+        gm_cards_scan(&gc->cards, heap);
+    roots_push(gc);
+    time = phase_end(cycle, GEOMEM_PHASE_ROOTS, time);
+    mark_all(&gc->marker);
+    time = phase_end(cycle, GEOMEM_PHASE_MARK, time);
+    if (gc->verifies)
+        gm_verify_marked(&gc->verify, gc, true, false);
+    gm_gc_sweep_young(gc, false, gc->promote_age);
+    phase_end(cycle, GEOMEM_PHASE_SWEEP, time);
+    cycle->dirty_bytes = gc->cards.dirty_bytes;
+    cycle->old_before_bytes = gc->pacer.old_bytes;
+    cycle->old_after_bytes = gc->pacer.old_bytes + cycle->promoted_bytes;
+    marked_count(cycle, &gc->marker);
+}
+
+void gm_gc_stopped_full(struct gm_gc *gc)
+{
+    struct geomem_gc_cycle *cycle = &gc->cycle;
+    uint64_t time = gm_sys_monotonic_ns();
+    live_turn_round(gc);
+    gm_mark_full(&gc->marker, gc->live);
+    gm_gc_each_segment(segment_push_root_blocks, &gc->cards);
+    roots_push(gc);
+    time = phase_end(cycle, GEOMEM_PHASE_ROOTS, time);
+    mark_all(&gc->marker);
+    marked_count(cycle, &gc->marker);
+    time = phase_end(cycle, GEOMEM_PHASE_MARK, time);
+    if (gc->verifies)
+        gm_verify_marked(&gc->verify, gc, true, true);
+    /* All that lives becomes old: so no old block points to a young one, and what was written does not matter. */
+    gm_gc_sweep_young(gc, true, 1);
+    for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
+        gm_cards_forget(&gc->cards, heap);
+    cycle->old_before_bytes = gc->pacer.old_bytes;
+    cycle->old_after_bytes = cycle->marked_bytes;
+    /* Young blocks were swept and counted; the old ones that are not marked will be. */
+    if (cycle->old_before_bytes + cycle->promoted_bytes > cycle->marked_bytes)
+        cycle->swept_bytes = cycle->young_before_bytes - cycle->promoted_bytes +
+                             cycle->old_before_bytes + cycle->promoted_bytes - cycle->marked_bytes;
+    gm_gc_sweep_later(gc);
+    phase_end(cycle, GEOMEM_PHASE_SWEEP, time);
+}
+
+/* ---- in steps ---- */
+
+void gm_gc_steps_begin(struct gm_gc *gc)
+{
+    live_turn_round(gc);
+    gm_mark_old(&gc->old_marker, gc->live);
+    gc->in_steps = true;
+    gc->steps_promoted_bytes = 0;
+}
+
+bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns)
+{
+    uint64_t time = gm_sys_monotonic_ns();
+    bool all;
+    do
+        all = gm_mark_run(&gc->old_marker, STEP_BLOCKS);
+    while (!all && gm_sys_monotonic_ns() < until_ns);
+    phase_end(&gc->steps, GEOMEM_PHASE_MARK, time);
+    return all;
+}
+
+void gm_gc_steps_end(struct gm_gc *gc)
+{
+    struct geomem_gc_cycle *cycle = &gc->steps;
+    gc->in_steps = false;
+    if (gc->verifies)
+        gm_verify_marked(&gc->verify, gc, false, true);
+    marked_count(cycle, &gc->old_marker);
+    cycle->old_before_bytes = gc->pacer.old_bytes;
+    cycle->old_after_bytes = cycle->marked_bytes + gc->steps_promoted_bytes;
+    if (cycle->old_before_bytes > cycle->old_after_bytes)
+        cycle->swept_bytes = cycle->old_before_bytes - cycle->old_after_bytes;
+    cycle->promoted_bytes = gc->steps_promoted_bytes;
+    gm_gc_sweep_later(gc);
+}

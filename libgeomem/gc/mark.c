@@ -1,0 +1,355 @@
+/* mark.c - see mark.h. */
+#include "libgeomem/gc/mark.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "geomem/geomem.h"
+#include "libgeomem/gc/unsanitized.h"
+
+/* Address space of a stack. A stack cannot grow beyond the words of the heap; where so much may not be reserved, less is
+ * tried. Measured peaks: bench/gc. */
+#define MARK_STACK_BYTES ((size_t)64 << 30)
+#define MARK_STACK_LEAST_BYTES ((size_t)64 << 20)
+/* Kept behind a stack between collections. */
+#define MARK_STACK_KEPT_BYTES ((size_t)256 << 10)
+
+/* ---- stacks ---- */
+
+int gm_mark_stack_init(struct gm_mark_stack *stack)
+{
+    for (size_t bytes = MARK_STACK_BYTES; bytes >= MARK_STACK_LEAST_BYTES; bytes /= 4) {
+        void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED)
+            continue;
+        stack->bottom = stack->top = memory;
+        stack->limit = stack->bottom + bytes / sizeof(uintptr_t);
+        return 0;
+    }
+    return -ENOMEM;
+}
+
+static void stack_done(struct gm_mark_stack *stack)
+{
+    if (stack->bottom)
+        munmap(stack->bottom, (size_t)((char *)stack->limit - (char *)stack->bottom));
+    memset(stack, 0, sizeof *stack);
+}
+
+static void stack_trim(struct gm_mark_stack *stack)
+{
+    char *kept = (char *)stack->bottom + MARK_STACK_KEPT_BYTES;
+    size_t used = (size_t)((char *)stack->peak - (char *)stack->bottom);
+    if (used > MARK_STACK_KEPT_BYTES)
+        madvise(kept, (used - MARK_STACK_KEPT_BYTES + 4095) & ~(size_t)4095, MADV_DONTNEED);
+    stack->peak = stack->bottom;
+}
+
+int gm_marker_init(struct gm_marker *marker)
+{
+    memset(marker, 0, sizeof *marker);
+    if (gm_mark_stack_init(&marker->words) == 0 && gm_mark_stack_init(&marker->pieces) == 0)
+        return 0;
+    gm_marker_done(marker);
+    return -ENOMEM;
+}
+
+void gm_marker_done(struct gm_marker *marker)
+{
+    stack_done(&marker->words);
+    stack_done(&marker->pieces);
+}
+
+void gm_marker_trim(struct gm_marker *marker)
+{
+    stack_trim(&marker->words);
+    stack_trim(&marker->pieces);
+}
+
+/* ---- tables ---- */
+
+static void table_clear(struct gm_marker *marker)
+{
+    memset(marker->become, GM_MARK_IGNORE, sizeof marker->become);
+    marker->wanted = 0;
+    marker->later = NULL;
+}
+
+static void table_add_young(struct gm_marker *marker)
+{
+    for (unsigned age = 0; age < GM_YOUNG_AGES; age++)
+        marker->become[GM_STATE_YOUNG + age] = (uint8_t)(GM_STATE_YOUNG_MARKED + age);
+    marker->wanted |= GM_SPAN_HAS_YOUNG;
+}
+
+static uint8_t other_colour(uint8_t live)
+{
+    return live ^ GM_STATE_OLD_A ^ GM_STATE_OLD_B;
+}
+
+void gm_mark_young(struct gm_marker *marker, uint8_t live, struct gm_marker *later)
+{
+    table_clear(marker);
+    table_add_young(marker);
+    if (later) {
+        marker->become[other_colour(live)] = GM_MARK_LATER;
+        marker->wanted |= GM_SPAN_HAS_OLD;
+        marker->later = later;
+    }
+}
+
+void gm_mark_old(struct gm_marker *marker, uint8_t live)
+{
+    table_clear(marker);
+    marker->become[other_colour(live)] = live;
+    marker->wanted = GM_SPAN_HAS_OLD;
+}
+
+void gm_mark_full(struct gm_marker *marker, uint8_t live)
+{
+    table_clear(marker);
+    table_add_young(marker);
+    marker->become[other_colour(live)] = live;
+    marker->wanted |= GM_SPAN_HAS_OLD;
+}
+
+/* ---- from words to blocks ---- */
+
+/* `span` covers the word, which is turned into the address of its block. False: it is not a block's. */
+static inline bool word_to_block(const struct gm_span *span, uintptr_t *word, uint32_t *ret_index)
+{
+    /* Of a large block the reciprocal is 0, and so the index. */
+    uint32_t index = gm_span_index(span, *word);
+    if (index >= span->capacity || *word < span->start)
+        return false;
+    uintptr_t block = gm_block_start(span, index);
+    if (*word - block >= gm_block_bytes(span))
+        return false;
+    *word = block;
+    *ret_index = index;
+    return true;
+}
+
+struct gm_span *gm_word_find(uintptr_t word, bool interior, uint32_t *ret_index)
+{
+    struct gm_segment *segment = gm_segment_at(word);
+    struct gm_span *span = segment ? gm_span_at(segment, word) : NULL;
+    if (!span || !(gm_span_flags(span) & GM_SPAN_IN_USE) || !span->state)
+        return NULL;
+    uintptr_t block = word;
+    uint32_t index;
+    if (!word_to_block(span, &block, &index) || (!interior && block != word))
+        return NULL;
+    *ret_index = index;
+    return span;
+}
+
+/* ---- words of blocks ---- */
+
+/* Pushes those words that lie in the heap's range. Without a branch: whether they do is hard to predict. */
+GM_UNSANITIZED static void words_push(
+    struct gm_marker *marker, const uintptr_t *from, const uintptr_t *to)
+{
+    uintptr_t start = gm_range.start;
+    uintptr_t bytes = gm_range.bytes;
+    uintptr_t *top = marker->words.top;
+    for (; from < to; from++) {
+        uintptr_t word = __atomic_load_n(from, __ATOMIC_RELAXED);
+        *top = word;
+        top += word - start < bytes;
+    }
+    marker->words.top = top;
+}
+
+GM_UNSANITIZED static void words_push_typed(
+    struct gm_marker *marker, const struct gm_mark_piece *piece)
+{
+    const struct geomem_layout *layout = piece->layout;
+    size_t words = layout->element_bytes / sizeof(uintptr_t);
+    size_t word = (size_t)(piece->from - (const uintptr_t *)piece->start) % words;
+    uintptr_t *top = marker->words.top;
+    for (const uintptr_t *from = piece->from; from < piece->to; from++) {
+        if (layout->pointers[word / 64] >> (word % 64) & 1) {
+            *top = __atomic_load_n(from, __ATOMIC_RELAXED);
+            top += *top - gm_range.start < gm_range.bytes;
+        }
+        word = word + 1 < words ? word + 1 : 0;
+    }
+    marker->words.top = top;
+}
+
+static void piece_push(struct gm_marker *marker, const struct gm_mark_piece *piece)
+{
+    struct gm_mark_stack *stack = &marker->pieces;
+    struct gm_mark_piece *top = (struct gm_mark_piece *)stack->top;
+    *top = *piece;
+    stack->top = (uintptr_t *)(top + 1);
+    if (stack->top > stack->peak)
+        stack->peak = stack->top;
+}
+
+/* Takes a piece's beginning off the stack of pieces, and pushes its words. */
+static void piece_scan_some(struct gm_marker *marker)
+{
+    struct gm_mark_stack *stack = &marker->pieces;
+    struct gm_mark_piece *top = (struct gm_mark_piece *)stack->top - 1;
+    struct gm_mark_piece some = *top;
+    if (some.to - some.from > GM_MARK_PIECE_WORDS) {
+        some.to = some.from + GM_MARK_PIECE_WORDS;
+        top->from = some.to;
+    } else {
+        stack->top = (uintptr_t *)top;
+    }
+    if (some.layout)
+        words_push_typed(marker, &some);
+    else
+        words_push(marker, some.from, some.to);
+}
+
+GM_UNSANITIZED static const struct geomem_layout *layout_of(
+    const struct gm_span *span, uintptr_t block)
+{
+    size_t bytes = gm_block_bytes(span) & ~(sizeof(uintptr_t) - 1);
+    uintptr_t last = block + bytes - sizeof(uintptr_t);
+    return (const struct geomem_layout *)__atomic_load_n((uintptr_t *)last, __ATOMIC_RELAXED);
+}
+
+static void word_push(struct gm_marker *marker, uintptr_t word)
+{
+    *marker->words.top++ = word;
+}
+
+static void traced_keep(void *pointer, void *arg)
+{
+    word_push(arg, (uintptr_t)pointer);
+}
+
+void gm_mark_part(struct gm_marker *marker, const struct gm_span *span, uintptr_t block,
+    uintptr_t from, uintptr_t to)
+{
+    uintptr_t end = block + (gm_block_bytes(span) & ~(sizeof(uintptr_t) - 1));
+    if (to > end)
+        to = end;
+    if (span->kind == GM_KIND_LEAF || from >= to)
+        return;
+    struct gm_mark_piece piece = {(const uintptr_t *)from, (const uintptr_t *)to, NULL, block};
+    if (span->kind == GM_KIND_TYPED) {
+        piece.layout = layout_of(span, block);
+        if (!piece.layout) /* handed out, and not yet filled in */
+            return;
+        if (piece.layout->trace) {
+            size_t bytes = end - block - sizeof(uintptr_t);
+            piece.layout->trace(piece.layout, (void *)block, bytes, traced_keep, marker);
+            return;
+        }
+        if (to == end)
+            piece.to--;
+    }
+    piece_push(marker, &piece);
+}
+
+static inline void block_scan(struct gm_marker *marker, const struct gm_span *span, uintptr_t block)
+{
+    uint32_t bytes = span->block_bytes;
+    if (__builtin_expect(span->kind == GM_KIND_SCANNED, 1) &&
+        __builtin_expect(bytes - 1 < GM_MARK_PIECE_WORDS * sizeof(uintptr_t), 1))
+        words_push(marker, (const uintptr_t *)block, (const uintptr_t *)(block + bytes));
+    else
+        gm_mark_part(marker, span, block, block, UINTPTR_MAX);
+}
+
+/* ---- the loop ---- */
+
+void gm_mark_block(struct gm_marker *marker, uintptr_t block)
+{
+    word_push(marker, block);
+}
+
+GM_UNSANITIZED void gm_mark_roots(struct gm_marker *marker, const void *start, size_t bytes)
+{
+    const uintptr_t *word = (const uintptr_t *)start;
+    const uintptr_t *end = word + bytes / sizeof(uintptr_t);
+    for (; word < end; word++) {
+        uintptr_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
+        uint32_t index;
+        if (value - gm_range.start >= gm_range.bytes)
+            continue;
+        const struct gm_span *span = gm_word_find(value, true, &index);
+        if (!span)
+            continue;
+        uintptr_t block = gm_block_start(span, index);
+        if (marker->log)
+            *marker->log->top++ = block;
+        if (gm_span_flags(span) & marker->wanted)
+            word_push(marker, block);
+    }
+}
+
+/* A word that lies in the range goes into the FIFO, if it is a block's that may have to be marked. */
+static inline void fifo_put(struct gm_marker *marker, uintptr_t word)
+{
+    struct gm_segment *segment = gm_segment_at(word);
+    const struct gm_span *span = segment ? gm_span_at(segment, word) : NULL;
+    if (!span || !(gm_span_flags(span) & marker->wanted))
+        return;
+    uintptr_t block = word;
+    uint32_t index;
+    if (!word_to_block(span, &block, &index) || (marker->exact && block != word))
+        return;
+    uint8_t *state = span->state + index;
+    __builtin_prefetch(state, 1);
+    __builtin_prefetch((const void *)block);
+    marker->fifo[marker->fifo_in++ % GM_MARK_FIFO] = (struct gm_mark_entry){block, span, state};
+}
+
+/* Marks the block that has waited longest, and pushes its words. */
+static inline void fifo_get(struct gm_marker *marker)
+{
+    struct gm_mark_entry entry = marker->fifo[marker->fifo_out++ % GM_MARK_FIFO];
+    /* relaxed: the world is stopped */
+    uint8_t state = __atomic_load_n(entry.state, __ATOMIC_RELAXED);
+    uint8_t become = marker->become[state & GM_STATE_MASK];
+    if (become == GM_MARK_IGNORE)
+        return;
+    if (__builtin_expect(become == GM_MARK_LATER, 0)) {
+        word_push(marker->later, entry.block);
+        return;
+    }
+    __atomic_store_n(entry.state, (uint8_t)((state & ~GM_STATE_MASK) | become), __ATOMIC_RELAXED);
+    marker->figures.blocks++;
+    marker->figures.bytes += gm_block_bytes(entry.span);
+    if (entry.span->kind != GM_KIND_LEAF)
+        block_scan(marker, entry.span, entry.block);
+}
+
+/* What waits goes back on the stack: spans may change before it is looked at again. */
+static void fifo_give_back(struct gm_marker *marker)
+{
+    while (marker->fifo_out != marker->fifo_in)
+        word_push(marker, marker->fifo[marker->fifo_out++ % GM_MARK_FIFO].block);
+}
+
+bool gm_mark_run(struct gm_marker *marker, uint64_t blocks)
+{
+    struct gm_mark_stack *words = &marker->words;
+    const uintptr_t *pieces = marker->pieces.bottom;
+    for (uint64_t looked_at = 0; looked_at < blocks;) {
+        while (words->top > words->bottom && marker->fifo_in - marker->fifo_out < GM_MARK_FIFO)
+            fifo_put(marker, *--words->top);
+        if (marker->fifo_in != marker->fifo_out) {
+            fifo_get(marker);
+            looked_at++;
+        } else if (marker->pieces.top > pieces) {
+            piece_scan_some(marker);
+            looked_at += GM_MARK_PIECE_WORDS / 16;
+        } else if (words->top == words->bottom) {
+            return true;
+        }
+        if (words->top > words->peak)
+            words->peak = words->top;
+    }
+    fifo_give_back(marker);
+    return false;
+}

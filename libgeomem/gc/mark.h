@@ -1,0 +1,127 @@
+/* mark.h - finding the blocks that are reachable, and marking them.
+ *
+ *   roots, dirty cards ──words──► stack ──► FIFO (prefetching) ──► state byte: marked? ──► words of the block ─┐
+ *                                   ▲                                                                         │
+ *                                   └─────────────────────────────────────────────────────────────────────────┘
+ *
+ * The stack holds words as they were found; whether a word is a block's address is looked up when it leaves the
+ * stack. Then its state byte and its first line are asked for, and it waits in a short FIFO while they come: so a
+ * cache miss on a block costs a share of the memory's parallelism and not its latency (Cher, Hosking and Vitek,
+ * ASPLOS 2004).
+ *
+ * What is marked, and as what, is one table from state to state: a young collection, a full one and one that marks
+ * the old generation in steps differ in that table only.
+ *
+ * Rules:
+ *  - A marker allocates nothing. Its stacks are address space reserved when it is made.
+ *  - Marking stores a state byte and no other byte of the heap.
+ *
+ * Stands below cycle.h; knows heap/layout.h.
+ */
+#ifndef GM_GC_MARK_H
+#define GM_GC_MARK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libgeomem/heap/span.h"
+
+struct geomem_layout;
+
+enum {
+    /* Measured, bench/gc: 8 is too few, more than 32 gives nothing. */
+    GM_MARK_FIFO = 32,
+    /* A larger block is scanned in pieces of this size, so that the stack stays small. */
+    GM_MARK_PIECE_WORDS = 256,
+};
+
+/* In the table of states: nothing to be done. */
+#define GM_MARK_IGNORE 0xffu
+/* In the table of states: its address goes on the stack of the marker `later`. */
+#define GM_MARK_LATER 0xfeu
+
+struct gm_mark_entry {
+    uintptr_t block;
+    const struct gm_span *span;
+    uint8_t *state;
+};
+
+struct gm_mark_piece {
+    const uintptr_t *from;
+    const uintptr_t *to;
+    const struct geomem_layout *layout; /* NULL: any word may be a pointer */
+    uintptr_t start;                    /* of the block; of use with a layout */
+};
+
+/* A stack in reserved address space; memory comes as it is touched. */
+struct gm_mark_stack {
+    uintptr_t *bottom;
+    uintptr_t *top;
+    uintptr_t *limit;
+    uintptr_t *peak;
+};
+
+/* Returns 0 or a negative errno (-ENOMEM: no address space). */
+int gm_mark_stack_init(struct gm_mark_stack *stack);
+
+struct gm_mark_figures {
+    uint64_t blocks; /* marked */
+    uint64_t bytes;
+};
+
+struct gm_marker {
+    uint8_t become[16]; /* state → state, or GM_MARK_IGNORE, or GM_MARK_LATER */
+    uint16_t wanted; /* enum gm_span_flag: only blocks of spans with one of these are looked at */
+    bool exact;      /* a word in a block must be a block's beginning */
+    unsigned fifo_in;
+    unsigned fifo_out;
+    struct gm_mark_entry fifo[GM_MARK_FIFO];
+    struct gm_mark_stack words;
+    struct gm_mark_stack pieces; /* struct gm_mark_piece */
+    struct gm_marker *later;
+    struct gm_mark_stack *log; /* NULL, or: gets all blocks that root words point into (verify.h) */
+    struct gm_mark_figures figures;
+};
+
+/* Returns 0 or a negative errno (-ENOMEM: no address space). */
+int gm_marker_init(struct gm_marker *marker);
+void gm_marker_done(struct gm_marker *marker);
+
+/* The tables. `live`: GM_STATE_OLD_A or _B, the colour that marked old blocks get; young ones get marks of their own.
+ *   gm_mark_young: young blocks. Old ones that are not of the colour `live` go to `later`, unless that is NULL.
+ *   gm_mark_old:   old blocks that are not of the colour `live`. For a marker that another has as `later`.
+ *   gm_mark_full:  both. */
+void gm_mark_young(struct gm_marker *marker, uint8_t live, struct gm_marker *later);
+void gm_mark_old(struct gm_marker *marker, uint8_t live);
+void gm_mark_full(struct gm_marker *marker, uint8_t live);
+
+/* The blocks that the words from `start` on point into, anywhere in them, are put on the stack. */
+void gm_mark_roots(struct gm_marker *marker, const void *start, size_t bytes);
+/* The words of a part of a block that is marked already, or needs no mark: as the block's kind says. */
+void gm_mark_part(struct gm_marker *marker, const struct gm_span *span, uintptr_t block,
+    uintptr_t from, uintptr_t to);
+/* One block, by its address. */
+void gm_mark_block(struct gm_marker *marker, uintptr_t block);
+
+/* Marks until nothing is left (true), or about `blocks` blocks have been looked at (false): then nothing but the stacks
+ * holds what is left to do, and the program may go on. */
+bool gm_mark_run(struct gm_marker *marker, uint64_t blocks);
+
+/* Gives memory behind the stacks back to the system, beyond a little. Nothing is on them. */
+void gm_marker_trim(struct gm_marker *marker);
+
+/* The span of the block that a word points into (in use, the index below its capacity; the block may be free); NULL: none.
+ * Without `interior` the word must be the block's beginning. */
+struct gm_span *gm_word_find(uintptr_t word, bool interior, uint32_t *ret_index);
+
+static inline uintptr_t gm_block_start(const struct gm_span *span, uint32_t index)
+{
+    return span->start + (uintptr_t)index * span->block_bytes;
+}
+static inline size_t gm_block_bytes(const struct gm_span *span)
+{
+    return gm_span_block_bytes(span);
+}
+
+#endif

@@ -1,0 +1,188 @@
+/* verify.c - see verify.h. */
+#include "libgeomem/gc/verify.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "libgeomem/base/sys.h"
+#include "libgeomem/gc/cycle_internal.h"
+#include "libgeomem/gc/unsanitized.h"
+
+#define SEEN_BYTES (gm_range.bytes / GM_GRANULE_BYTES / 8)
+
+int gm_verify_init(struct gm_verify *verify)
+{
+    void *seen = mmap(NULL, SEEN_BYTES, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (seen == MAP_FAILED)
+        return -ENOMEM;
+    verify->seen = seen;
+    int err = gm_mark_stack_init(&verify->roots);
+    return err < 0 ? err : gm_mark_stack_init(&verify->stack);
+}
+
+/* No stdio: a stopped thread may hold its locks. */
+static void fault(struct gm_verify *verify, const struct gm_span *span, uintptr_t block,
+    uint8_t state, const char *text)
+{
+    char line[256];
+    verify->faults++;
+    int bytes = snprintf(line, sizeof line,
+        "libgeomem: verifier: block %#lx of %zu bytes, state %#x, span %p, flags %#x: %s\n", block,
+        gm_block_bytes(span), state, (const void *)span, gm_span_flags(span), text);
+    gm_sys3(SYS_write, 2, line, bytes);
+}
+
+/* ---- reaching ---- */
+
+static bool seen_set(struct gm_verify *verify, uintptr_t block)
+{
+    uintptr_t granule = (block - gm_range.start) / GM_GRANULE_BYTES;
+    uint8_t bit = (uint8_t)(1u << granule % 8);
+    bool before = verify->seen[granule / 8] & bit;
+    verify->seen[granule / 8] |= bit;
+    return before;
+}
+
+/* A block that marking has not marked, and sweeping will take for dead. */
+static bool state_is_doomed(const struct gm_verify *verify, uint8_t state)
+{
+    uint8_t low = state & GM_STATE_MASK;
+    return (verify->young && low >= GM_STATE_YOUNG && low < GM_STATE_YOUNG_MARKED) ||
+           (verify->dead_old && low == verify->dead_old);
+}
+
+static void word_reach(struct gm_verify *verify, uintptr_t word, bool interior, const char *from)
+{
+    uint32_t index;
+    const struct gm_span *span = gm_word_find(word, interior, &index);
+    if (!span)
+        return;
+    uint8_t state = span->state[index];
+    uintptr_t block = gm_block_start(span, index);
+    if (!gm_state_is_collected(state) || seen_set(verify, block))
+        return;
+    verify->blocks++;
+    if (state_is_doomed(verify, state))
+        fault(verify, span, block, state, from);
+    *verify->stack.top++ = block;
+}
+
+struct reach {
+    struct gm_verify *verify;
+    bool interior;
+    const char *from;
+};
+
+static void traced_reach(void *pointer, void *arg)
+{
+    const struct reach *reach = arg;
+    word_reach(reach->verify, (uintptr_t)pointer, reach->interior, reach->from);
+}
+
+GM_UNSANITIZED static void words_reach(const struct reach *reach, const uintptr_t *block,
+    size_t words, const uint64_t *map, size_t repeat)
+{
+    for (size_t i = 0; i < words; i++)
+        if (!map || map[i % repeat / 64] >> (i % repeat % 64) & 1)
+            word_reach(reach->verify, block[i], reach->interior, reach->from);
+}
+
+GM_UNSANITIZED static void block_reach_words(
+    struct gm_verify *verify, const struct gm_gc *gc, uintptr_t block)
+{
+    uint32_t index;
+    const struct gm_span *span = gm_word_find(block, false, &index);
+    const uintptr_t *first = (const uintptr_t *)block;
+    size_t words = gm_block_bytes(span) / sizeof(uintptr_t);
+    struct reach reach = {
+        verify, !gc->marker.exact, "is not marked, but a block that is points to it"};
+    if (gm_state_is_old(span->state[index]))
+        reach.from = "is not marked, but an old block points to it";
+    if (span->kind == GM_KIND_SCANNED)
+        words_reach(&reach, first, words, NULL, 1);
+    if (span->kind != GM_KIND_TYPED || first[words - 1] == 0)
+        return;
+    const struct geomem_layout *layout = (const struct geomem_layout *)first[words - 1];
+    if (layout->trace)
+        layout->trace(layout, (void *)block, (words - 1) * sizeof(uintptr_t), traced_reach, &reach);
+    else
+        words_reach(
+            &reach, first, words - 1, layout->pointers, layout->element_bytes / sizeof(uintptr_t));
+}
+
+static void reach_all(struct gm_verify *verify, const struct gm_gc *gc)
+{
+    while (verify->stack.top > verify->stack.bottom)
+        block_reach_words(verify, gc, *--verify->stack.top);
+}
+
+/* ---- where it begins ---- */
+
+struct visit {
+    struct gm_verify *verify;
+    struct gm_gc *gc;
+};
+
+static void span_reach_root_blocks(struct gm_span *span, void *arg)
+{
+    struct visit *visit = arg;
+    if (!(gm_span_flags(span) & GM_SPAN_EXPLICIT) || span->kind == GM_KIND_LEAF)
+        return;
+    for (uint32_t i = 0; i < span->capacity; i++)
+        if ((span->state[i] & GM_STATE_MASK) == GM_STATE_ROOT)
+            block_reach_words(visit->verify, visit->gc, gm_block_start(span, i));
+}
+
+static void each_span(gm_span_visitor *visit, void *arg)
+{
+    for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
+        gm_heap_each_span(heap, visit, arg);
+}
+
+void gm_verify_marked(struct gm_verify *verify, struct gm_gc *gc, bool young, bool old)
+{
+    struct visit visit = {verify, gc};
+    verify->young = young;
+    verify->dead_old = old ? gc->live ^ GM_STATE_OLD_A ^ GM_STATE_OLD_B : 0;
+    verify->blocks = 0;
+    madvise(verify->seen, SEEN_BYTES, MADV_DONTNEED);
+    for (const uintptr_t *root = verify->roots.bottom; root < verify->roots.top; root++)
+        word_reach(verify, *root, true, "is not marked, but a root points to it");
+    each_span(span_reach_root_blocks, &visit);
+    reach_all(verify, gc);
+}
+
+/* ---- spans ---- */
+
+static void span_check(struct gm_span *span, void *arg)
+{
+    struct visit *visit = arg;
+    unsigned flags = gm_span_flags(span);
+    const struct gm_segment *segment = gm_span_segment(span);
+    bool listed = segment->spans_young >> (span - segment->spans) & 1;
+    for (uint32_t i = 0; i < span->capacity; i++) {
+        uint8_t state = span->state[i];
+        uint8_t low = state & GM_STATE_MASK;
+        const char *text = NULL;
+        if (low >= GM_STATE_YOUNG_MARKED && low < GM_STATE_OLD_A)
+            text = "is marked after sweeping";
+        else if (gm_state_is_young(state) && !(flags & GM_SPAN_HAS_YOUNG && listed))
+            text = "is young, and its span is not known to have such";
+        else if (gm_state_is_old(state) && !(flags & GM_SPAN_HAS_OLD))
+            text = "is old, and its span is not known to have such";
+        else if (gm_state_is_old(state) && span->kind != GM_KIND_LEAF && !listed &&
+                 !(flags & (GM_SPAN_WATCHED | GM_SPAN_BARRIERED)) && !visit->gc->forgets_writes)
+            text = "is old, and nobody would know if it were written to";
+        if (text)
+            fault(visit->verify, span, gm_block_start(span, i), state, text);
+    }
+}
+
+void gm_verify_swept(struct gm_verify *verify, struct gm_gc *gc)
+{
+    struct visit visit = {verify, gc};
+    each_span(span_check, &visit);
+}
