@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <time.h>
 
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/interpose.h"
@@ -56,6 +57,26 @@ GM_INTERPOSED int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_
     sigset_t allowed = *set;
     gm_signals_keep_deliverable(&allowed);
     return pthread_attr_setsigmask_np_real()(attr, &allowed);
+}
+
+/* libc runs the function of such a timer in threads with all signals blocked, unless their attributes say otherwise. */
+GM_REAL(int, timer_create, (clockid_t, struct sigevent *, timer_t *))
+
+GM_INTERPOSED int timer_create(
+    clockid_t clock, struct sigevent *restrict event, timer_t *restrict ret_timer)
+{
+    if (!event || event->sigev_notify != SIGEV_THREAD || event->sigev_notify_attributes)
+        return timer_create_real()(clock, event, ret_timer);
+    struct sigevent reachable = *event;
+    pthread_attr_t attr;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    if (pthread_attr_setsigmask_np(&attr, &all) == 0)
+        reachable.sigev_notify_attributes = &attr;
+    int result = timer_create_real()(clock, &reachable, ret_timer);
+    pthread_attr_destroy(&attr);
+    return result;
 }
 
 GM_REAL(int, signalfd, (int, const sigset_t *, int))

@@ -10,6 +10,7 @@
 
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/maps.h"
+#include "libgeomem/gc/signals.h"
 #include "libgeomem/gc/tls.h"
 #include "libgeomem/gc/world.h"
 
@@ -90,7 +91,7 @@ void gm_mutator_free(struct gm_mutator *m)
 struct gm_mutator *gm_mutator_by_tid(int32_t tid)
 {
     struct gm_mutator *m = gm_mutators.first;
-    while (m && (m->tid != tid || m->kind == GM_MUTATOR_NEWBORN))
+    while (m && (m->tid != tid || m->kind == GM_MUTATOR_NEWBORN || m->kind == GM_MUTATOR_ENDED))
         m = m->next;
     return m;
 }
@@ -117,9 +118,10 @@ static struct gm_mutator *mutator_adopt(struct gm_mutator *newborn, enum gm_muta
 {
     int32_t tid = (int32_t)gm_sys0(SYS_gettid);
     struct gm_mutator *m = gm_mutator_by_tid(tid);
-    if (m && newborn)
+    if (m && newborn) {
+        m->joinable = newborn->joinable;
         gm_mutator_free(newborn);
-    else if (newborn)
+    } else if (newborn)
         m = newborn;
     else if (!m)
         m = gm_mutator_new(kind, tid);
@@ -127,7 +129,7 @@ static struct gm_mutator *mutator_adopt(struct gm_mutator *newborn, enum gm_muta
         return NULL;
     m->kind = (uint8_t)kind;
     m->tid = tid;
-    m->start_argument = NULL;
+    m->value = NULL;
     m->unreachable = false;
     return m;
 }
@@ -148,6 +150,8 @@ static int mutator_attach(struct gm_mutator *newborn, enum gm_mutator_kind kind)
     gm_mutators_unlock(mask);
     if (!m)
         return -EAGAIN;
+    /* A thread of libc's own runs the program's code with all signals blocked (a timer's, a queue's notification). */
+    gm_signals_unblock();
     pthread_setspecific(end_key, m);
     return 0;
 }
@@ -179,7 +183,32 @@ void gm_mutator_unregister(void)
         return;
     gm_mutators_lock(&mask);
     gm_mutator_self = NULL;
-    gm_mutator_free(m);
+    if (m->joinable && m->value)
+        m->kind = GM_MUTATOR_ENDED;
+    else
+        gm_mutator_free(m);
+    gm_mutators_unlock(mask);
+}
+
+void gm_mutator_result(void *result)
+{
+    if (gm_mutator_self)
+        gm_mutator_self->value = result;
+}
+
+void gm_mutator_forget(uintptr_t thread)
+{
+    uint64_t mask;
+    if (!gm_world_in_use())
+        return;
+    gm_mutators_lock(&mask);
+    struct gm_mutator *m = gm_mutators.first;
+    while (m && (m->tp != thread || !m->joinable))
+        m = m->next;
+    if (m && m->kind == GM_MUTATOR_ENDED)
+        gm_mutator_free(m);
+    else if (m)
+        m->joinable = false; /* detached */
     gm_mutators_unlock(mask);
 }
 
@@ -193,14 +222,15 @@ static void mutator_end(void *value)
         gm_mutator_unregister();
 }
 
-struct gm_mutator *gm_mutator_expect(void *(*start)(void *), void *argument)
+struct gm_mutator *gm_mutator_expect(void *(*start)(void *), void *argument, bool joinable)
 {
     uint64_t mask;
     gm_mutators_lock(&mask);
     struct gm_mutator *m = gm_mutator_new(GM_MUTATOR_NEWBORN, 0);
     if (m) {
         m->start = start;
-        m->start_argument = argument;
+        m->value = argument;
+        m->joinable = joinable;
     }
     gm_mutators_unlock(mask);
     return m;
@@ -217,7 +247,7 @@ void gm_mutator_unexpect(struct gm_mutator *m)
 void gm_mutator_begin(struct gm_mutator *m, void *(**ret_start)(void *), void **ret_argument)
 {
     *ret_start = m->start;
-    *ret_argument = m->start_argument;
+    *ret_argument = m->value;
     mutator_attach(m, GM_MUTATOR_REGISTERED);
 }
 

@@ -23,6 +23,7 @@ enum gm_mutator_kind {
     GM_MUTATOR_FOUND, /* was found; does not know its slot, and its place may become another thread's */
     GM_MUTATOR_INTERNAL, /* works for the collector: neither stopped nor scanned */
     GM_MUTATOR_ZOMBIE,   /* the main thread, after it has ended while others run on */
+    GM_MUTATOR_ENDED,    /* a thread no more; its result has not been fetched */
 };
 
 enum gm_mutator_state {
@@ -46,7 +47,8 @@ struct gm_mutator {
     uintptr_t tp;        /* thread pointer (fs base); 0: not known */
     uintptr_t stack_low; /* of its own stack, as given by the system; 0: not known */
     uintptr_t stack_high;
-    void *start_argument; /* of a newborn thread: a root until it runs */
+    void *value;   /* a root: the argument until the thread runs, its result from then on */
+    bool joinable; /* somebody may fetch the result */
     void *(*start)(void *);
     struct gm_mutator *next;
     struct gm_mutator *previous;
@@ -74,9 +76,13 @@ struct gm_mutator *gm_mutator_by_tid(int32_t tid);
 bool gm_mutator_is_slot(const void *p);
 
 /* For pthread_create: a slot for the thread to come; NULL when there is none. The thread calls gm_mutator_begin first. */
-struct gm_mutator *gm_mutator_expect(void *(*start)(void *), void *argument);
+struct gm_mutator *gm_mutator_expect(void *(*start)(void *), void *argument, bool joinable);
 void gm_mutator_unexpect(struct gm_mutator *m);
 void gm_mutator_begin(struct gm_mutator *m, void *(**ret_start)(void *), void **ret_argument);
+
+/* What the calling thread will return; and that nobody will ask a thread for that any more. */
+void gm_mutator_result(void *result);
+void gm_mutator_forget(uintptr_t thread); /* a pthread_t: on x86-64 its thread pointer */
 
 /* In a forked child: the calling thread's slot is the only one. */
 void gm_mutators_after_fork(void);
@@ -86,5 +92,7 @@ int gm_mutators_init(void);
 /* In world.c: once, all but the registration of the calling thread. */
 int gm_world_setup(void);
 bool gm_world_in_use(void); /* it has been */
+/* In use, and not by a parent in whose memory this child of vfork runs. */
+bool gm_world_is_ours(void);
 
 #endif

@@ -38,6 +38,9 @@ struct walk {
     const struct gm_ranges *excluded; /* NULL: all is told */
 };
 
+static struct gm_ranges registered, excluded_ranges;
+static struct gm_ranges coroutines; /* stacks, also those whose memory has gone since */
+
 /* ---- what is told: whole words, outside of heaps, not excluded ------------------------------------------- */
 
 static void words_emit(struct walk *walk, uintptr_t start, uintptr_t end)
@@ -139,12 +142,24 @@ static void foreign_stack_visit(struct walk *walk, const struct gm_mutator *m, u
         range_visit(walk, m->stack_low, m->stack_high);
 }
 
+/* One that runs is in libc's code, about to end, to begin, or to wait for work: waited for a little while. */
+static uintptr_t unreachable_stack_pointer(const struct gm_mutator *m)
+{
+    uintptr_t sp = 0;
+    for (int tries = 0; !sp && tries < 20; tries++) {
+        sp = gm_task_stack_pointer(m->tid);
+        if (!sp)
+            gm_sys_sleep_ns(20000);
+    }
+    return sp;
+}
+
 static void mutator_visit(struct walk *walk, struct gm_mutator *m)
 {
     uintptr_t sp = m->sp;
     if (m->unreachable) {
-        sp = gm_task_stack_pointer(m->tid);
-        if (!sp) /* runs code of libc's, with all signals blocked: nothing of the program's is in its hands */
+        sp = unreachable_stack_pointer(m);
+        if (!sp)
             return;
         sp -= RED_ZONE_BYTES;
     }
@@ -158,15 +173,29 @@ static void mutator_visit(struct walk *walk, struct gm_mutator *m)
     gm_tls_visit(m->tp, &walk->maps, range_emit, walk);
 }
 
+/* Suspended ones too; where in a heap block, range_emit would pass them over. */
+static void coroutines_visit(struct walk *walk)
+{
+    for (size_t i = 0; i < coroutines.count; i++) {
+        uintptr_t start = coroutines.rows[i].start, end = coroutines.rows[i].end;
+        if (start - gm_range.start >= gm_range.bytes) {
+            doubtful_visit(walk, start, end);
+            continue;
+        }
+        for (uintptr_t block; start < end && (block = block_end(start)); start = block)
+            words_emit(walk, start, block < end ? block : end);
+    }
+}
+
 static __attribute__((noinline)) void threads_visit(struct walk *walk)
 {
     struct gm_mutator *self = gm_mutator_self;
     for (struct gm_mutator *m = gm_mutators.first; m; m = m->next) {
-        if (m->kind == GM_MUTATOR_NEWBORN)
-            words_emit(walk, (uintptr_t)&m->start_argument, (uintptr_t)(&m->start_argument + 1));
-        else if (m != self && (m->kind == GM_MUTATOR_REGISTERED || m->kind == GM_MUTATOR_FOUND))
+        words_emit(walk, (uintptr_t)&m->value, (uintptr_t)(&m->value + 1));
+        if (m != self && (m->kind == GM_MUTATOR_REGISTERED || m->kind == GM_MUTATOR_FOUND))
             mutator_visit(walk, m);
     }
+    coroutines_visit(walk);
     if (!self || self->kind != GM_MUTATOR_REGISTERED)
         return;
     self->sp = (uintptr_t)__builtin_frame_address(0);
@@ -188,7 +217,6 @@ static void globals_visit(struct walk *walk)
     }
 }
 
-static struct gm_ranges registered, excluded_ranges;
 static _Atomic(gm_roots_source *) roots_source;
 
 void gm_roots_callback(gm_roots_source *source)
@@ -238,4 +266,11 @@ int gm_roots_exclude(const void *start, size_t bytes)
     int err = gm_ranges_add(&excluded_ranges, (uintptr_t)start, bytes);
     gm_world_unlock();
     return err;
+}
+
+void gm_coroutine_stack_add(const void *start, size_t bytes)
+{
+    gm_world_lock();
+    gm_ranges_add(&coroutines, (uintptr_t)start, bytes);
+    gm_world_unlock();
 }

@@ -20,4 +20,7 @@ int gm_ranges_add(struct gm_ranges *ranges, uintptr_t start, size_t bytes);
 /* Takes away every part inside; one range may become two. -EINVAL, -ENOMEM. */
 int gm_ranges_remove(struct gm_ranges *ranges, uintptr_t start, size_t bytes);
 
+/* A coroutine's stack: a root from now on, wherever it is suspended. Memory that is no more is passed over. */
+void gm_coroutine_stack_add(const void *start, size_t bytes);
+
 #endif

@@ -54,9 +54,9 @@ static int handler_install(int number)
     return (int)gm_sys4(SYS_rt_sigaction, number, &action, 0, sizeof action.mask);
 }
 
-static int signal_unblock(int number)
+int gm_signals_unblock(void)
 {
-    uint64_t mask = 1ull << (number - 1);
+    uint64_t mask = 1ull << (stop_signal - 1);
     return (int)gm_sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, 0, sizeof mask);
 }
 
@@ -73,7 +73,7 @@ int gm_signals_init(void)
         if (gm_action_get(number, &programs) == 0 && handler_install(number) == 0) {
             gm_action_claim(number, &programs);
             stop_signal = number;
-            return signal_unblock(number);
+            return gm_signals_unblock();
         }
     }
     return -EINVAL;

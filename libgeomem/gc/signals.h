@@ -7,6 +7,8 @@
 
 /* Takes a real-time signal out of those that SIGRTMIN and SIGRTMAX offer, and handles it. 0 or a negative errno. */
 int gm_signals_init(void);
+/* In the calling thread. 0 or a negative errno. */
+int gm_signals_unblock(void);
 int gm_stop_signal(void); /* 0: not taken yet */
 
 /* Takes the stop signal out of a set of signals to be blocked, or waited for. */

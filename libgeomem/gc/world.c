@@ -301,7 +301,7 @@ static int mutator_ask(struct stop *stop, struct gm_mutator *m)
 
 static void mutator_pass(struct stop *stop, struct gm_mutator *m)
 {
-    if (m->kind == GM_MUTATOR_NEWBORN)
+    if (m->kind == GM_MUTATOR_NEWBORN || m->kind == GM_MUTATOR_ENDED)
         return;
     stop->live++;
     if (m->kind == GM_MUTATOR_INTERNAL || m->kind == GM_MUTATOR_ZOMBIE || m->tid == stop->self ||
@@ -474,6 +474,11 @@ int gm_world_setup(void)
 {
     pthread_once(&setup_once, world_setup);
     return setup_error;
+}
+
+bool gm_world_is_ours(void)
+{
+    return gm_world_in_use() && world.pid == (int32_t)gm_sys0(SYS_getpid);
 }
 
 bool gm_world_in_use(void)

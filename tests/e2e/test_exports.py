@@ -17,9 +17,10 @@ OTHERS = set("""fork vfork _Fork clone daemon
 
 # Interposed by libgeomem: to know the program's threads from their beginning, to keep the signal that stops them
 # deliverable and the handler of write faults in front.
-COLLECTOR = set("""pthread_create pthread_exit pthread_join pthread_timedjoin_np pthread_clockjoin_np pthread_tryjoin_np
-    pthread_detach pthread_sigmask sigprocmask sigaction signal sigaltstack pthread_attr_setsigmask_np signalfd sigwait
-    sigwaitinfo sigtimedwait makecontext execv execve execveat execvp execvpe execl execlp execle fexecve""".split())
+COLLECTOR = set("""execl execle execlp execv execve execveat execvp execvpe fexecve makecontext pthread_attr_setsigmask_np
+    pthread_clockjoin_np pthread_create pthread_detach pthread_exit pthread_join pthread_sigmask
+    pthread_timedjoin_np pthread_tryjoin_np sigaction sigaltstack signal signalfd sigprocmask sigtimedwait
+    sigwait sigwaitinfo timer_create""".split())
 # The same, since a thread that waits in them counts as stopped: see docs/design/threads.md.
 WAITS = set("""__poll_chk __ppoll_chk __read_chk __recv_chk __recvfrom_chk accept accept4 aio_suspend clock_nanosleep connect
     epoll_pwait epoll_pwait2 epoll_wait fdatasync flock fsync lockf mq_receive mq_send mq_timedreceive mq_timedsend
