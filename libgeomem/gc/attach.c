@@ -5,6 +5,7 @@
 
 #include "libgeomem/gc/cycle_internal.h"
 #include "libgeomem/gc/dirty.h"
+#include "libgeomem/gc/notes.h"
 #include "libgeomem/gc/world.h"
 #include "libgeomem/heap/listener.h"
 
@@ -94,6 +95,8 @@ static void heap_statistics(struct gm_heap *heap, struct geomem_heap_statistics 
 static const struct gm_collector collector = {
     .allocated = heap_allocated,
     .exhausted = heap_exhausted,
+    .forget = gm_notes_forget,
+    .destroy = gm_notes_forget_heap,
     .unwatch = heap_unwatch,
     .sweep = heap_sweep,
     .born_old = heap_born_old,
@@ -110,22 +113,11 @@ static void listener_find(void)
         atomic_store_explicit(&gm_listener, geomem_recorder_listener(), memory_order_release);
 }
 
-/* Forks wait for a collection to end. */
-static void fork_prepare(void)
-{
-    gm_world_lock();
-}
-
-static void fork_parent(void)
-{
-    gm_world_unlock();
-}
-
+/* The world's own handlers, which stand around this one, hold its lock over the fork. */
 static void fork_child(void)
 {
     if (gm_gc.cards.dirty)
         gm_dirty_after_fork(gm_gc.cards.dirty);
-    gm_world_unlock();
 }
 
 static enum gm_dirty_mechanism mechanism_wanted(const struct geomem_heap_options *options)
@@ -161,7 +153,7 @@ static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
     if (gc->verifies)
         gc->marker.log = &gc->verify.roots;
     listener_find();
-    return -pthread_atfork(fork_prepare, fork_parent, fork_child);
+    return -pthread_atfork(NULL, NULL, fork_child);
 }
 
 int gm_collector_attach(struct gm_heap *heap)

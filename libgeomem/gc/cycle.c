@@ -6,6 +6,7 @@
 
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/cycle_internal.h"
+#include "libgeomem/gc/notes.h"
 #include "libgeomem/gc/world.h"
 #include "libgeomem/heap/listener.h"
 
@@ -107,9 +108,12 @@ static int stop_begin(struct gm_gc_stop *stop)
     heaps_lock();
     stop->cpu_ns = thread_cpu_ns();
     stop->start_ns = gm_sys_monotonic_ns();
+    gm_notes_lock();
     int err = gm_world_stop(&stop->figures);
-    if (err < 0)
+    if (err < 0) {
+        gm_notes_unlock();
         heaps_unlock();
+    }
     return err;
 }
 
@@ -117,6 +121,7 @@ static void stop_end(struct gm_gc_stop *stop)
 {
     gm_world_start();
     stop->pause_ns = gm_sys_monotonic_ns() - stop->start_ns;
+    gm_notes_unlock();
     heaps_unlock();
     stop->cpu_ns = thread_cpu_ns() - stop->cpu_ns;
 }
@@ -211,11 +216,40 @@ static int collect_as_paced(struct gm_gc *gc, struct gm_heap *heap)
     return collect_young(gc, heap, GEOMEM_TRIGGER_ALLOCATION, false);
 }
 
-int gm_gc_collect(struct gm_heap *heap, enum gm_gc_want want, enum geomem_gc_trigger trigger)
+/* The collector's own frames are no roots. So the registers that its callers keep in them are put on the stack before
+ * any of its functions can put them away where they would not be found. */
+__asm__(".pushsection .text\n"
+        ".globl gm_gc_collect\n"
+        ".hidden gm_gc_collect\n"
+        ".type gm_gc_collect, @function\n"
+        "gm_gc_collect:\n\t"
+        ".cfi_startproc\n\t"
+        "sub $56, %rsp\n\t"
+        ".cfi_adjust_cfa_offset 56\n\t"
+        "mov %rbx, 0(%rsp)\n\t"
+        "mov %rbp, 8(%rsp)\n\t"
+        "mov %r12, 16(%rsp)\n\t"
+        "mov %r13, 24(%rsp)\n\t"
+        "mov %r14, 32(%rsp)\n\t"
+        "mov %r15, 40(%rsp)\n\t"
+        "mov %rsp, %rcx\n\t"
+        "call gm_gc_collect_from\n\t"
+        "add $56, %rsp\n\t"
+        ".cfi_adjust_cfa_offset -56\n\t"
+        "ret\n\t"
+        ".cfi_endproc\n"
+        ".size gm_gc_collect, . - gm_gc_collect\n"
+        ".popsection\n");
+
+int gm_gc_collect_from(struct gm_heap *heap, enum gm_gc_want want, enum geomem_gc_trigger trigger,
+    const uintptr_t *saved);
+__attribute__((used)) int gm_gc_collect_from(struct gm_heap *heap, enum gm_gc_want want,
+    enum geomem_gc_trigger trigger, const uintptr_t *saved)
 {
     struct gm_gc *gc = &gm_gc;
     int err = -EBUSY;
     gm_world_lock();
+    gm_roots_caller(saved);
     if (gc->disabled == 0) {
         switch (want) {
         case GM_WANT_AS_PACED:
@@ -230,6 +264,8 @@ int gm_gc_collect(struct gm_heap *heap, enum gm_gc_want want, enum geomem_gc_tri
         }
         gm_marker_trim(&gc->marker);
     }
+    gm_roots_caller(NULL);
     gm_world_unlock();
+    gm_notes_announce();
     return err;
 }

@@ -4,6 +4,7 @@
  */
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/cycle_internal.h"
+#include "libgeomem/gc/notes_marker.h"
 #include "libgeomem/gc/world.h"
 
 /* Blocks looked at between two looks at the clock: some 60 us. */
@@ -70,6 +71,28 @@ static void marked_count(struct geomem_gc_cycle *cycle, struct gm_marker *marker
     marker->figures = (struct gm_mark_figures){0};
 }
 
+/* ---- notes ---- */
+
+/* Those that are due are roots of both generations. */
+static void notes_push_roots(struct gm_gc *gc, bool old)
+{
+    struct gm_notes_marker notes;
+    gm_notes_marker_init(&notes, &gc->marker, old);
+    gm_notes_roots(&notes.tracer);
+}
+
+static void notes_process(
+    struct gm_gc *gc, struct gm_marker *marker, bool full, struct geomem_gc_cycle *cycle)
+{
+    struct gm_notes_marker notes;
+    struct gm_notes_figures figures;
+    uint64_t time = gm_sys_monotonic_ns();
+    (void)gc;
+    gm_notes_marker_init(&notes, marker, full);
+    gm_notes_process(&notes.tracer, &figures);
+    phase_end(cycle, GEOMEM_PHASE_NOTES, time);
+}
+
 /* ---- the collections ---- */
 
 void gm_gc_stopped_young(struct gm_gc *gc)
@@ -82,9 +105,12 @@ void gm_gc_stopped_young(struct gm_gc *gc)
     for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
         gm_cards_scan(&gc->cards, heap);
     roots_push(gc);
+    notes_push_roots(gc, gc->in_steps);
     time = phase_end(cycle, GEOMEM_PHASE_ROOTS, time);
     mark_all(&gc->marker);
     time = phase_end(cycle, GEOMEM_PHASE_MARK, time);
+    notes_process(gc, &gc->marker, false, cycle);
+    time = gm_sys_monotonic_ns();
     if (gc->verifies)
         gm_verify_marked(&gc->verify, gc, true, false);
     gm_gc_sweep_young(gc, false, gc->promote_age);
@@ -103,10 +129,13 @@ void gm_gc_stopped_full(struct gm_gc *gc)
     gm_mark_full(&gc->marker, gc->live);
     gm_gc_each_segment(segment_push_root_blocks, &gc->cards);
     roots_push(gc);
+    notes_push_roots(gc, true);
     time = phase_end(cycle, GEOMEM_PHASE_ROOTS, time);
     mark_all(&gc->marker);
-    marked_count(cycle, &gc->marker);
     time = phase_end(cycle, GEOMEM_PHASE_MARK, time);
+    notes_process(gc, &gc->marker, true, cycle);
+    time = gm_sys_monotonic_ns();
+    marked_count(cycle, &gc->marker);
     if (gc->verifies)
         gm_verify_marked(&gc->verify, gc, true, true);
     /* All that lives becomes old: so no old block points to a young one, and what was written does not matter. */
@@ -148,6 +177,7 @@ void gm_gc_steps_end(struct gm_gc *gc)
 {
     struct geomem_gc_cycle *cycle = &gc->steps;
     gc->in_steps = false;
+    notes_process(gc, &gc->old_marker, true, cycle);
     if (gc->verifies)
         gm_verify_marked(&gc->verify, gc, false, true);
     marked_count(cycle, &gc->old_marker);

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "geomem/geomem.h"
+#include "libgeomem/gc/notes.h"
 #include "libgeomem/gc/unsanitized.h"
 
 /* Address space of a stack. A stack cannot grow beyond the words of the heap; where so much may not be reserved, less is
@@ -318,6 +319,8 @@ static inline void fifo_get(struct gm_marker *marker)
         return;
     }
     __atomic_store_n(entry.state, (uint8_t)((state & ~GM_STATE_MASK) | become), __ATOMIC_RELAXED);
+    if (__builtin_expect(state & GM_STATE_NOTED, 0))
+        gm_notes_reached(entry.block);
     marker->figures.blocks++;
     marker->figures.bytes += gm_block_bytes(entry.span);
     if (entry.span->kind != GM_KIND_LEAF)

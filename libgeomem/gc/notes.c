@@ -95,7 +95,7 @@ static bool note_is_young(const struct gm_note *note)
     return word_is_young(note->target) || word_is_young(note->holder) || word_is_young(note->value);
 }
 
-/* Notes that speak of old blocks only go over to the old list: after a collection, when states are what they will be. */
+/* Notes that speak of old blocks only go over to the old list: what the last collection promoted. */
 static void young_sort(void)
 {
     for (uint32_t number = gm_notes_table.young.first, next; number != 0; number = next) {
@@ -235,6 +235,7 @@ static struct gm_notes_ends ends_join(struct gm_notes_ends a, struct gm_notes_en
 
 static void notes_steps(struct gm_notes_tracer *tracer, struct gm_notes_figures *figures)
 {
+    young_sort();
     list_resolve(gm_notes_table.young.first, tracer);
     if (tracer->full)
         list_resolve(gm_notes_table.old.first, tracer);
@@ -250,7 +251,6 @@ static void notes_steps(struct gm_notes_tracer *tracer, struct gm_notes_figures 
     list_clear_rest(gm_notes_table.young.first, tracer, figures);
     if (tracer->full)
         list_clear_rest(gm_notes_table.old.first, tracer, figures);
-    young_sort();
 }
 
 void gm_notes_roots(struct gm_notes_tracer *tracer)

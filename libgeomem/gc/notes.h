@@ -81,8 +81,4 @@ void gm_notes_announce(void);
 /* gm_collector.forget: the program frees the block. Its weak references read NULL from now on; its finalizer is not called. */
 void gm_notes_forget(struct gm_heap *heap, void *block);
 
-/* In a forked child, in an atfork handler; `prepare` in the parent before. */
-void gm_notes_before_fork(void);
-void gm_notes_after_fork(bool in_child);
-
 #endif

@@ -124,20 +124,21 @@ int geomem_finalizers_notify(void (*notify)(void))
     return 0;
 }
 
-/* The lock is held over the fork, so that the child's table is whole. */
-void gm_notes_before_fork(void)
+/* ---- fork ---- */
+
+/* The thread is not there; what it would have called is due still. */
+static void fork_child(void)
 {
-    gm_notes_lock();
+    atomic_store(&finalizer_has_thread, false);
+    finalizer_runs = false;
+    if (gm_notes_table.due.first != 0)
+        gm_finalizers_became_due();
+    gm_notes_unlock();
 }
 
-void gm_notes_after_fork(bool in_child)
+/* The lock is held over the fork, so that the child's table is whole. Handlers that prepare are called in reverse order: the
+ * first to be registered takes its lock last, as its rank demands. */
+__attribute__((constructor(101))) static void fork_register(void)
 {
-    if (in_child) {
-        /* the thread is not there; what it would have called is due still */
-        atomic_store(&finalizer_has_thread, false);
-        finalizer_runs = false;
-        if (gm_notes_table.due.first != 0)
-            gm_finalizers_became_due();
-    }
-    gm_notes_unlock();
+    pthread_atfork(gm_notes_lock, gm_notes_unlock, fork_child);
 }

@@ -179,36 +179,75 @@ static uint32_t link_find(void **link, uintptr_t holder)
     return number;
 }
 
-int geomem_weak_link(void **link, void *target, int survives_finalizer)
+/* Lock held; a link that was there goes. */
+static int link_set(void **link, const struct gm_place *target, bool is_long)
 {
-    struct gm_place place, holder_place;
-    if (link == NULL || !place_find((uintptr_t)target, false, &place))
-        return -EINVAL;
+    struct gm_place holder_place;
     uintptr_t holder = link_holder(link, &holder_place);
     uint32_t number;
-    gm_notes_lock();
     int err = gm_note_new(GM_NOTE_LINK, &number);
-    if (err == 0) {
-        uint32_t old = link_find(link, holder);
-        if (old != 0)
-            gm_note_remove(old);
-        struct gm_note *note = gm_note_at(number);
-        note->target = place.start;
-        note->holder = holder;
-        note->link = link;
-        note->is_long = survives_finalizer != 0;
-        note_publish(number, &place, holder != 0 ? &holder_place : NULL);
-    }
+    if (err < 0)
+        return err;
+    uint32_t old = link_find(link, holder);
+    if (old != 0)
+        gm_note_remove(old);
+    struct gm_note *note = gm_note_at(number);
+    note->target = target->start;
+    note->holder = holder;
+    note->link = link;
+    note->is_long = is_long;
+    note_publish(number, target, holder != 0 ? &holder_place : NULL);
+    return 0;
+}
+
+int geomem_weak_link(void **link, void *target, int survives_finalizer)
+{
+    struct gm_place place;
+    if (link == NULL || !place_find((uintptr_t)target, false, &place))
+        return -EINVAL;
+    gm_notes_lock();
+    int err = link_set(link, &place, survives_finalizer != 0);
+    gm_notes_unlock();
+    return err;
+}
+
+static uint32_t link_find_any(void **link)
+{
+    struct gm_place holder_place;
+    return link_find(link, link_holder(link, &holder_place));
+}
+
+/* Lock held. The note that goes leaves room for the new one, so that this cannot fail for want of memory. */
+static int link_move(void **link, void **new_link)
+{
+    uint32_t number = link_find_any(link);
+    if (number == 0)
+        return -ENOENT;
+    if (link == new_link)
+        return 0;
+    if (new_link == NULL)
+        return -EINVAL;
+    if (link_find_any(new_link) != 0)
+        return -EEXIST;
+    struct gm_place place;
+    bool is_long = gm_note_at(number)->is_long;
+    bool found = place_find(gm_note_at(number)->target, false, &place);
+    gm_note_remove(number);
+    return found ? link_set(new_link, &place, is_long) : -ENOENT;
+}
+
+int geomem_weak_move(void **link, void **new_link)
+{
+    gm_notes_lock();
+    int err = link_move(link, new_link);
     gm_notes_unlock();
     return err;
 }
 
 int geomem_weak_unlink(void **link)
 {
-    struct gm_place holder_place;
-    uintptr_t holder = link_holder(link, &holder_place);
     gm_notes_lock();
-    uint32_t number = link_find(link, holder);
+    uint32_t number = link_find_any(link);
     if (number != 0)
         gm_note_remove(number);
     gm_notes_unlock();

@@ -187,6 +187,14 @@ static void coroutines_visit(struct walk *walk)
     }
 }
 
+/* 0: not told. The world's lock is held. */
+static uintptr_t caller_sp;
+
+void gm_roots_caller(const void *sp)
+{
+    caller_sp = (uintptr_t)sp;
+}
+
 static __attribute__((noinline)) void threads_visit(struct walk *walk)
 {
     struct gm_mutator *self = gm_mutator_self;
@@ -198,7 +206,7 @@ static __attribute__((noinline)) void threads_visit(struct walk *walk)
     coroutines_visit(walk);
     if (!self || self->kind != GM_MUTATOR_REGISTERED)
         return;
-    self->sp = (uintptr_t)__builtin_frame_address(0);
+    self->sp = caller_sp != 0 ? caller_sp : (uintptr_t)__builtin_frame_address(0);
     mutator_visit(walk, self);
 }
 

@@ -62,6 +62,11 @@ enum gm_root_part {
 typedef void gm_roots_visitor(const void *start, size_t bytes, void *arg);
 void gm_roots_visit(unsigned parts, gm_roots_visitor *visit, void *arg);
 
+/* Of the calling thread's stack only what lies from `sp` on is the program's: what is below are frames of the collector, in which
+ * addresses of its last collection may stand still. The registers that calls keep are at `sp` too. NULL: not known. The
+ * world's lock is held. */
+void gm_roots_caller(const void *sp);
+
 /* Registered ranges; any alignment. -ENOMEM, -EINVAL (empty). What is not readable there when a collection looks is passed
  * over. Not to be called with the lock of the world held. */
 int gm_roots_add(const void *start, size_t bytes);

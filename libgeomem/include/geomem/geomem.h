@@ -116,7 +116,8 @@ typedef void geomem_finalizer(void *block, void *data);
 enum geomem_finalizer_order {
     GEOMEM_FINALIZE_UNORDERED = 0, /* as soon as the block is unreachable */
     GEOMEM_FINALIZE_TOPOLOGICAL =
-        1, /* not before blocks that point to it and have finalizers themselves */
+        1, /* not before blocks that reach it and have finalizers themselves; and not while it can be
+              reached from itself through other blocks (pointers to itself do not count) */
 };
 int geomem_finalizer_set(void *block, geomem_finalizer *function, void *data,
     enum geomem_finalizer_order order, geomem_finalizer **ret_old_function, void **ret_old_data);
