@@ -21,6 +21,7 @@
     X(site, "N FILE", "everything about one site") \
     X(peak, "FILE", "what was live when most was live, exactly") \
     X(generations, "FILE", "how old blocks get: born, died, promoted, lifetimes") \
+    X(gc, "FILE", "what a collector did: pauses, promotion, and what was in vain") \
     X(timeline, "FILE", "live memory over time") \
     X(tree, "FILE", "call tree by weight (--bottom-up, --weight)") \
     X(flame, "FILE", "folded stacks for flame graphs (--weight)") \
@@ -56,8 +57,8 @@ struct report_options {
     struct report_moment from, to;
     const char *process;                    /* as typed; NULL: all, merged */
     const char *module, *function, *source; /* filters */
-    uint64_t address; /* 0: any */
-    const char *kind; /* of events; NULL: all */
+    uint64_t address;                       /* 0: any */
+    const char *kind;                       /* of events; NULL: all */
     uint64_t min_bytes;
     uint32_t top;       /* 0: the command's own default */
     double min_percent; /* < 0: the command's own default */

@@ -3,9 +3,11 @@
 #include <stdio.h>
 
 #include "analyzer/core/figures.h"
+#include "analyzer/core/collections.h"
 #include "analyzer/core/generations.h"
 #include "analyzer/report/chart.h"
 #include "analyzer/report/show.h"
+#include "analyzer/report/show_gc.h"
 
 static void json_generations(struct json *j, const struct report *r, const struct gm_generation *g)
 {
@@ -43,8 +45,14 @@ static int generations_json(
     int e = generations_of(r, 0, g);
     if (e < 0)
         return e;
+    struct gm_gc_generation gc[2];
+    e = gm_gc_generations_load(r->recording, &r->set, r->from_ns, r->to_ns, gc);
+    if (e < 0)
+        return e;
     show_json_head(r, "generations");
     json_generations(j, r, g);
+    if (gc[0].born.blocks || gc[1].born.blocks)
+        show_json_gc_generations(j, gc);
     show_json_histogram(j, "lifetimes_bytes", lifetimes->bytes);
     show_json_histogram(j, "lifetimes_ns", lifetimes->ns);
     json_put_array(j, "processes", false);
@@ -114,6 +122,18 @@ static int generations_sites(struct report *r, const struct selection *s)
     return e;
 }
 
+/* Where there is a collector: its own. */
+static int generations_collector(struct report *r)
+{
+    struct gm_gc_generation g[2];
+    int e = gm_gc_generations_load(r->recording, &r->set, r->from_ns, r->to_ns, g);
+    if (e < 0 || (!g[0].born.blocks && !g[1].born.blocks))
+        return e;
+    show_title(r, "GENERATIONS of the collector");
+    show_gc_generations(r, g);
+    return 0;
+}
+
 static int generations_text(
     struct report *r, const struct selection *s, const struct gm_lifetimes *lifetimes)
 {
@@ -139,6 +159,8 @@ static int generations_text(
         generations_table(r, g);
         shown++;
     }
+    if (e == 0)
+        e = generations_collector(r);
     if (e < 0 || r->ranged)
         return e; /* sites and lifetimes are known for the whole recording only */
     e = generations_sites(r, s);

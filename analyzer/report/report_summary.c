@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/core/collections.h"
 #include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
 #include "analyzer/core/generations.h"
@@ -19,6 +20,8 @@ struct summary {
     int64_t peak_ns;
     size_t processes, threads;
     struct gm_generation generations[4];
+    struct gm_gc gc;
+    struct gm_gc_generation gc_generations[2];
     struct selection selection;
     struct gm_slices slices;
 };
@@ -103,6 +106,10 @@ static int summary_load(struct report *r, struct summary *s)
     if (e == 0)
         e = gm_generations_load(r->recording, &r->set, r->from_ns, r->to_ns, s->generations);
     if (e == 0)
+        e = gm_gc_read(r->recording, &r->set, r->from_ns, r->to_ns, &s->gc);
+    if (e == 0)
+        e = gm_gc_generations_load(r->recording, &r->set, r->from_ns, r->to_ns, s->gc_generations);
+    if (e == 0)
         e = selection_load(r, 0, WEIGHT_LIVE, &s->selection);
     if (e == 0) {
         summary_of_processes(r, s);
@@ -120,6 +127,7 @@ static int summary_load(struct report *r, struct summary *s)
 static void summary_done(struct summary *s)
 {
     gm_slices_done(&s->slices);
+    gm_gc_done(&s->gc);
     selection_done(&s->selection);
 }
 
@@ -221,6 +229,22 @@ static void json_run(struct report *r)
         json_put_real(j, "sample_share", run->sample_share);
 }
 
+static void json_collections(struct json *j, const struct summary *s)
+{
+    const struct gm_pauses *pauses = &s->gc.kinds[0].pauses;
+    json_put_object(j, "gc", true);
+    json_put_count(j, "collections", s->gc.kinds[0].collections);
+    json_put_count(j, "young_collections", s->gc.kinds[GM_GC_young].collections);
+    json_put_count(j, "pause_total_ns", pauses->sum_ns);
+    json_put_count(j, "pause_p50_ns", gm_pauses_percentile(pauses, 50));
+    json_put_count(j, "pause_p99_ns", gm_pauses_percentile(pauses, 99));
+    json_put_count(j, "pause_max_ns", gm_pauses_percentile(pauses, 100));
+    json_put_count(j, "cpu_ns", s->gc.kinds[0].figures[GM_CYCLE_cpu_ns]);
+    json_put_count(j, "promoted_blocks", s->gc_generations[0].promoted.blocks);
+    json_put_count(j, "premature_blocks", s->gc_generations[1].premature.blocks);
+    json_put_close(j);
+}
+
 static void summary_json(struct report *r, const struct summary *s)
 {
     struct json *j = &r->json;
@@ -247,6 +271,8 @@ static void summary_json(struct report *r, const struct summary *s)
         json_put_close(j);
     }
     json_put_close(j);
+    if (s->gc.kinds[0].collections)
+        json_collections(j, s);
     json_put_array(j, "process_list", false);
     for (size_t i = 0; i < r->processes.n; i++)
         if (gm_process_set_has(&r->set, r->processes.v[i].process_id))
@@ -338,6 +364,30 @@ static void text_generations(struct report *r, const struct gm_generation g[stat
     out_printf(&r->out, "             promoted to g1 %s, to g2 %s, to g3 %s\n", p[0], p[1], p[2]);
 }
 
+/* Where there is a collector. */
+static void text_collections(struct report *r, const struct summary *s)
+{
+    char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], c[GM_FIGURE_BYTES], d[GM_FIGURE_BYTES];
+    const struct gm_gc_of_kind *all = &s->gc.kinds[0];
+    const struct gm_gc_generation *g = s->gc_generations;
+    uint64_t young = s->gc.kinds[GM_GC_young].collections;
+    if (!all->collections)
+        return;
+    out_printf(&r->out, "\n");
+    out_styled(&r->out, OUT_BOLD, "COLLECTIONS");
+    out_printf(&r->out, "  %s young, %s of both generations; the world stood still %s\n",
+        gm_figure_count(a, young), gm_figure_count(b, all->collections - young),
+        gm_figure_time(c, (int64_t)all->pauses.sum_ns));
+    out_printf(&r->out, "             pauses: half up to %s, 99%% up to %s, longest %s; CPU %s\n",
+        gm_figure_time(a, (int64_t)gm_pauses_percentile(&all->pauses, 50)),
+        gm_figure_time(b, (int64_t)gm_pauses_percentile(&all->pauses, 99)),
+        gm_figure_time(c, (int64_t)gm_pauses_percentile(&all->pauses, 100)),
+        gm_figure_time(d, (int64_t)all->figures[GM_CYCLE_cpu_ns]));
+    out_printf(&r->out, "             promoted %s of the young blocks, %s of these in vain\n",
+        show_percent(r, a, (double)g[0].promoted.blocks, (double)g[0].born.blocks),
+        show_percent(r, b, (double)g[1].premature.blocks, (double)g[0].promoted.blocks));
+}
+
 static void text_processes(struct report *r)
 {
     size_t shown = 0, rows = show_rows(r, 10, r->processes.n);
@@ -411,6 +461,7 @@ static int summary_text(struct report *r, struct summary *s)
     text_memory(r, s);
     e = text_chart(r);
     text_generations(r, s->generations);
+    text_collections(r, s);
     if (r->processes.n > 1)
         text_processes(r);
     static const char live[] = "  SITE      LIVE     BLOCKS     ALLOCS     BYTES  MOST STILL LIVE";
@@ -426,6 +477,8 @@ static int summary_text(struct report *r, struct summary *s)
     out_styled(&r->out, OUT_BOLD, "NEXT");
     summary_next(r, "  geomem-report leaks ", "what is still live, with stacks");
     summary_next(r, "      geomem-report peak ", "what was live at the peak");
+    if (s->gc.kinds[0].collections)
+        summary_next(r, "      geomem-report gc ", "what the collector did");
     summary_next(r, "      geomem-top ", "the same, to walk through");
     return e;
 }

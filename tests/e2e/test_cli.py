@@ -238,7 +238,7 @@ class ReportInput(harness.Case):
 
 
 class ReportOutput(harness.Case):
-    COMMANDS = ("summary", "leaks", "sites", "peak", "generations", "timeline", "tree", "check")
+    COMMANDS = ("summary", "leaks", "sites", "peak", "generations", "gc", "timeline", "tree", "check")
 
     def test_each_command_has_json_with_a_schema(self):
         recording = self.record(target("cxx_new"))

@@ -49,6 +49,21 @@ class History(harness.Case):
                           (1, 4, "mostly_concurrent", "limit", 2, 1500000, 1200000, 4500000, 1450000, 16384, 6000000,
                            1900000)])
 
+    def test_the_report_says_the_same(self):
+        document = self.record(target("gc_history")).json("gc")
+        kinds = {kind["kind"]: kind for kind in document["collections"]}
+        self.assertEqual({name: (kind["collections"], kind["pauses"]["count"], kind["pauses"]["p50_ns"],
+                                 kind["pauses"]["max_ns"]) for name, kind in kinds.items()},
+                         {"all": (4, 5, 300000, 4000000), "young": (2, 2, 100000, 200000), "full": (1, 1, 4000000, 4000000),
+                          "mostly_concurrent": (1, 2, 300000, 1200000)})
+        self.assertEqual(kinds["all"]["causes"],
+                         {"allocation": 2, "explicit": 1, "limit": 1, "pressure": 0, "finish": 0})
+        self.assertEqual([[generation[key + "_blocks"] for key in ("born", "died", "freed", "promoted", "premature",
+                                                                   "nepotism_at_most", "live")]
+                          for generation in document["gc_generations"]], [[168, 130, 1, 35, 0, 0, 2], [4, 18, 2, 0, 14, 13, 19]])
+        self.assertEqual([cycle["number"] for cycle in document["cycles"]], [1, 2, 3, 4])
+        self.assertEqual(document["sites"][0]["where"]["function"], "cache_new")
+
     def test_the_log_says_which_frees_were_the_collectors(self):
         recording = self.record(target("gc_history"), options=("--events=all",))
         run = harness.report("sql", "--json", recording.path,

@@ -31,10 +31,11 @@ EDITS = {
     "odd histograms": "UPDATE site SET life_bytes = '[[1,2],[3,-4],[99999,1e999],[', life_ns = 'x'",
 }
 REPORTS = (["summary"], ["leaks", "-a"], ["leaks", "--json"], ["sites"], ["site", "1"], ["peak"], ["generations"],
-           ["generations", "--json"], ["timeline"], ["timeline", "--json"], ["tree"], ["tree", "-b", "--json"],
+           ["generations", "--json"], ["gc"], ["gc", "--json"], ["timeline"], ["timeline", "--json"], ["tree"], ["tree", "-b", "--json"],
            ["flame"], ["check"], ["check", "--json"], ["events", "-n", "1000"], ["events", "-n", "1000", "--json"])
 QUERIES = [f"SELECT * FROM {view}" for view in ("v_run", "v_process", "v_sites", "v_stacks", "v_leaks", "v_timeline",
-                                               "v_generations")] + ["SELECT count(*), max(stack_id) FROM gm_events"]
+                                               "v_generations", "v_gc",
+                                               "v_gc_sites")] + ["SELECT count(*), max(stack_id) FROM gm_events"]
 
 
 class HostileRows(harness.Case):

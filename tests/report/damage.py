@@ -19,7 +19,7 @@ from pathlib import Path
 VARIANTS = 220
 COMMANDS = [
     ["summary"], ["leaks"], ["leaks", "--json"], ["sites", "--sort=growth"], ["site", "2"], ["peak"],
-    ["generations"], ["timeline"], ["tree"], ["tree", "--bottom-up", "--weight=allocated"], ["flame"],
+    ["generations"], ["gc"], ["gc", "--json"], ["timeline"], ["tree"], ["tree", "--bottom-up", "--weight=allocated"], ["flame"],
     ["check"], ["summary", "--json"], ["leaks", "--from=1", "--to=3"], ["sites", "--function=main"],
     ["timeline", "--json"], ["sql", "SELECT * FROM v_sites JOIN v_stacks USING (stack_id)"],
 ]
