@@ -124,7 +124,7 @@ static void names_put(struct gm_scope *scope, const struct name *name)
         gm_producer_put(scope->producer, hash);
         gm_producer_put(scope->producer, name_hash(name, i + 1));
         gm_producer_put(scope->producer, name_pc(name, i));
-        seen[GM_SEEN_SLOT(hash)] = hash;
+        gm_seen_note(seen, hash);
     }
 }
 
@@ -132,8 +132,7 @@ static void names_put(struct gm_scope *scope, const struct name *name)
 static bool name_prepare(struct gm_scope *scope, uint32_t words, struct name *name)
 {
     const uint64_t *seen = scope->thread->seen[scope->level];
-    while (name->fresh < name->count &&
-           seen[GM_SEEN_SLOT(name_hash(name, name->fresh))] != name_hash(name, name->fresh))
+    while (name->fresh < name->count && !gm_seen_holds(seen, name_hash(name, name->fresh)))
         name->fresh++;
     if (name->fresh && !modules_announce(scope, name))
         return false;

@@ -1,5 +1,5 @@
 /* quick.h - the usual event, without the ceremony: a thread in no other hook, with a ring of its own and room in it, whose
- * stack the memo knows by a name that was sent before; or a free that finds its record in the nursery.
+ * stack the memo knows by a name that was sent before; or a free.
  *
  * Whatever is not so is left to event.c, which does everything, a little slower. What they do is the same, record for
  * record; tests/unit/event_stress.c runs through both.
@@ -82,25 +82,47 @@ static inline enum gm_quick gm_quick_alloc(
         return GM_QUICK_NO;
     }
     uint64_t hash = m->hash[m->count - 1];
-    if (t->seen[0][GM_SEEN_SLOT(hash)] != hash || !gm_producer_has_room(&t->producer, 4))
+    if (!gm_seen_holds(t->seen[0], hash) || !gm_producer_has_room(&t->producer, 4))
         return GM_QUICK_CAPTURED;
     gm_quick_put_alloc(t, (uintptr_t)block, packed, hash);
     gm_quick_leave();
     return GM_QUICK_TOLD;
 }
 
-/* True: the free is folded. */
+/* A FREE record, for which there is room. `position`: as found. */
+static inline void gm_quick_put_free(struct gm_thread *t, uint64_t address, uint64_t position)
+{
+    struct gm_producer *p = &t->producer;
+    gm_producer_busy(p);
+    bool precise = atomic_load_explicit(&gm_process.precise, memory_order_relaxed);
+    uint64_t stamp = precise ? (t->last_stamp = gm_clock_before(gm_process.clock))
+                             : gm_thread_stamp_coarse(t, gm_process.session);
+    if (precise && position == GM_NURSERY_NONE)
+        gm_nursery_freed_elsewhere(address, stamp);
+    gm_producer_put(p, gm_rec_word0(GM_EV_FREE, 2, stamp));
+    gm_producer_put(p, address);
+    gm_producer_publish(p);
+    gm_producer_idle(p);
+}
+
+/* True: the free is folded, or told. */
 static inline bool gm_quick_free(const void *block)
 {
     struct gm_thread *t = gm_quick_enter((uintptr_t)__builtin_frame_address(0));
     if (!t)
         return false;
-    uint64_t position = gm_nursery_find(&t->nursery, &t->producer, (uintptr_t)block);
-    bool folded =
-        position != GM_NURSERY_NONE && gm_process.folds &&
+    uint64_t position = gm_process.folds
+                            ? gm_nursery_find(&t->nursery, &t->producer, (uintptr_t)block)
+                            : GM_NURSERY_NONE;
+    bool told =
+        position != GM_NURSERY_NONE &&
         gm_nursery_fold(&t->producer, position, gm_thread_stamp_coarse(t, gm_process.session), 0);
+    if (!told && gm_producer_has_room(&t->producer, 2)) {
+        gm_quick_put_free(t, (uintptr_t)block, position);
+        told = true;
+    }
     gm_quick_leave();
-    return folded;
+    return told;
 }
 
 #endif

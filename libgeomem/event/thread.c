@@ -189,11 +189,11 @@ static void thread_bind(struct gm_thread *t)
     /* relaxed, both: whatever brings an address of this thread's to another orders these before its stamps */
     if (atomic_fetch_add_explicit(&gm_process.threads, 1, memory_order_relaxed) > 0)
         atomic_store_explicit(&gm_process.precise, true, memory_order_relaxed);
-    if (other_session) {
+    if (other_session && t->session_id) { /* new memory is empty, and stays untouched for now */
         memset(t->seen, 0, sizeof t->seen);
         memset(t->announced, 0, sizeof t->announced);
-        t->session_id = gm_process.session_id;
     }
+    t->session_id = gm_process.session_id;
     t->overrun = false;
     t->started = gm_tls.ended; /* such a thread has had its start and its end */
     for (unsigned i = 0; i < 2; i++) {
