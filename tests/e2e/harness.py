@@ -107,8 +107,8 @@ def frame_is(frame, function, line=None, file=None):
 
 
 def report(*arguments, env=None, timeout=120):
-    run = subprocess.run([REPORT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_env(env),
-                         stdin=subprocess.DEVNULL, timeout=timeout, encoding="utf-8", errors="replace", check=False)
+    run = run_bounded([REPORT, *arguments], timeout, env=clean_env(env), stdin=subprocess.DEVNULL, encoding="utf-8",
+                      errors="replace")
     if ALARMS.search(run.stderr):
         raise AssertionError(run.stderr)
     return run
@@ -157,11 +157,50 @@ def wait_until(condition, what, timeout=60, step=0.01):
 
 
 def process_children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(child) for child in file.read().split()]
-    except OSError:
-        return []
+    children = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                children += [int(child) for child in file.read().split()]
+    return children
+
+
+def process_descendants(pid):
+    found = process_children(pid)
+    for child in found:  # grows while it is walked
+        found += process_children(child)
+    return found
+
+
+def kill_descendants(pid):
+    """Kills all that PID has started, and what they start meanwhile; reaps those that are children of this process.
+    PID itself stays."""
+    def living():
+        found = [child for child in process_descendants(pid) if process_state(child) not in (None, "Z")]
+        for child in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        return found
+    wait_until(lambda: not living(), f"the end of all that process {pid} started")
+    for child in process_children(os.getpid()):
+        if process_state(child) == "Z" and child != pid:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, os.WNOHANG)
+
+
+def run_bounded(command, timeout, **more):
+    """subprocess.run with the output caught, but for a timeout: then nothing the command has started stays behind."""
+    data = more.pop("input", None)
+    if data is not None:
+        more["stdin"] = subprocess.PIPE
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more) as process:
+        try:
+            stdout, stderr = process.communicate(data, timeout)
+        except BaseException:  # the interrupt of whoever waits for the test as well
+            kill_descendants(process.pid)
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def process_field(pid, field):
@@ -254,9 +293,7 @@ class Running:
 
     def close(self):
         if self.process.poll() is None:
-            for child in process_children(self.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
+            kill_descendants(self.pid)
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
             self.process.wait()
@@ -270,6 +307,7 @@ class Case(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
+        self.addCleanup(kill_descendants, os.getpid())  # the last of the cleanups
         folder = tempfile.TemporaryDirectory(prefix="geomem-e2e-")
         self.addCleanup(folder.cleanup)
         self.dir = folder.name
@@ -280,14 +318,12 @@ class Case(unittest.TestCase):
 
     def run_plain(self, *command, env=None, timeout=120, **more):
         """The program by itself: (status, stdout)."""
-        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_env(env),
-                             cwd=self.dir, timeout=timeout, check=False, **more)
+        run = run_bounded(command, timeout, env=clean_env(env), cwd=self.dir, **more)
         return (run.returncode if run.returncode >= 0 else 128 - run.returncode), run.stdout
 
     def run_record(self, *arguments, env=None, timeout=120, **more):
         """geomem-record with just these arguments, whatever comes of it."""
-        run = subprocess.run([RECORD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_env(env),
-                             cwd=self.dir, timeout=timeout, check=False, **more)
+        run = run_bounded([RECORD, *arguments], timeout, env=clean_env(env), cwd=self.dir, **more)
         errors = run.stderr.decode(errors="replace")
         if ALARMS.search(errors):
             raise AssertionError(errors)
@@ -413,15 +449,19 @@ def is_sanitized():
         return any(line.startswith("GEOMEM_SANITIZE:") and line.strip().split("=", 1)[1] for line in cache)
 
 
-ALL_SKIPPED = 77  # CTest shows a file whose tests were all skipped as skipped, not as passed
+SKIPPED = 77  # CTest shows a file that left out some of its tests as skipped, not as passed
 
 
 def main(needs=(RECORD, REPORT)):
     missing = [path for path in (COUNTER, *needs) if not os.path.exists(path)]
     if missing:
         sys.exit(f"not built: {', '.join(missing)}; build first, or set GEOMEM_BUILD")
+    become_subreaper()  # what a test leaves behind is found, and killed
     result = unittest.main(verbosity=2, exit=False).result
     if not result.wasSuccessful():
         sys.exit(1)
-    if result.skipped and len(result.skipped) >= result.testsRun:
-        sys.exit(ALL_SKIPPED)
+    if result.skipped:
+        print(f"skipped {len(result.skipped)} of {result.testsRun}:")
+        for test, why in result.skipped:
+            print(f"  {test.id()}: {why}")
+        sys.exit(SKIPPED)
