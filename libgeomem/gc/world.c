@@ -41,6 +41,8 @@ static struct {
     _Atomic uint32_t target;  /* the answer that wakes the collector */
     _Atomic uint32_t lock;    /* 0 free, 1 held, 2 held and waited for */
     _Atomic bool in_use;
+    _Atomic int32_t owner; /* of the lock: a tid, or 0 */
+    bool forks_under_lock; /* the thread that forks had it already */
     int32_t pid;
 } world;
 
@@ -210,21 +212,28 @@ void gm_world_region_leave(void)
 
 /* ---- the lock --------------------------------------------------------------------------------------------- */
 
-void gm_world_lock(void)
+static void lock_wait(void)
 {
-    uint32_t expected = 0;
-    /* acquire: pairs with the release in gm_world_unlock */
-    if (atomic_compare_exchange_strong_explicit(
-            &world.lock, &expected, 1, memory_order_acquire, memory_order_relaxed))
-        return;
     struct gm_mutator *region = gm_region_enter();
+    /* acquire: pairs with the release in gm_world_unlock */
     while (atomic_exchange_explicit(&world.lock, 2, memory_order_acquire) != 0)
         gm_sys4(SYS_futex, &world.lock, FUTEX_WAIT_PRIVATE, 2, 0);
     gm_region_leave(region);
 }
 
+void gm_world_lock(void)
+{
+    uint32_t expected = 0;
+    /* acquire: pairs with the release in gm_world_unlock */
+    if (!atomic_compare_exchange_strong_explicit(
+            &world.lock, &expected, 1, memory_order_acquire, memory_order_relaxed))
+        lock_wait();
+    atomic_store_explicit(&world.owner, (int32_t)gm_sys0(SYS_gettid), memory_order_relaxed);
+}
+
 void gm_world_unlock(void)
 {
+    atomic_store_explicit(&world.owner, 0, memory_order_relaxed);
     /* release: pairs with the acquire in gm_world_lock */
     if (atomic_exchange_explicit(&world.lock, 0, memory_order_release) == 2)
         futex_wake(&world.lock, 1);
@@ -448,10 +457,29 @@ void gm_world_after_fork(void)
     gm_mutators_after_fork();
 }
 
+/* What the lock protects must be whole in the child. A collector's own handler may have taken it. */
+static void fork_prepare(void)
+{
+    bool held =
+        atomic_load_explicit(&world.owner, memory_order_relaxed) == (int32_t)gm_sys0(SYS_gettid);
+    if (!held)
+        gm_world_lock();
+    world.forks_under_lock = held;
+}
+
+static void fork_parent(void)
+{
+    if (!world.forks_under_lock)
+        gm_world_unlock();
+}
+
 static void fork_child(void)
 {
     gm_world_after_fork();
-    atomic_store(&world.lock, 0);
+    if (world.forks_under_lock)
+        atomic_store(&world.owner, (int32_t)gm_sys0(SYS_gettid));
+    else
+        gm_world_unlock();
 }
 
 static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
@@ -466,7 +494,7 @@ static void world_setup(void)
     if (setup_error == 0)
         setup_error = gm_signals_init();
     if (setup_error == 0)
-        setup_error = -pthread_atfork(gm_world_lock, gm_world_unlock, fork_child);
+        setup_error = -pthread_atfork(fork_prepare, fork_parent, fork_child);
     atomic_store_explicit(&world.in_use, setup_error == 0, memory_order_relaxed);
 }
 
