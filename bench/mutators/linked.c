@@ -1,15 +1,19 @@
 /* linked.c - an index that fills most of memory and changes slowly, and requests that build lists and drop them.
  *
  * The index is a hash table: buckets in pages of pointers, chains of records, each with a reference to some other.
- * A step replaces one record anywhere in it, so that old memory is written to all over, and builds a list of
- * TEMPORARY records that reads from it. `size`: MB of records.
+ * A step replaces one record of the index and builds a list of TEMPORARY records that refer to any. What changes is
+ * mostly near what changed before, as in a table of recent things: all but one of COLD steps work in a part of the index
+ * (one of HOT) that moves on. With `scattered` there is no such part: old memory is written to all over, as hardly a
+ * program does that keeps so much. `size`: MB of records.
  */
 #include "mutator.h"
 
 #define CHAIN 3       /* records in a bucket */
 #define PAGE 1024     /* buckets in a page */
-#define TEMPORARY 16  /* records a step drops */
-#define STEPS_PART 10 /* steps: this part of the number of records */
+#define TEMPORARY 48  /* records a step drops: two of a hundred stay */
+#define STEPS_PART 25 /* steps: this part of the number of records */
+#define HOT 32
+#define COLD 10
 
 struct record {
     struct record *next, *other;
@@ -22,6 +26,7 @@ struct page {
 
 struct index {
     uint32_t pages, steps, threads;
+    uint32_t hot; /* pages in the part that changes most */
     struct page **page;
 };
 
@@ -74,14 +79,24 @@ static uint64_t temporary_sum(const struct record *list)
     return sum;
 }
 
+/* The page that a step works in, of `pages`. */
+static uint32_t step_page(
+    const struct index *index, uint32_t pages, uint32_t step, uint64_t *random)
+{
+    if (!index->hot || step % COLD == 0)
+        return random_below(random, pages);
+    uint32_t moved = (uint32_t)((uint64_t)pages * step / index->steps);
+    return (moved + random_below(random, index->hot)) % pages;
+}
+
 /* Each thread has pages of its own to change. */
 static uint64_t steps_share(void *arg, unsigned thread)
 {
     struct index *index = arg;
     uint64_t random = 0x9e3779b97f4a7c15ull + thread, sum = 0;
-    uint32_t first = index->pages / index->threads * thread;
+    uint32_t pages = index->pages / index->threads;
     for (uint32_t step = 0; step < index->steps / index->threads; step++) {
-        uint32_t page = first + random_below(&random, index->pages / index->threads);
+        uint32_t page = pages * thread + step_page(index, pages, step, &random);
         uint32_t bucket = random_below(&random, PAGE);
         bucket_push(index, page * PAGE + bucket, random);
         bucket_drop(index->page[page], bucket);
@@ -108,13 +123,24 @@ static uint64_t index_count(const struct index *index)
     return records;
 }
 
-uint64_t linked_run(unsigned size, unsigned threads)
+static uint64_t index_run(unsigned size, unsigned threads, uint32_t hot)
 {
     uint32_t records = (uint32_t)(size * 1000000ull / sizeof(struct record));
     struct index index = {.pages = records / (CHAIN * PAGE), .threads = threads};
     index.steps = records / STEPS_PART;
+    index.hot = hot ? index.pages / threads / hot + 1 : 0;
     index.page = gc_new_array(struct page *, index.pages);
     index_fill(&index);
     uint64_t sum = threads_run(threads, steps_share, &index);
     return index_count(&index) == (uint64_t)index.pages * PAGE * CHAIN ? sum : 0;
+}
+
+uint64_t linked_run(unsigned size, unsigned threads)
+{
+    return index_run(size, threads, HOT);
+}
+
+uint64_t scattered_run(unsigned size, unsigned threads)
+{
+    return index_run(size, threads, 0);
 }

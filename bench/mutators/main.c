@@ -20,6 +20,7 @@ static const struct {
     {"trees", trees_run},
     {"quads", quads_run},
     {"linked", linked_run},
+    {"scattered", scattered_run},
     {"queue", queue_run},
     {"splay", splay_run},
     {"strings", strings_run},

@@ -8,7 +8,8 @@
 #include "adapter.h"
 
 typedef uint64_t mutator_run(unsigned size, unsigned threads);
-mutator_run gcbench_run, trees_run, quads_run, linked_run, queue_run, splay_run, strings_run;
+mutator_run gcbench_run, trees_run, quads_run, linked_run, scattered_run, queue_run, splay_run,
+    strings_run;
 
 /* Runs work(arg, i) for i in [0, threads), the last of them on the calling thread; returns the sum. */
 uint64_t threads_run(unsigned threads, uint64_t (*work)(void *arg, unsigned index), void *arg);

@@ -6,7 +6,7 @@ import unittest
 BUILD = os.environ["GEOMEM_BUILD"]
 # (workload, size, threads): some seconds of all together, with collections in each.
 RUNS = [("gcbench", 14, 1), ("gcbench", 14, 2), ("trees", 14, 1), ("trees", 14, 4), ("quads", 8, 1), ("linked", 40, 1),
-        ("linked", 40, 2), ("queue", 100, 1), ("splay", 2, 1), ("strings", 20, 1)]
+        ("linked", 40, 2), ("scattered", 40, 1), ("queue", 100, 1), ("splay", 2, 1), ("strings", 20, 1)]
 WAYS = [("barrier", "generational"), ("pages", "generational"), ("pages", "mark-sweep")]
 
 
