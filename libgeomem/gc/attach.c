@@ -234,6 +234,9 @@ void geomem_write(void *object, void *slot, void *value)
     /* The store first: a collection that comes between the two finds the value in a register of this thread. relaxed: x86
      * stores are seen in order, and a stop is a full barrier. */
     __atomic_store_n((void **)slot, value, __ATOMIC_RELAXED);
+    /* NULL, say: no block becomes reachable by it, so that there is nothing to find again. */
+    if ((uintptr_t)value - gm_range.start >= gm_range.bytes)
+        return;
     struct gm_segment *segment = gm_segment_at((uintptr_t)object);
     if (segment)
         atomic_store_explicit(
