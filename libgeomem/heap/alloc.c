@@ -17,13 +17,15 @@
 
 #define GM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* Size class of sizes up to QUICK_BYTES, by 16 bytes. */
+/* Offset of a size class's cache from that of class 0, for sizes up to QUICK_BYTES, by 16 bytes. */
 #define QUICK_BYTES 1024u
-#define CLASS_4(c) c, c, c, c
-#define CLASS_8(c) CLASS_4(c), CLASS_4(c)
-static const uint8_t quick_class[QUICK_BYTES / 16 + 1] = {0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 9, 10,
-    10, 11, 11, CLASS_4(12), CLASS_4(13), CLASS_4(14), CLASS_4(15), CLASS_8(16), CLASS_8(17),
-    CLASS_8(18), CLASS_8(19)};
+#define AT(c) (c) * sizeof(struct gm_cache)
+#define AT_2(c) AT(c), AT(c)
+#define AT_4(c) AT_2(c), AT_2(c)
+#define AT_8(c) AT_4(c), AT_4(c)
+static const uint16_t quick_cache[QUICK_BYTES / 16 + 1] = {AT_2(0), AT(1), AT(2), AT(3), AT(4),
+    AT(5), AT(6), AT(7), AT_2(8), AT_2(9), AT_2(10), AT_2(11), AT_4(12), AT_4(13), AT_4(14),
+    AT_4(15), AT_8(16), AT_8(17), AT_8(18), AT_8(19)};
 
 /* release: the block is zero, or the layout in its place, before it counts as a block */
 static inline void *cached_become(struct gm_cached cached, uint8_t state)
@@ -32,17 +34,21 @@ static inline void *cached_become(struct gm_cached cached, uint8_t state)
     return cached.block;
 }
 
-/* NULL: take the slow path. */
-static inline __attribute__((always_inline)) void *allocate_quick(
-    uint32_t sort, size_t size, uint8_t state)
+/* What there is to do when a cache is empty, the block is large, or somebody listens. */
+typedef void *slow_path(size_t size);
+static slow_path allocate_slow_explicit, allocate_slow_scanned, allocate_slow_leaf;
+
+static inline __attribute__((always_inline)) void *allocate(
+    uint32_t sort, size_t size, uint8_t state, slow_path *slow)
 {
     if (GM_UNLIKELY(size > QUICK_BYTES))
-        return NULL;
+        return slow(size);
+    char *first = (char *)&gm_heap_self->caches[gm_cache_index(sort, 0)];
     struct gm_cache *cache =
-        &gm_heap_self->caches[1 + sort * GM_SIZE_CLASSES + quick_class[(size + 15) / 16]];
+        (struct gm_cache *)(first + quick_cache[(size + 15) / 16]); /* NOLINT */
     struct gm_cached *top = cache->top;
-    if (GM_UNLIKELY((uintptr_t)top <= (uintptr_t)__atomic_load_n(&cache->bottom, __ATOMIC_RELAXED)))
-        return NULL;
+    if (GM_UNLIKELY((uintptr_t)top <= (uintptr_t)GM_PEEK(&cache->bottom)))
+        return slow(size);
     cache->top = top - 1;
     cache->allocations++;
     return cached_become(top[-1], state);
@@ -198,8 +204,7 @@ static __attribute__((noinline)) void *allocate_slow_leaf(size_t size)
 
 void *geomem_alloc(size_t size)
 {
-    void *block = allocate_quick(GM_SORT_EXPLICIT, size, GM_STATE_EXPLICIT);
-    return __builtin_expect(block != NULL, 1) ? block : allocate_slow_explicit(size);
+    return allocate(GM_SORT_EXPLICIT, size, GM_STATE_EXPLICIT, allocate_slow_explicit);
 }
 
 /* Large memory fresh from the system is zero already. */
@@ -269,14 +274,12 @@ void *geomem_aligned(size_t alignment, size_t size)
 
 void *geomem_gc_alloc(size_t size)
 {
-    void *block = allocate_quick(GM_SORT_SCANNED, size, GM_STATE_YOUNG);
-    return __builtin_expect(block != NULL, 1) ? block : allocate_slow_scanned(size);
+    return allocate(GM_SORT_SCANNED, size, GM_STATE_YOUNG, allocate_slow_scanned);
 }
 
 void *geomem_gc_alloc_leaf(size_t size)
 {
-    void *block = allocate_quick(GM_SORT_LEAF, size, GM_STATE_YOUNG);
-    return __builtin_expect(block != NULL, 1) ? block : allocate_slow_leaf(size);
+    return allocate(GM_SORT_LEAF, size, GM_STATE_YOUNG, allocate_slow_leaf);
 }
 
 /* The layout's address is the last word of the block: in its place before the block counts as one. */

@@ -15,6 +15,9 @@
 #include "libgeomem/heap/span.h"
 #include "libgeomem/heap/thread.h"
 
+#define SPAN_LOG2 7u
+static_assert(sizeof(struct gm_span) == 1u << SPAN_LOG2, "an address leads to it by shifts");
+
 #define GM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* ---- slow paths ---- */
@@ -84,33 +87,39 @@ static __attribute__((noinline)) void free_slow(void *block)
 
 /* ---- the fast path ---- */
 
+static inline struct gm_cache *cache_at(struct gm_heap_thread *thread, uint16_t offset)
+{
+    return (struct gm_cache *)((char *)thread + offset); /* NOLINT: counted from its first member */
+}
+
 void geomem_free(void *block)
 {
-    uintptr_t address = (uintptr_t)block, offset = address - gm_range.start;
-    if (GM_UNLIKELY(offset >= gm_range.bytes ||
-                    atomic_load_explicit(
-                        &gm_range.map[offset >> GM_SEGMENT_LOG2], memory_order_relaxed) != 1)) {
-        free_slow(block);
-        return;
-    }
-    struct gm_segment *segment =
-        (struct gm_segment *)(address & ~(GM_SEGMENT_BYTES - 1)); /* NOLINT */
+    uintptr_t address = (uintptr_t)block, number = address >> GM_SEGMENT_LOG2;
+    if (GM_UNLIKELY(GM_PEEK(&gm_single_segments[number % GM_PIECES_MAX]) != number))
+        goto slow;
+    char *segment = (char *)(address & ~(GM_SEGMENT_BYTES - 1)); /* NOLINT */
+    /* Not by span_of_slice: spans of blocks up to 4 KB have one slice. Those of larger blocks show a reciprocal of 0 at
+     * their later slices, and take the slow path there. */
+    size_t offset =
+        (address >> (GM_SLICE_LOG2 - SPAN_LOG2)) & ((GM_SEGMENT_SLICES - 1) << SPAN_LOG2);
     struct gm_span *span =
-        &segment->spans[segment->span_of_slice[(address >> GM_SLICE_LOG2) % GM_SEGMENT_SLICES]];
-    uint64_t product = (uint64_t)(uint32_t)(address - span->start) * span->reciprocal;
+        (struct gm_span *)(segment + offset + offsetof(struct gm_segment, spans)); /* NOLINT */
+    uint32_t reciprocal = span->reciprocal;
+    uint64_t product = (uint64_t)(uint32_t)(address - span->start) * reciprocal;
+    if (GM_UNLIKELY((uint32_t)product >= reciprocal))
+        goto slow;
     uint8_t *state = &span->state[product >> 32];
-    struct gm_heap_thread *self = gm_heap_self;
-    struct gm_cache *cache = &self->caches[span->cache];
+    if (GM_UNLIKELY(GM_PEEK(state) != GM_STATE_EXPLICIT))
+        goto slow;
+    /* Spans of other heaps have cache 0, which is always full. */
+    struct gm_cache *cache = cache_at(gm_heap_self, span->cache);
     struct gm_cached *top = cache->top;
-    /* Spans of other heaps, and memory that is no span's, have cache 0, which is always full. */
-    if (GM_UNLIKELY(
-            (uint32_t)product >= span->reciprocal ||
-            __atomic_load_n(state, __ATOMIC_RELAXED) != GM_STATE_EXPLICIT ||
-            (uintptr_t)top >= (uintptr_t)__atomic_load_n(&cache->limit, __ATOMIC_RELAXED))) {
-        free_slow(block);
-        return;
-    }
+    if (GM_UNLIKELY((uintptr_t)top >= (uintptr_t)GM_PEEK(&cache->limit)))
+        goto slow;
     __atomic_store_n(state, GM_STATE_CACHED, __ATOMIC_RELAXED);
     *top = (struct gm_cached){block, state};
     cache->top = top + 1;
+    return;
+slow:
+    free_slow(block);
 }

@@ -113,9 +113,9 @@ struct gm_span {
     uint8_t *state;       /* `capacity` bytes, and some more that stay 0 */
     uint32_t block_bytes; /* of a large block: 0, see large_bytes */
     uint32_t reciprocal;  /* gm_span_reciprocal(block_bytes); 0: not in use, or one large block */
-    uint16_t cache; /* of the default heap's threads, for free's fast path; else, and large: 0 */
-    uint8_t kind;   /* enum gm_kind */
-    uint8_t sort;   /* enum gm_sort, see heap.h */
+    uint16_t cache;       /* for free's fast path: offset into gm_heap_thread of the default heap */
+    uint8_t kind;         /* enum gm_kind */
+    uint8_t sort;         /* enum gm_sort, see heap.h */
     _Atomic uint16_t flags; /* enum gm_span_flag */
     uint16_t size_class;    /* heap/size_class.h; of large blocks GM_SIZE_CLASS_LARGE */
     uint32_t capacity;      /* blocks */
@@ -195,6 +195,18 @@ struct gm_range {
     _Atomic uint32_t *map;
 };
 extern struct gm_range gm_range;
+
+/* For free's fast path: address >> GM_SEGMENT_LOG2 of each segment that is one piece of the range, at that number modulo
+ * the size of the table. One comparison shows that an address is inside such a segment. */
+#define GM_PIECES_MAX (1u << 18)
+extern uintptr_t gm_single_segments[GM_PIECES_MAX];
+
+/* A relaxed load that the compiler may fold into a comparison: gcc 12 does not with atomic ones. */
+#if defined(__SANITIZE_THREAD__)
+#define GM_PEEK(place) __atomic_load_n((place), __ATOMIC_RELAXED)
+#else
+#define GM_PEEK(place) (*(place))
+#endif
 
 /* index = offset * reciprocal >> 32 is exact for offset < GM_SEGMENT_BYTES and block_bytes >= 16 a multiple of
  * 16 (proven by unit test over all size classes): Granlund and Montgomery, PLDI 1994. */

@@ -55,7 +55,8 @@ struct gm_span *gm_span_create(struct gm_heap *heap, uint32_t sort, uint32_t siz
     span->size_class = (uint16_t)size_class;
     span->capacity = (uint32_t)(slices * GM_SLICE_BYTES) / block_bytes;
     span->slices = slices;
-    span->cache = heap->number == 1 ? (uint16_t)gm_cache_index(sort, size_class) : 0;
+    if (heap->number == 1)
+        span->cache = (uint16_t)(gm_cache_index(sort, size_class) * sizeof(struct gm_cache));
     if (zero)
         gm_span_flags_set(span, GM_SPAN_ZEROED);
     span_show(segment, first, slices);
