@@ -95,7 +95,7 @@ static inline struct gm_cache *cache_at(struct gm_heap_thread *thread, uint16_t 
 void geomem_free(void *block)
 {
     uintptr_t address = (uintptr_t)block, number = address >> GM_SEGMENT_LOG2;
-    if (GM_UNLIKELY(GM_PEEK(&gm_single_segments[number % GM_PIECES_MAX]) != number))
+    if (GM_UNLIKELY(GM_PEEK(&gm_single_segments[number % GM_SINGLE_SEGMENTS]) != number))
         goto slow;
     char *segment = (char *)(address & ~(GM_SEGMENT_BYTES - 1)); /* NOLINT */
     /* Not by span_of_slice: spans of blocks up to 4 KB have one slice. Those of larger blocks show a reciprocal of 0 at

@@ -54,8 +54,9 @@ struct gm_collector {
     void (*born_old)(struct gm_heap *heap, struct gm_span *span, void *block);
     /* The heap is about to go: no lock held. */
     void (*destroy)(struct gm_heap *heap);
-    /* Stops all other threads, and lets them go on, for geomem_heap_walk and geomem_heap_check. The heap's lock is
-     * taken by gm_heap_quiesce in between. NULL: the caller sees to it that nobody else uses the heap. */
+    /* For geomem_heap_walk and geomem_heap_check: takes the locks that a collection takes, this heap's last, and stops all
+     * other threads; and the reverse. NULL: the heap's lock is taken, and the caller sees to it that nobody else uses
+     * the heap. */
     int (*stop)(struct gm_heap *heap);
     void (*start)(struct gm_heap *heap);
     /* Level 3 of geomem_heap_check: every pointer, the remembered set. Returns the number of faults. World stopped. */

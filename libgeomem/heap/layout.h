@@ -198,8 +198,8 @@ extern struct gm_range gm_range;
 
 /* For free's fast path: address >> GM_SEGMENT_LOG2 of each segment that is one piece of the range, at that number modulo
  * the size of the table. One comparison shows that an address is inside such a segment. */
-#define GM_PIECES_MAX (1u << 18)
-extern uintptr_t gm_single_segments[GM_PIECES_MAX];
+#define GM_SINGLE_SEGMENTS (1u << 16)
+extern uintptr_t gm_single_segments[GM_SINGLE_SEGMENTS];
 
 /* A relaxed load that the compiler may fold into a comparison: gcc 12 does not with atomic ones. */
 #if defined(__SANITIZE_THREAD__)

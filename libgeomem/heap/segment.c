@@ -9,7 +9,7 @@
 
 struct gm_range gm_range;
 struct gm_lock gm_range_lock;
-uintptr_t gm_single_segments[GM_PIECES_MAX];
+uintptr_t gm_single_segments[GM_SINGLE_SEGMENTS];
 
 /* Of the range, under gm_range_lock. */
 static uint32_t pieces;      /* of GM_SEGMENT_BYTES */
@@ -96,15 +96,16 @@ static void range_show(uintptr_t start, uint32_t count)
         atomic_store_explicit(&gm_range.map[first + i], i + 1, memory_order_release);
     uintptr_t number = start >> GM_SEGMENT_LOG2;
     if (count == 1)
-        __atomic_store_n(&gm_single_segments[number % GM_PIECES_MAX], number, __ATOMIC_RELEASE);
+        __atomic_store_n(
+            &gm_single_segments[number % GM_SINGLE_SEGMENTS], number, __ATOMIC_RELEASE);
 }
 
 static void range_give(uintptr_t start, uint32_t count)
 {
     uint32_t first = (uint32_t)((start - gm_range.start) >> GM_SEGMENT_LOG2);
     gm_lock_acquire(&gm_range_lock);
-    __atomic_store_n(&gm_single_segments[(start >> GM_SEGMENT_LOG2) % GM_PIECES_MAX], UINTPTR_MAX,
-        __ATOMIC_RELAXED);
+    __atomic_store_n(&gm_single_segments[(start >> GM_SEGMENT_LOG2) % GM_SINGLE_SEGMENTS],
+        UINTPTR_MAX, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < count; i++)
         atomic_store_explicit(&gm_range.map[first + i], UINT32_MAX, memory_order_relaxed);
     /* Where the system does not take it back, the pieces stay taken for good: their contents are not known to be zero. */

@@ -13,8 +13,8 @@
 
 /* Blocks that a cache holds at most: so many, or so many bytes (but four). Measured with bench/alloc: more does not make
  * pairs faster, less makes bursts slower. */
-#define GM_CACHE_ENTRIES 64u
-#define GM_CACHE_BYTES 16384u
+#define GM_CACHE_ENTRIES 128u
+#define GM_CACHE_BYTES 32768u
 
 static inline uint32_t gm_cache_capacity(uint32_t index)
 {
