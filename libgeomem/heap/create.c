@@ -51,16 +51,18 @@ static void fork_parent(void)
     gm_lock_release(&gm_heaps_lock);
 }
 
-/* The threads that are no more may have held blocks in their hands: those stay GM_STATE_CACHED for good. */
+/* The parts of threads that are no more are cleared away by the first slow path: not here, where the collector has not
+ * been told of the fork yet. Blocks that they held in their hands stay GM_STATE_CACHED for good. */
 static void fork_child(void)
 {
-    fork_parent();
     for (struct gm_heap *heap = heaps; heap != NULL; heap = heap->next)
         gm_heap_threads_after_fork(heap);
+    fork_parent();
 }
 
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static void fork_init(void)
+/* Handlers before a fork run in reverse order: registered first, the heaps' locks are taken last, as a collection does,
+ * which holds the lock of the world by then. */
+__attribute__((constructor(101))) static void fork_init(void)
 {
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
@@ -75,7 +77,6 @@ __attribute__((noinline)) static struct gm_heap *default_make(void)
     if (default_heap.number == 0)
         heap_init(&default_heap, 1);
     gm_lock_release(&gm_heaps_lock);
-    pthread_once(&fork_once, fork_init);
     /* release: pairs with the acquire in gm_heap_default */
     atomic_store_explicit(&default_ready, true, memory_order_release);
     return &default_heap;
@@ -167,7 +168,8 @@ int gm_heap_attach_collector(struct gm_heap *heap)
 {
     /* acquire: pairs with the release in gm_collector_attach: the collector's functions are in place. No lock held: the
      * collector takes one that ranks above all of the heap's. */
-    return atomic_load_explicit(&heap->attached, memory_order_acquire) ? 0 : gm_collector_attach(heap);
+    return atomic_load_explicit(&heap->attached, memory_order_acquire) ? 0
+                                                                       : gm_collector_attach(heap);
 }
 
 int geomem_heap_purge(struct geomem_heap *public)

@@ -118,7 +118,7 @@ struct gm_heap_thread {
     /* Figures for statistics; others read them, relaxed. */
     _Atomic uint64_t large_allocations, large_allocated_bytes;
     struct gm_cached *stacks; /* memory of the caches: GM_CACHE_ENTRIES each */
-    uint64_t serial;          /* of the heap's threads */
+    bool orphan;              /* in a forked child: of a thread that is no more */
 };
 
 struct gm_heap {
@@ -131,6 +131,7 @@ struct gm_heap {
     _Atomic bool recycle_old;
     uint16_t span_flags; /* set in each new span of collected blocks: 0 or GM_SPAN_BARRIERED */
     struct geomem_heap_options options;
+    _Atomic bool orphans;  /* in a forked child: some of `threads` are no more */
     _Atomic bool attached; /* gm_collector_attach has been called */
     uint64_t number;       /* of the heaps of the process, from 1: the default one */
 
@@ -141,12 +142,11 @@ struct gm_heap {
     struct gm_span *with_room[GM_CACHES]; /* spans without owner, by gm_cache_index */
     struct gm_heap_thread *threads;
     struct gm_heap_thread *threads_free; /* structures of threads that have ended */
-    uint64_t thread_serial;
-    size_t reserved_bytes;          /* segments */
-    _Atomic size_t footprint_bytes; /* slices that have memory behind them, and headers */
-    size_t dirty_bytes;             /* of these: in slices not in use */
-    uint64_t purge_time_ns;         /* when the next purge is due; UINT64_MAX: never */
-    struct gm_heap *next;           /* gm_heaps_lock */
+    size_t reserved_bytes;               /* segments */
+    _Atomic size_t footprint_bytes;      /* slices that have memory behind them, and headers */
+    size_t dirty_bytes;                  /* of these: in slices not in use */
+    uint64_t purge_time_ns;              /* when the next purge is due; UINT64_MAX: never */
+    struct gm_heap *next;                /* gm_heaps_lock */
     _Atomic uint64_t allocations_of_ended[GM_CACHES];
     _Atomic uint64_t large_allocations_of_ended, large_allocated_bytes_of_ended;
 };

@@ -165,6 +165,8 @@ static uint32_t span_carve(struct gm_span *span, struct gm_cache *cache, uint32_
     return taken;
 }
 
+static void heap_clear_orphans(struct gm_heap *heap);
+
 /* Another current span, or the same once more if it has room by now. False: no memory. */
 static bool thread_next_span(struct gm_heap_thread *thread, uint32_t index)
 {
@@ -174,6 +176,9 @@ static bool thread_next_span(struct gm_heap_thread *thread, uint32_t index)
         span->cursor = 0;
         return true;
     }
+    if (atomic_load_explicit(&heap->orphans, memory_order_relaxed) &&
+        atomic_exchange(&heap->orphans, false))
+        heap_clear_orphans(heap);
     gm_heap_lock(heap);
     if (span != NULL) {
         thread->current[index] = NULL;
@@ -400,7 +405,6 @@ static struct gm_heap_thread *thread_begin(struct gm_heap *heap)
     for (uint32_t index = 1; index < GM_CACHES; index++)
         thread->caches[index].top = cache_base(thread, index);
     gm_heap_lock(heap);
-    thread->serial = ++heap->thread_serial;
     thread->next_of_heap = heap->threads;
     heap->threads = thread;
     thread_switch(thread, !atomic_load_explicit(&slow_always, memory_order_relaxed));
@@ -468,13 +472,30 @@ void gm_heap_threads_forget(struct gm_heap *heap)
     }
 }
 
+/* ---- fork ---- */
+
 void gm_heap_threads_after_fork(struct gm_heap *heap)
 {
-    struct gm_heap_thread *self = gm_heap_thread_find(heap);
-    for (struct gm_heap_thread *thread = heap->threads; thread != NULL;) {
-        struct gm_heap_thread *next = thread->next_of_heap;
-        if (thread != self)
-            thread_end(thread);
-        thread = next;
-    }
+    const struct gm_heap_thread *self = gm_heap_thread_find(heap);
+    for (struct gm_heap_thread *thread = heap->threads; thread != NULL;
+         thread = thread->next_of_heap)
+        thread->orphan = thread != self;
+    atomic_store_explicit(&heap->orphans, true, memory_order_relaxed);
+}
+
+static struct gm_heap_thread *orphan_find(struct gm_heap *heap)
+{
+    gm_heap_lock(heap);
+    struct gm_heap_thread *thread = heap->threads;
+    while (thread != NULL && !thread->orphan)
+        thread = thread->next_of_heap;
+    gm_heap_unlock(heap);
+    return thread;
+}
+
+static void heap_clear_orphans(struct gm_heap *heap)
+{
+    struct gm_heap_thread *thread;
+    while ((thread = orphan_find(heap)) != NULL)
+        thread_end(thread);
 }

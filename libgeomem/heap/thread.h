@@ -41,7 +41,7 @@ void gm_heap_thread_flush(struct gm_heap_thread *thread);
 /* Sends every allocation and free of all threads of all heaps through the slow paths, or back. */
 void gm_fast_paths(bool enabled);
 
-/* In a forked child, heap's lock free: the structures of the threads that are no more. */
+/* In a forked child, heap's lock held: marks the parts of threads that are no more. */
 void gm_heap_threads_after_fork(struct gm_heap *heap);
 /* The heap goes: threads forget it. gm_heaps_lock held. */
 void gm_heap_threads_forget(struct gm_heap *heap);
