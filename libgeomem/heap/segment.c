@@ -14,6 +14,7 @@ uintptr_t gm_single_segments[GM_SINGLE_SEGMENTS];
 /* Of the range, under gm_range_lock. */
 static uint32_t pieces;      /* of GM_SEGMENT_BYTES */
 static uint32_t pieces_next; /* none below is free */
+static uint8_t *piece_taken; /* also before gm_segment_at finds it, and after */
 
 /* ---- the range ---- */
 
@@ -31,12 +32,14 @@ static int range_reserve(void)
         uintptr_t start = gm_os_reserve(bytes, GM_SEGMENT_BYTES);
         if (start == 0)
             continue;
-        _Atomic uint32_t *map = gm_os_map((bytes >> GM_SEGMENT_LOG2) * sizeof *map + GM_PAGE_BYTES);
+        _Atomic uint32_t *map =
+            gm_os_map((bytes >> GM_SEGMENT_LOG2) * (sizeof *map + 1) + GM_PAGE_BYTES);
         if (map == NULL) {
             gm_os_unmap((void *)start, bytes); /* NOLINT: addresses are numbers here */
             return -ENOMEM;
         }
         pieces = (uint32_t)(bytes >> GM_SEGMENT_LOG2);
+        piece_taken = (uint8_t *)(uintptr_t)map + pieces * sizeof *map;
         gm_range.map = map;
         gm_range.start = start;
         gm_range.bytes = bytes;
@@ -53,17 +56,12 @@ int gm_range_init(void)
     return error;
 }
 
-static bool range_is_free(uint32_t piece)
-{
-    return atomic_load_explicit(&gm_range.map[piece], memory_order_relaxed) == 0;
-}
-
 /* Claims `count` adjacent pieces, by first fit, under gm_range_lock; returns the first, or `pieces`. */
 static uint32_t range_find(uint32_t count)
 {
     uint32_t run = 0;
     for (uint32_t piece = pieces_next; piece < pieces; piece++) {
-        run = range_is_free(piece) ? run + 1 : 0;
+        run = piece_taken[piece] ? 0 : run + 1;
         if (run == count)
             return piece + 1 - count;
     }
@@ -78,9 +76,7 @@ static uintptr_t range_take(uint32_t count)
     if (first < pieces && gm_os_commit(gm_range.start + ((uintptr_t)first << GM_SEGMENT_LOG2),
                               (size_t)count << GM_SEGMENT_LOG2) == 0) {
         start = gm_range.start + ((uintptr_t)first << GM_SEGMENT_LOG2);
-        /* Taken, but not shown as a segment yet: a distance beyond the range. */
-        for (uint32_t i = 0; i < count; i++)
-            atomic_store_explicit(&gm_range.map[first + i], UINT32_MAX, memory_order_relaxed);
+        memset(piece_taken + first, 1, count);
         if (first == pieces_next)
             pieces_next = first + count;
     }
@@ -107,11 +103,10 @@ static void range_give(uintptr_t start, uint32_t count)
     __atomic_store_n(&gm_single_segments[(start >> GM_SEGMENT_LOG2) % GM_SINGLE_SEGMENTS],
         UINTPTR_MAX, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < count; i++)
-        atomic_store_explicit(&gm_range.map[first + i], UINT32_MAX, memory_order_relaxed);
+        atomic_store_explicit(&gm_range.map[first + i], 0, memory_order_relaxed);
     /* Where the system does not take it back, the pieces stay taken for good: their contents are not known to be zero. */
     if (gm_os_decommit(start, (size_t)count << GM_SEGMENT_LOG2) == 0) {
-        for (uint32_t i = 0; i < count; i++)
-            atomic_store_explicit(&gm_range.map[first + i], 0, memory_order_relaxed);
+        memset(piece_taken + first, 0, count);
         if (first < pieces_next)
             pieces_next = first;
     }
