@@ -1,10 +1,12 @@
 /* collections.h - what is known of a collected block beyond its allocation, and what a death says then.
  *
- *   GC_BEGIN  ... | full e-1 | young | young | young | full e | ...     heap 1
+ *   GC_BEGIN  ... | full e-1 | young | young | young | full e | ...
  *                              k = 1   2       3
- *   promoted at: full collections begun in the process so far (e), collections of the heap since its last full one (k)
+ *   promoted at: full collections begun so far (e), collections since the last of them (k)
  *
- * Premature: promoted after the last full collection but one of its heap had begun, and found dead by the last: by the
+ * A collection is one of all heaps of the process, whichever asked for it.
+ *
+ * Premature: promoted after the last full collection but one had begun, and found dead by the last: by the
  * first that could. Such a block was not worth promoting.
  *
  * Nepotism is old garbage that keeps young blocks alive until they are old garbage themselves. Whether a premature
@@ -13,8 +15,7 @@
  * found dead. So the figure is a bound from above: as little or less.
  *
  * What is known of a block fits the 16 bits that its address leaves (struct gm_live_block.gc). e is kept modulo 256; a
- * block's age in full collections stays below that, as each CLAMP_EVERY of them all ages are cut to CLAMP_AGE. (A heap
- * that is not collected in full while others are that often may call a block premature that is older.)
+ * block's age in full collections stays below that, as each CLAMP_EVERY of them all ages are cut to CLAMP_AGE.
  *
  * Stands within the roll-up; knows sites and blocks as numbers only.
  */
@@ -41,24 +42,16 @@ struct gm_gc_pending {
     struct gm_gc_sum sum;
 };
 
-struct gm_gc_heap {
-    uint64_t number;
-    uint64_t
-        before; /* full collections begun in the process when the last but one of this heap had */
-    uint64_t last;  /* likewise, the last */
-    uint32_t since; /* collections since the last full one, at most GM_GC_SINCE_MAX */
+#define GM_GC_SINCE_MAX 63u
+
+/* Zeroed memory is the start. */
+struct gm_collections {
+    uint64_t fulls; /* full collections begun */
+    uint32_t since; /* collections since the last of them, at most GM_GC_SINCE_MAX */
     uint32_t
         oldest; /* place in the order of promotion of the oldest block that the last full one has found dead */
     GM_ROWS(struct gm_gc_pending) pending; /* of that place */
     size_t merge_at;
-};
-#define GM_GC_SINCE_MAX 63u
-#define GM_GC_HEAPS_MAX 256u /* arbitrary; more share the last one's place */
-#define GM_GC_NO_HEAP UINT64_MAX
-
-struct gm_collections {
-    uint64_t fulls; /* full collections begun, of all heaps */
-    GM_ROWS(struct gm_gc_heap) heaps;
 };
 
 /* Blocks of a site are found to be nepotism that were counted as premature before. */
@@ -66,15 +59,15 @@ typedef void gm_gc_nepotism(void *arg, uint32_t site, const struct gm_gc_sum *su
 
 void gm_collections_done(struct gm_collections *collections);
 
-/* A collection has begun; `live` are the blocks of the process. -ENOMEM. */
-int gm_collections_begin(struct gm_collections *collections, uint64_t heap, unsigned kind,
-    const struct gm_live_set *live);
+/* A collection has begun; `live` are the blocks of the process. */
+void gm_collections_begin(
+    struct gm_collections *collections, unsigned kind, const struct gm_live_set *live);
 
 /* The gc of a block that is promoted now. */
-uint16_t gm_collections_promote(const struct gm_collections *collections, uint64_t heap);
+uint16_t gm_collections_promote(const struct gm_collections *collections);
 
 /* A block of the old generation was found dead. Returns whether prematurely; nepotism is told, now or later. */
-bool gm_collections_old_died(struct gm_collections *collections, uint64_t heap, uint16_t gc,
-    uint32_t site, const struct gm_gc_sum *block, gm_gc_nepotism *tell, void *arg);
+bool gm_collections_old_died(struct gm_collections *collections, uint16_t gc, uint32_t site,
+    const struct gm_gc_sum *block, gm_gc_nepotism *tell, void *arg);
 
 #endif

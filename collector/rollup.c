@@ -454,9 +454,7 @@ void gm_process_young_die(
             .sample_log2 = dead.sample_log2,
             .gc = dead.gc};
         process_free_block(p, &block, ns,
-            &(struct gm_death){.life_ns = (int64_t)dead.life_ns,
-                .collected = dead.collected,
-                .heap = GM_GC_NO_HEAP});
+            &(struct gm_death){.life_ns = (int64_t)dead.life_ns, .collected = dead.collected});
         gm_sampler_note(p, ns);
         if (ring->row.thread_id) {
             ring->row.frees++;
@@ -574,8 +572,7 @@ static bool process_event(
         gm_process_sweep(p, thread, event);
         return true;
     case GM_EV_GC_BEGIN:
-        process_note_result(
-            p, gm_collections_begin(&p->collections, event->heap, event->gc_kind, &p->live));
+        gm_collections_begin(&p->collections, event->gc_kind, &p->live);
         return true;
     case GM_EV_GC_CYCLE:
         gm_process_cycle(p, event);

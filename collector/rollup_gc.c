@@ -37,12 +37,12 @@ static void process_gc_nepotism(void *arg, uint32_t site_id, const struct gm_gc_
     gc_add(&p->row.d_gc[1].nepotism, sum);
 }
 
-static void process_gc_collected(struct gm_process *p, const struct gm_block *block,
-    const struct gm_gc_sum *sum, const struct gm_death *death)
+static void process_gc_collected(
+    struct gm_process *p, const struct gm_block *block, const struct gm_gc_sum *sum)
 {
     bool old = GM_GC_STATE(block->gc) != GM_GC_YOUNG;
-    bool premature = old && gm_collections_old_died(&p->collections, death->heap,
-                                (uint16_t)block->gc, block->site, sum, process_gc_nepotism, p);
+    bool premature = old && gm_collections_old_died(&p->collections, (uint16_t)block->gc,
+                                block->site, sum, process_gc_nepotism, p);
     struct gm_row_site_delta *delta = gm_rollup_delta(p->rollup, block->site);
     gc_add(&p->row.d_gc[old].died, sum);
     if (premature)
@@ -61,7 +61,7 @@ void gm_process_gc_died(struct gm_process *p, const struct gm_block *block,
     struct gm_gc_sum sum = {w->blocks, w->bytes};
     struct gm_row_site_delta *delta = gm_rollup_delta(p->rollup, block->site);
     if (death->collected) {
-        process_gc_collected(p, block, &sum, death);
+        process_gc_collected(p, block, &sum);
         return;
     }
     gc_add(&p->row.d_gc[GM_GC_STATE(block->gc) != GM_GC_YOUNG].freed, &sum);
@@ -79,7 +79,7 @@ static uint64_t sweep_address(const struct gm_event *sweep, unsigned i)
 static void process_sweep_dead(struct gm_process *p, struct gm_process_thread *thread,
     const struct gm_event *sweep, int64_t ns)
 {
-    struct gm_death death = {.collected = true, .heap = sweep->swept_heap};
+    struct gm_death death = {.collected = true};
     for (uint64_t left = sweep->dead; left; left &= left - 1) {
         struct gm_live_block entry;
         uint64_t address = sweep_address(sweep, (unsigned)__builtin_ctzll(left));
@@ -96,13 +96,13 @@ static void process_sweep_dead(struct gm_process *p, struct gm_process_thread *t
     }
 }
 
-static void process_promote(struct gm_process *p, struct gm_live_block *entry, uint64_t heap)
+static void process_promote(struct gm_process *p, struct gm_live_block *entry)
 {
     struct gm_block block = gm_block_of(entry);
     struct gm_weight w = gm_process_weight(p, &block);
     struct gm_gc_sum sum = {w.blocks, w.bytes};
     struct gm_row_site_delta *delta = gm_rollup_delta(p->rollup, block.site);
-    entry->gc = gm_collections_promote(&p->collections, heap);
+    entry->gc = gm_collections_promote(&p->collections);
     gc_add(&p->row.d_gc[0].promoted, &sum);
     if (delta)
         gc_add(&delta->gc.promoted, &sum);
@@ -117,7 +117,7 @@ void gm_process_sweep(
         uint64_t address = sweep_address(sweep, (unsigned)__builtin_ctzll(left));
         struct gm_live_block *entry = gm_live_set_find(&p->live, address);
         if (entry && GM_GC_STATE(entry->gc) == GM_GC_YOUNG)
-            process_promote(p, entry, sweep->swept_heap);
+            process_promote(p, entry);
     }
     gm_sampler_note(p, ns);
     p->changed = true;

@@ -36,8 +36,7 @@ void gm_process_promoted(void *process, uint32_t site_id, unsigned from, uint64_
 /* How a block ended. */
 struct gm_death {
     int64_t life_ns;
-    bool collected; /* a collector found it dead, ... */
-    uint64_t heap;  /* ... in this heap, or GM_GC_NO_HEAP */
+    bool collected; /* a collector found it dead */
 };
 
 /* rollup.c */

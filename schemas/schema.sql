@@ -269,12 +269,12 @@ CREATE TABLE generation_interval (
     PRIMARY KEY (interval_id, process_id, generation)
 ) WITHOUT ROWID;
 
--- A collection of a libgeomem heap, when it has ended: what the collector says of it.
+-- A collection of all libgeomem heaps of a process, when it has ended: what the collector says of it.
 CREATE TABLE gc_cycle (
     cycle_id INTEGER PRIMARY KEY,           -- in the order in which they ended
     process_id INTEGER NOT NULL REFERENCES process,
-    heap INTEGER NOT NULL,                  -- number of the heap in the process; 1: the default one
-    number INTEGER NOT NULL,                -- of the collection in the heap, from 1
+    heap INTEGER NOT NULL,                  -- that asked for it: number in the process; 1: the default one
+    number INTEGER NOT NULL,                -- of the collection in the process, from 1
     kind TEXT NOT NULL CHECK (kind IN ('young', 'full', 'mostly_concurrent')),
         -- full: both generations, the world stopped throughout; mostly_concurrent: most of the marking while the program ran
     cause TEXT NOT NULL CHECK (cause IN ('allocation', 'explicit', 'limit', 'pressure', 'finish')),

@@ -269,7 +269,7 @@ static inline uint64_t gm_death_ticks(uint64_t death)
  *               age of the promoted in collections (16) << 48, 3 mask of those found dead, bit i: the block at
  *               first + i * distance, 4 mask of those that have gone from the young generation to the old. Stamped
  *               before the dead are free for others. Dead blocks of the nursery are folded instead.
- * GC_BEGIN      0 word0, 1 heap, 2 number of the collection in it, 3 kind (8) | trigger (8) << 8, as in geomem/listener.h
+ * GC_BEGIN      0 word0, 1 heap that asked for it, 2 number of the collection, 3 kind (8) | trigger (8) << 8, as in geomem/listener.h
  * GC_CYCLE      0 word0, when it ended, 1 heap, 2 number, 3 kind | trigger << 8, 4 nanoseconds from its begin to its
  *               end, then figures, enum gm_cycle_figure.
  *               What a collection found is told after its GC_BEGIN, and before that of the next one that could find

@@ -107,12 +107,6 @@ static const struct gm_collector collector = {
 
 /* ---- beginning ---- */
 
-static void listener_find(void)
-{
-    if (geomem_recorder_listener)
-        atomic_store_explicit(&gm_listener, geomem_recorder_listener(), memory_order_release);
-}
-
 /* The world's own handlers, which stand around this one, hold its lock over the fork. */
 static void fork_child(void)
 {
@@ -152,7 +146,6 @@ static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
     gc->verifies = getenv("GEOMEM_VERIFY") != NULL && gm_verify_init(&gc->verify) == 0;
     if (gc->verifies)
         gc->marker.log = &gc->verify.roots;
-    listener_find();
     return -pthread_atfork(NULL, NULL, fork_child);
 }
 

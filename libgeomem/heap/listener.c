@@ -11,3 +11,10 @@ void gm_listener_attach(const struct geomem_listener *listener)
     atomic_store_explicit(&gm_listener, listener, memory_order_release);
     gm_fast_paths(listener == NULL);
 }
+
+/* Before the program has threads, and blocks, of which a recorder would not know. */
+__attribute__((constructor)) static void listener_begin(void)
+{
+    if (geomem_recorder_listener)
+        gm_listener_attach(geomem_recorder_listener());
+}

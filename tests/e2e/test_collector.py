@@ -106,6 +106,32 @@ class StoppedWorld(harness.Case):
         self.check("--rings=32")
 
 
+class Real(harness.Case):
+    """libgeomem itself."""
+
+    def test_a_program_with_known_deaths(self):
+        for name, options in WAYS.items():
+            with self.subTest(name):
+                recording = self.record(target("gc_known"), options=options)
+                self.assert_whole(recording)
+                self.assertEqual(recording.sql("""SELECT leaf_function, born, died_young, died_old, freed, promoted, premature,
+                                                  nepotism FROM v_gc_sites ORDER BY born DESC"""),
+                                 [("drop_leaves", 1000, 1000, 0, 0, 0, 0, 0), ("drop_leaves", 500, 500, 0, 0, 0, 0, 0),
+                                  ("node_new", 100, 0, 100, 0, 100, 0, 0), ("node_new", 50, 0, 50, 0, 50, 50, 0),
+                                  ("main", 1, 0, 0, 1, 0, 0, 0)])
+                self.assertEqual(recording.sql("SELECT number, kind, cause, promoted_blocks, swept_blocks FROM v_gc"),
+                                 [(1, "young", "explicit", 150, 1000), (2, "young", "explicit", 0, 500),
+                                  (3, "full", "explicit", 0, 50), (4, "full", "explicit", 0, 100)])
+                self.assertEqual(recording.row("""SELECT allocs, frees, reallocs, live_blocks, live_bytes, unmatched_frees,
+                                                  implicit_frees FROM process"""), (1672, 1667, 1, 5, 320, 0, 0))
+
+    def test_stacks_begin_at_the_programs_call(self):
+        recording = self.record(target("gc_known"))
+        stacks = [[frame["function"] for frame in site["stack"]] for site in recording.json("sites", "--all")["sites"]]
+        self.assertEqual({stack[0] for stack in stacks}, {"node_new", "drop_leaves", "explicit_blocks", "main"})
+        self.assertIn(["node_new", "keep_list", "main"], [stack[:3] for stack in stacks])
+
+
 class Unrecorded(harness.Case):
     def test_there_is_no_listener_without_a_recorder(self):
         self.assertEqual(self.run_plain(target("gc_history"))[0], 3)

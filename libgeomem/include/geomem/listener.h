@@ -39,10 +39,10 @@ enum geomem_gc_phase {
 };
 #define GEOMEM_PHASE_COUNT 7
 
-/* One collection, told when it has ended. All times in nanoseconds, all sizes in bytes. */
+/* One collection, of all heaps of the process, told when it has ended. All times in nanoseconds, all sizes in bytes. */
 struct geomem_gc_cycle {
-    uint64_t number;   /* of the heap, from 1 */
-    uint64_t heap;     /* number of the heap in the process, from 1: the default one */
+    uint64_t number;   /* from 1 */
+    uint64_t heap;     /* that asked for it: number in the process, from 1: the default one */
     uint32_t kind;     /* enum geomem_gc_kind */
     uint32_t trigger;  /* enum geomem_gc_trigger */
     uint64_t start_ns; /* CLOCK_MONOTONIC */
@@ -70,7 +70,7 @@ struct geomem_gc_cycle {
 /* Up to 64 blocks of one size that lie side by side in a heap, as a sweep finds them: bit i of the masks is the block at
  * first + i * block_bytes. A large block is one by itself. */
 struct geomem_swept {
-    uint64_t heap; /* as in geomem_gc_cycle */
+    uint64_t heap; /* whose blocks they are */
     const void *first;
     size_t block_bytes;
     uint64_t dead;     /* collected blocks found dead: free for others once the call has returned */
