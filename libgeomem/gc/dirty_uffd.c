@@ -26,6 +26,8 @@
 #define UFFD_FD_MIN 700
 /* Regions read by one call: arbitrary, 12 KB. */
 #define UFFD_REGIONS 512u
+#define UFFD_REGIONS_BYTES ((size_t)24 << 10)
+static_assert(2 * UFFD_REGIONS * sizeof(struct gm_page_region) <= UFFD_REGIONS_BYTES, "fit");
 /* Parts of the range that are registered when arming finds them not to be: those of a segment of the heap. */
 #define UFFD_REGISTER_BYTES ((uintptr_t)4 << 20)
 
@@ -43,8 +45,9 @@ static struct {
     long pid;
     unsigned epoch; /* 0: never opened */
     unsigned users;
-    struct gm_page_region regions[UFFD_REGIONS];
-    struct gm_page_region coarse[UFFD_REGIONS];
+    /* Two times UFFD_REGIONS, in memory of their own: addresses of pages in a global would be roots. */
+    struct gm_page_region *regions;
+    struct gm_page_region *coarse;
 } uffd = {.fd = -1, .pagemap = -1};
 
 static int uffd_high(int fd)
@@ -191,11 +194,21 @@ static int uffd_try_out(void)
     return works ? 0 : -ENOSYS;
 }
 
+static int uffd_map_regions(void)
+{
+    if (uffd.regions == NULL)
+        uffd.regions = gm_os_map(UFFD_REGIONS_BYTES);
+    if (uffd.regions == NULL)
+        return -ENOMEM;
+    uffd.coarse = uffd.regions + UFFD_REGIONS;
+    return 0;
+}
+
 static int way_open(struct gm_dirty *dirty)
 {
     int err;
     if (uffd.users == 0) {
-        if ((err = uffd_open_both()) < 0)
+        if ((err = uffd_map_regions()) < 0 || (err = uffd_open_both()) < 0)
             return err;
         if ((err = uffd_try_out()) < 0) {
             uffd_close_both();
