@@ -283,7 +283,7 @@ static void app_back(struct app *app)
         ui->sort_menu = false;
     else if (ui->screen == GM_SCREEN_HELP)
         ui->screen = ui->screen_before_help, ui->scroll = 0;
-    else if (ui->screen == GM_SCREEN_STACKS)
+    else if (ui->screen == GM_SCREEN_STACKS || ui->screen == GM_SCREEN_GC)
         ui->screen = GM_SCREEN_TABLE;
     else if (*ui->filter.text)
         app_set_filter(app, "");
@@ -437,6 +437,11 @@ static void app_do(struct app *app, enum gm_action action)
     case GM_ACTION_CHART:
         if (gm_terminal_unicode() && !app->options->ascii)
             ui->symbols = (enum gm_chart_symbols)((ui->symbols + 2) % 3);
+        break;
+    case GM_ACTION_GC:
+        ui->screen = ui->screen == GM_SCREEN_GC ? GM_SCREEN_TABLE : GM_SCREEN_GC;
+        ui->sort_menu = false;
+        ui->scroll = 0;
         break;
     case GM_ACTION_REDRAW:
         gm_terminal_forget();

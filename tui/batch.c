@@ -42,9 +42,16 @@ static void text_header(FILE *out, const struct gm_model *model)
         gm_short_change(b, pic->growth_bytes_per_min), gm_short_age(c, pic->window_ns), about,
         gm_short_count(d, (double)pic->run->peak_bytes),
         gm_short_count(state, (double)pic->rss_bytes));
-    fprintf(out, "  alloc %s%s/s  free %s%s/s  sites %zu\n\n", about,
+    fprintf(out, "  alloc %s%s/s  free %s%s/s  sites %zu\n", about,
         gm_short_rate(a, pic->allocs_per_s), about, gm_short_rate(b, pic->frees_per_s),
         model->present_count);
+    const struct gm_pauses *pauses = &pic->gc->kinds[0].pauses;
+    if (pauses->n)
+        fprintf(out, "collections %" PRIu64 "  pauses: half to %s, 99%% to %s, longest %s\n",
+            pic->gc->kinds[0].collections, gm_short_time(a, gm_pauses_percentile(pauses, 50)),
+            gm_short_time(b, gm_pauses_percentile(pauses, 99)),
+            gm_short_time(c, gm_pauses_percentile(pauses, 100)));
+    fputc('\n', out);
 }
 
 int gm_batch_text(
@@ -158,6 +165,16 @@ static void put_run(struct document *d, json_t *doc, const struct gm_model *mode
     put_count(d, doc, "events", run->events);
     put_count(d, doc, "lost_events", run->lost_events);
     put_count(d, doc, "corrupt_records", run->corrupt_records);
+    const struct gm_gc_of_kind *gc = &pic->gc->kinds[0];
+    if (gc->collections) {
+        put_count(d, doc, "collections", gc->collections);
+        put_count(d, doc, "pause_total_ns", gc->pauses.sum_ns);
+        put_count(d, doc, "pause_p50_ns", gm_pauses_percentile(&gc->pauses, 50));
+        put_count(d, doc, "pause_p99_ns", gm_pauses_percentile(&gc->pauses, 99));
+        put_count(d, doc, "pause_max_ns", gm_pauses_percentile(&gc->pauses, 100));
+        put_count(d, doc, "promoted_blocks", pic->gc_blocks[0].promoted.blocks);
+        put_count(d, doc, "premature_blocks", pic->gc_blocks[1].premature.blocks);
+    }
     put(d, doc, "estimated", json_boolean(gm_run_is_estimated(run)));
     if (!gm_run_is_estimated(run))
         return;

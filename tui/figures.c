@@ -114,3 +114,17 @@ char *gm_short_margin(char out[static GM_SHORT_BYTES], bool estimated, double es
             out, GM_SHORT_BYTES, " +-%.0f%%", variance > 0 ? 200 * sqrt(variance) / estimate : 0);
     return out;
 }
+
+char *gm_short_time(char out[static GM_SHORT_BYTES], uint64_t time_ns)
+{
+    double ns = (double)time_ns;
+    if (time_ns < 1000)
+        snprintf(out, GM_SHORT_BYTES, "%.0fns", ns);
+    else if (time_ns < 1000000)
+        snprintf(out, GM_SHORT_BYTES, ns < 99950 ? "%.1fus" : "%.0fus", ns / 1e3);
+    else if (time_ns < 1000000000)
+        snprintf(out, GM_SHORT_BYTES, ns < 9995000 ? "%.2fms" : "%.0fms", ns / 1e6);
+    else
+        gm_short_age(out, time_ns > INT64_MAX ? INT64_MAX : (int64_t)time_ns);
+    return out;
+}

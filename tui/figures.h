@@ -18,6 +18,8 @@ char *gm_short_change(char out[static GM_SHORT_BYTES], double change);
 char *gm_short_rate(char out[static GM_SHORT_BYTES], double per_second);
 /* "<1ms", "12ms", "4.2s", "7m12s", "3h05m", "2d04h"; "-" below 0. */
 char *gm_short_age(char out[static GM_SHORT_BYTES], int64_t time_ns);
+/* "812ns", "9.5us", "1.20ms", "4.2s": for what is mostly shorter than that. */
+char *gm_short_time(char out[static GM_SHORT_BYTES], uint64_t time_ns);
 /* "98.8%", "100%"; "-" below 0. `share` is 0..1. */
 char *gm_short_percent(char out[static GM_SHORT_BYTES], double share);
 /* "~", or "" where every event was recorded. */

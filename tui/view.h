@@ -18,6 +18,7 @@
 enum gm_screen {
     GM_SCREEN_TABLE,
     GM_SCREEN_STACKS,
+    GM_SCREEN_GC,
     GM_SCREEN_HELP,
 };
 
@@ -85,6 +86,11 @@ bool gm_column_fits(enum gm_column column, int w);
 void gm_view_stacks(
     struct gm_grid *grid, const struct gm_model *model, const struct gm_ui *ui, int y, int h);
 int gm_view_stacks_lines(const struct gm_model *model);
+
+/* view_gc.c */
+void gm_view_gc(
+    struct gm_grid *grid, const struct gm_model *model, const struct gm_ui *ui, int y, int h);
+int gm_view_gc_lines(const struct gm_model *model);
 
 /* view_help.c */
 void gm_view_help(struct gm_grid *grid, const struct gm_ui *ui, int y, int h);

@@ -130,7 +130,7 @@ static double picture_variance(const struct gm_live_picture *pic)
 static void header_second(struct gm_grid *grid, const struct gm_model *model)
 {
     const struct gm_live_picture *pic = model->picture;
-    struct segment v[8] = {0};
+    struct segment v[9] = {0};
     bool estimated = gm_run_is_estimated(pic->run);
     const char *about = gm_short_about(estimated);
     char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES];
@@ -150,7 +150,11 @@ static void header_second(struct gm_grid *grid, const struct gm_model *model)
         SEGMENT(v[7], GM_STYLE_NORMAL, "blocks %s%s  %s%s B/s", about,
             gm_short_count(a, (double)pic->live_blocks), about,
             gm_short_count(b, pic->alloc_bytes_per_s));
-    segments_draw(grid, 1, 1, grid->w, v, 8);
+    const struct gm_gc_of_kind *gc = &pic->gc->kinds[0];
+    if (grid->w >= 100 && gc->collections)
+        SEGMENT(v[8], GM_STYLE_NORMAL, "gc %s 99%% %s", gm_short_count(a, (double)gc->collections),
+            gm_short_time(b, gm_pauses_percentile(&gc->pauses, 99)));
+    segments_draw(grid, 1, 1, grid->w, v, 9);
 }
 
 void gm_view_header(struct gm_grid *grid, const struct gm_model *model, const struct gm_ui *ui)

@@ -8,27 +8,7 @@
 #include "analyzer/core/where.h"
 #include "analyzer/core/estimate.h"
 #include "tui/figures.h"
-
-/* Lines are numbered from 0; only those inside the visible part are drawn. */
-struct pager {
-    struct gm_grid *grid; /* NULL: only count */
-    int first, y, h;      /* first visible line, and where it goes */
-    int line;             /* the next one */
-};
-
-static bool pager_next(struct pager *p, int *ret_y)
-{
-    int row = p->line++ - p->first;
-    *ret_y = p->y + row;
-    return p->grid && row >= 0 && row < p->h;
-}
-
-static void pager_text(struct pager *p, int x, enum gm_style style, const char *text)
-{
-    int y;
-    if (pager_next(p, &y))
-        gm_grid_text_cut(p->grid, x, y, p->grid->w, style, text);
-}
+#include "tui/pager.h"
 
 static void pager_figure(struct pager *p, const char *label, const char *text)
 {

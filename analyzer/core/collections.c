@@ -145,7 +145,7 @@ static int gc_add(void *arg, int64_t id, const struct gm_gc_cycle *c)
 {
     struct gm_gc *gc = arg;
     gc->last_id = id;
-    gc->last = *c;
+    gc->recent[gc->kinds[0].collections % GM_GC_RECENT] = *c;
     longest_add(gc, c);
     int e = kind_add(&gc->kinds[0], c);
     return e == 0 && c->kind ? kind_add(&gc->kinds[c->kind], c) : e;
@@ -165,6 +165,12 @@ void gm_gc_done(struct gm_gc *gc)
     for (unsigned i = 0; i < GM_GC_KINDS_ROOM; i++)
         free(gc->kinds[i].pauses.v);
     memset(gc, 0, sizeof *gc);
+}
+
+const struct gm_gc_cycle *gm_gc_recent(const struct gm_gc *gc, size_t i)
+{
+    uint64_t n = gc->kinds[0].collections;
+    return i < n && i < GM_GC_RECENT ? &gc->recent[(n - 1 - i) % GM_GC_RECENT] : NULL;
 }
 
 /* ---- collected blocks ---- */

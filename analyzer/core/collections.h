@@ -45,6 +45,7 @@ uint64_t gm_pauses_percentile(const struct gm_pauses *pauses, double percent);
 #define GM_GC_KINDS_ROOM 4    /* by code; 0: all together */
 #define GM_GC_TRIGGERS_ROOM 6 /* by code */
 #define GM_GC_LONGEST 5u
+#define GM_GC_RECENT 64u /* more than a screen has lines; arbitrary */
 
 struct gm_gc_of_kind {
     uint64_t collections, triggers[GM_GC_TRIGGERS_ROOM];
@@ -57,13 +58,15 @@ struct gm_gc {
     struct gm_gc_of_kind kinds[GM_GC_KINDS_ROOM];
     struct gm_gc_cycle longest[GM_GC_LONGEST]; /* by their longest pause */
     size_t longest_count;
-    struct gm_gc_cycle last;
-    int64_t last_id; /* of gc_cycle: read up to here */
+    struct gm_gc_cycle recent[GM_GC_RECENT]; /* the last ones, in a circle: see gm_gc_recent */
+    int64_t last_id;                         /* of gc_cycle: read up to here */
 };
 /* Adds the collections that were not read yet, and sorts pauses. */
 int gm_gc_read(struct gm_recording *recording, const struct gm_process_set *processes,
     int64_t from_ns, int64_t to_ns, struct gm_gc *gc);
 void gm_gc_done(struct gm_gc *gc);
+/* The i-th of the last collections, 0 the last of all; NULL: it is not kept, or there is none. */
+const struct gm_gc_cycle *gm_gc_recent(const struct gm_gc *gc, size_t i);
 
 struct gm_gc_sum {
     uint64_t blocks, bytes;

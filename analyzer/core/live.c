@@ -20,6 +20,9 @@ struct gm_live {
     struct gm_sites sites;
     struct gm_slices slices;
     struct gm_marks marks;
+    struct gm_gc gc;
+    int64_t gc_to_ns; /* it was read up to here */
+    struct gm_gc_generation gc_blocks[2];
     struct gm_live_places places;
     uint8_t *shown;
     size_t shown_room;
@@ -45,6 +48,8 @@ int gm_live_create(struct gm_recording *recording, struct gm_live **ret_live)
     live->picture.sites = &live->sites;
     live->picture.slices = &live->slices;
     live->picture.marks = &live->marks;
+    live->picture.gc = &live->gc;
+    live->picture.gc_blocks = live->gc_blocks;
     *ret_live = live;
     return 0;
 }
@@ -58,6 +63,7 @@ void gm_live_free(struct gm_live *live)
     gm_sites_done(&live->sites);
     gm_slices_done(&live->slices);
     gm_marks_done(&live->marks);
+    gm_gc_done(&live->gc);
     gm_live_places_done(&live->places);
     free(live->shown);
     free(live);
@@ -298,6 +304,18 @@ static int live_count_threads(struct gm_live *live)
     return gm_query_close(&q);
 }
 
+/* Collections come in the order of time; only a step back reads them anew. */
+static int live_read_gc(struct gm_live *live)
+{
+    const struct gm_process_set all = {0};
+    int64_t to_ns = live->picture.at_end ? INT64_MAX : live->picture.at_ns;
+    if (to_ns < live->gc_to_ns)
+        gm_gc_done(&live->gc);
+    live->gc_to_ns = to_ns;
+    int r = gm_gc_read(live->recording, &all, 0, to_ns, &live->gc);
+    return r < 0 ? r : gm_gc_generations_load(live->recording, &all, 0, to_ns, live->gc_blocks);
+}
+
 static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns, size_t most_rows)
 {
     struct gm_live_picture *pic = &live->picture;
@@ -322,6 +340,8 @@ static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns, siz
     live_settle_processes(live);
     if (r == 0)
         r = live_count_threads(live);
+    if (r == 0)
+        r = live_read_gc(live);
     if (r < 0)
         return r;
     pic->site_place = live->places.site_place;

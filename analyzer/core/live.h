@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzer/core/collections.h"
 #include "analyzer/core/recording.h"
 #include "analyzer/core/run.h"
 #include "analyzer/core/sites.h"
@@ -58,6 +59,8 @@ struct gm_live_picture {
     size_t place_count;
     const struct gm_slices *slices; /* heap over time, of the whole recording */
     const struct gm_marks *marks;
+    const struct gm_gc *gc;                   /* collections up to the moment */
+    const struct gm_gc_generation *gc_blocks; /* [2] */
     bool past; /* not at_end: promotion, ages, RSS and ring fill are not known */
 };
 

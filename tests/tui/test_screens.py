@@ -35,6 +35,21 @@ class Pictures(Case):
         self.golden("menu_80x24", top.text)
         self.quit(top)
 
+    def test_the_collector_has_its_page(self):
+        top = self.shown("gc")
+        top.press("C", "COLLECTIONS")
+        top.settle()
+        self.golden("gc_80x24", top.text)
+        top.send(END)
+        top.settle()
+        self.assertIn("00:00:01 young", top.text)
+        top.press("C", "GROWTH/m")
+        self.quit(top)
+        top = self.shown()
+        top.press("C", "no collection yet")
+        top.press(ESCAPE, "GROWTH/m")
+        self.quit(top)
+
     def test_ascii_and_the_c_locale_draw_the_same_and_nothing_beyond_ascii(self):
         # Not xterm's: its entry lets curses repeat a character by a sequence that pyte does not know.
         top = self.shown("small", "--ascii", TERM="tmux-256color")

@@ -30,6 +30,8 @@ static struct gm_marks marks;
 static struct gm_run run;
 static struct gm_processes processes;
 static struct gm_live_picture picture;
+static struct gm_gc gc;
+static struct gm_gc_generation gc_blocks[2];
 static struct gm_model model;
 static struct gm_filter filter;
 static struct gm_ui ui;
@@ -67,6 +69,8 @@ static void setup(void)
         .duration_ns = 60 * NS,
         .processes = 1};
     picture = (struct gm_live_picture){.run = &run,
+        .gc = &gc,
+        .gc_blocks = gc_blocks,
         .processes = &processes,
         .at_ns = 60 * NS,
         .at_end = true,
