@@ -128,14 +128,25 @@ static enum gm_dirty_mechanism mechanism_wanted(const struct geomem_heap_options
     return GM_DIRTY_NONE;
 }
 
-static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
+/* What fails for want of memory leaves nothing behind: it is tried again by the next allocation. */
+static int gc_reserve(struct gm_gc *gc, enum gm_dirty_mechanism wanted)
 {
     int err = gm_marker_init(&gc->marker);
-    if (err < 0 || (err = gm_marker_init(&gc->old_marker)) < 0)
+    if (err < 0)
         return err;
-    enum gm_dirty_mechanism wanted = mechanism_wanted(&heap->options);
-    if (wanted != GM_DIRTY_NONE)
+    err = gm_marker_init(&gc->old_marker);
+    if (err == 0 && wanted != GM_DIRTY_NONE)
         err = gm_dirty_open(gm_range.start, gm_range.bytes, wanted, &gc->cards.dirty);
+    if (err == 0)
+        return 0;
+    gm_marker_done(&gc->old_marker);
+    gm_marker_done(&gc->marker);
+    return err;
+}
+
+static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
+{
+    int err = gc_reserve(gc, mechanism_wanted(&heap->options));
     if (err < 0)
         return err;
     gc->cards.marker = &gc->marker;

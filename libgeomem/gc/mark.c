@@ -25,7 +25,7 @@ int gm_mark_stack_init(struct gm_mark_stack *stack)
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED)
             continue;
-        stack->bottom = stack->top = memory;
+        stack->bottom = stack->top = stack->peak = memory;
         stack->limit = stack->bottom + bytes / sizeof(uintptr_t);
         return 0;
     }

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -11,12 +12,14 @@
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/unsanitized.h"
 
-/* Grows by doubling; mapped, since malloc may be locked by a stopped thread. */
+/* Address space set aside at the beginning: a collection that could not say where the roots are would have to be given up, and
+ * malloc may be locked by a stopped thread. */
 struct table {
     void *rows;
     size_t count;
-    size_t room;
 };
+/* Arbitrary; memory comes as it is used. */
+#define TABLE_ROOM ((size_t)1 << 17)
 
 static struct {
     const struct r_debug *debug;     /* NULL: a static program */
@@ -27,25 +30,23 @@ static struct {
     struct table tls;     /* struct gm_module_tls */
 } modules;
 
-static void *table_add(struct table *t, size_t row_bytes)
+static int table_init(struct table *t, size_t row_bytes)
 {
-    if (t->count == t->room) {
-        size_t room = t->room ? t->room * 2 : 64;
-        void *rows = gm_sys_map(room * row_bytes);
-        if (!rows)
-            return NULL;
-        if (t->rows) {
-            memcpy(rows, t->rows, t->count * row_bytes);
-            gm_sys2(SYS_munmap, t->rows, t->room * row_bytes);
-        }
-        t->rows = rows;
-        t->room = room;
-    }
-    return (char *)t->rows + t->count++ * row_bytes;
+    if (t->rows == NULL)
+        t->rows = gm_sys_map(TABLE_ROOM * row_bytes);
+    return t->rows ? 0 : -ENOMEM;
 }
 
-void gm_modules_init(void)
+static void *table_add(struct table *t, size_t row_bytes)
 {
+    return t->count == TABLE_ROOM ? NULL : (char *)t->rows + t->count++ * row_bytes;
+}
+
+int gm_modules_init(void)
+{
+    int err = table_init(&modules.globals, sizeof(struct gm_module_range));
+    if (err < 0 || (err = table_init(&modules.tls, sizeof(struct gm_module_tls))) < 0)
+        return err;
     /* {bits, count, offset}: of glibc's debugger interface */
     const uint32_t *id = dlsym(RTLD_DEFAULT, "_thread_db_link_map_l_tls_modid");
     const uint32_t *offset = dlsym(RTLD_DEFAULT, "_thread_db_link_map_l_tls_offset");
@@ -54,6 +55,7 @@ void gm_modules_init(void)
         modules.tls_id_at = id[2];
         modules.tls_offset_at = offset[2];
     }
+    return 0;
 }
 
 static void globals_add(uintptr_t start, uintptr_t end)

@@ -26,7 +26,7 @@ struct gm_module_tls {
 };
 
 /* Once, while nothing is stopped. */
-void gm_modules_init(void);
+int gm_modules_init(void); /* 0 or -ENOMEM: to be called again */
 
 /* World stopped. Reads the list anew if it has changed. */
 void gm_modules_refresh(struct gm_maps *maps);

@@ -277,6 +277,8 @@ void gm_mutators_after_fork(void)
 
 int gm_mutators_init(void)
 {
+    if (slots)
+        return 0;
     void *p = mmap(NULL, SLOTS * sizeof *slots, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)

@@ -15,27 +15,34 @@ static bool span_needs_watching(const struct gm_span *span)
     return flags & GM_SPAN_HAS_OLD && !(flags & GM_SPAN_BARRIERED) && span->kind != GM_KIND_LEAF;
 }
 
-/* The spans that were allocated from since the last collection. */
+/* The spans that were allocated from since the last collection. The last of them to be given back may take the segment with
+ * it: so nothing of the segment is touched any more when the first is. */
 static void segment_settle(struct gm_segment *segment, void *arg)
 {
     struct settle *settle = arg;
-    uint64_t stay = 0, watch = 0;
+    uint64_t stay = 0, watch = 0, swept = 0;
+    uint32_t freed[GM_SEGMENT_SLICES];
     for (uint64_t rest = segment->spans_young; rest; rest &= rest - 1) {
-        struct gm_span *span = &segment->spans[__builtin_ctzll(rest)];
+        unsigned i = (unsigned)__builtin_ctzll(rest);
+        struct gm_span *span = &segment->spans[i];
         uint64_t bit = rest & -rest;
         if (gm_span_flags(span) & GM_SPAN_EXPLICIT) {
             stay |= bit;
             continue;
         }
         settle->sweep.heap = span->heap->number;
-        uint32_t freed = gm_sweep_span(&settle->sweep, span);
+        freed[i] = gm_sweep_span(&settle->sweep, span);
+        swept |= bit;
         if (gm_span_flags(span) & GM_SPAN_HAS_YOUNG)
             stay |= bit;
         else if (span_needs_watching(span))
             watch |= bit;
-        gm_heap_span_swept(span->heap, span, freed);
     }
     segment->spans_young = stay | gm_cards_watch(&settle->gc->cards, segment, watch);
+    for (; swept; swept &= swept - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(swept);
+        gm_heap_span_swept(segment->spans[i].heap, &segment->spans[i], freed[i]);
+    }
 }
 
 void gm_gc_sweep_young(struct gm_gc *gc, bool old, unsigned promote_age)

@@ -482,26 +482,30 @@ static void fork_child(void)
         gm_world_unlock();
 }
 
-static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
-static int setup_error;
+static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void world_setup(void)
+/* What fails for want of memory is tried again by the next call. */
+static int world_setup(void)
 {
     world.pid = (int32_t)gm_sys0(SYS_getpid);
     gm_tls_init();
-    gm_modules_init();
-    setup_error = gm_mutators_init();
-    if (setup_error == 0)
-        setup_error = gm_signals_init();
-    if (setup_error == 0)
-        setup_error = -pthread_atfork(fork_prepare, fork_parent, fork_child);
-    atomic_store_explicit(&world.in_use, setup_error == 0, memory_order_relaxed);
+    int err = gm_modules_init();
+    if (err < 0 || (err = gm_mutators_init()) < 0 || (err = gm_signals_init()) < 0)
+        return err;
+    err = -pthread_atfork(fork_prepare, fork_parent, fork_child);
+    /* release: pairs with the acquire in gm_world_setup */
+    atomic_store_explicit(&world.in_use, err == 0, memory_order_release);
+    return err;
 }
 
 int gm_world_setup(void)
 {
-    pthread_once(&setup_once, world_setup);
-    return setup_error;
+    if (atomic_load_explicit(&world.in_use, memory_order_acquire))
+        return 0;
+    pthread_mutex_lock(&setup_lock);
+    int err = gm_world_in_use() ? 0 : world_setup();
+    pthread_mutex_unlock(&setup_lock);
+    return err;
 }
 
 bool gm_world_is_ours(void)
