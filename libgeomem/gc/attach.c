@@ -190,6 +190,8 @@ int geomem_gc(struct geomem_heap *heap, enum geomem_generation generation)
     struct gm_heap *own = gm_heap_of(heap);
     if (!own)
         return -ENOMEM;
+    if (generation != GEOMEM_YOUNG && generation != GEOMEM_OLD)
+        return -EINVAL;
     if (!gm_gc.ready) /* nothing has been allocated that could be collected */
         return 0;
     return gm_gc_collect(

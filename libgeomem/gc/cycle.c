@@ -2,6 +2,7 @@
 #include "libgeomem/gc/cycle.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "libgeomem/base/sys.h"
@@ -103,8 +104,23 @@ static void cycle_add_stop(struct geomem_gc_cycle *cycle, const struct gm_gc_sto
 
 /* ---- stops ---- */
 
+static _Atomic(gm_gc_observation *) observer;
+
+void gm_gc_observer(gm_gc_observation *observation)
+{
+    atomic_store(&observer, observation);
+}
+
+static void observer_tell(bool begins)
+{
+    gm_gc_observation *tell = atomic_load(&observer);
+    if (tell)
+        tell(begins);
+}
+
 static int stop_begin(struct gm_gc_stop *stop)
 {
+    observer_tell(true);
     heaps_lock();
     stop->cpu_ns = thread_cpu_ns();
     stop->start_ns = gm_sys_monotonic_ns();
@@ -113,6 +129,7 @@ static int stop_begin(struct gm_gc_stop *stop)
     if (err < 0) {
         gm_notes_unlock();
         heaps_unlock();
+        observer_tell(false);
     }
     return err;
 }
@@ -124,6 +141,7 @@ static void stop_end(struct gm_gc_stop *stop)
     gm_notes_unlock();
     heaps_unlock();
     stop->cpu_ns = thread_cpu_ns() - stop->cpu_ns;
+    observer_tell(false);
 }
 
 /* ---- collections; the world's lock held ---- */

@@ -85,6 +85,11 @@ enum gm_gc_want {
 /* 0 or a negative errno: -ETIMEDOUT, a thread could not be stopped. No lock held. */
 int gm_gc_collect(struct gm_heap *heap, enum gm_gc_want want, enum geomem_gc_trigger trigger);
 
+/* Somebody who wants to know, beside the listener: called before the world is stopped (true) and after it has been let go,
+ * on the thread that collects, the world's lock held. NULL: nobody. */
+typedef void gm_gc_observation(bool begins);
+void gm_gc_observer(gm_gc_observation *observation);
+
 /* One span of those; the heap's lock held. Returns how many blocks it freed. */
 uint32_t gm_gc_sweep_old(struct gm_gc *gc, struct gm_span *span);
 /* Sweeps what is left of the last full collection. The world's lock held, no heap's. */

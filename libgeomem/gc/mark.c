@@ -334,6 +334,25 @@ static void fifo_give_back(struct gm_marker *marker)
         word_push(marker, marker->fifo[marker->fifo_out++ % GM_MARK_FIFO].block);
 }
 
+/* Is what is left of the piece inside one living block still? */
+static bool piece_is_whole(const struct gm_mark_piece *piece)
+{
+    uint32_t index;
+    const struct gm_span *span = gm_word_find(piece->start, false, &index);
+    return span && gm_state_is_block(__atomic_load_n(&span->state[index], __ATOMIC_RELAXED)) &&
+           (uintptr_t)piece->to <= piece->start + gm_block_bytes(span);
+}
+
+void gm_mark_resume(struct gm_marker *marker)
+{
+    struct gm_mark_piece *kept = (struct gm_mark_piece *)marker->pieces.bottom;
+    struct gm_mark_piece *end = (struct gm_mark_piece *)marker->pieces.top;
+    for (const struct gm_mark_piece *piece = kept; piece < end; piece++)
+        if (piece_is_whole(piece))
+            *kept++ = *piece;
+    marker->pieces.top = (uintptr_t *)kept;
+}
+
 bool gm_mark_run(struct gm_marker *marker, uint64_t blocks)
 {
     struct gm_mark_stack *words = &marker->words;

@@ -107,6 +107,9 @@ void gm_mark_block(struct gm_marker *marker, uintptr_t block);
 /* Marks until nothing is left (true), or about `blocks` blocks have been looked at (false): then nothing but the stacks
  * holds what is left to do, and the program may go on. */
 bool gm_mark_run(struct gm_marker *marker, uint64_t blocks);
+/* The program has run since then: parts of large blocks that it has freed meanwhile are forgotten, since their memory may
+ * be gone. To be called before gm_mark_run goes on in another stop. */
+void gm_mark_resume(struct gm_marker *marker);
 
 /* Gives memory behind the stacks back to the system, beyond a little. Nothing is on them. */
 void gm_marker_trim(struct gm_marker *marker);

@@ -267,6 +267,8 @@ void *geomem_aligned(size_t alignment, size_t size)
     }
     if (alignment <= GM_GRANULE_BYTES)
         return geomem_alloc(size);
+    if (size == 0)
+        size = 1; /* a large block of no bytes would have no address of its own */
     return allocate_told(aligned_allocate(gm_heap_default(), alignment, size), size, 0, 0);
 }
 
