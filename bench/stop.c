@@ -14,7 +14,6 @@
 
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/world.h"
-#include "libgeomem/heap/layout.h"
 
 static const char *state;
 static _Atomic int done, ready;

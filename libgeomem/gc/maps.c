@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #include "libgeomem/base/sys.h"
 
@@ -33,6 +34,11 @@ struct procmap_query {
 #define VMA_READABLE 0x01u
 #define VMA_WRITABLE 0x02u
 #define VMA_SHARED 0x08u
+
+/* Where pages must be tried: so many at once, and so far. */
+#define PROBE_PAGES 64u
+#define PROBE_BYTES ((uintptr_t)64 << 20)
+#define USER_END ((uintptr_t)1 << 47)
 
 static int proc_open(const char *path)
 {
@@ -116,12 +122,45 @@ static int maps_read(int fd, uintptr_t address, struct gm_mapping *ret_mapping)
     }
 }
 
+/* How many of the pages from `page` on can be read; one byte of each is copied by the kernel. */
+static size_t pages_readable(uintptr_t page)
+{
+    char bytes[PROBE_PAGES];
+    struct iovec to = {bytes, sizeof bytes}, from[PROBE_PAGES];
+    for (size_t i = 0; i < PROBE_PAGES; i++)
+        from[i] = (struct iovec){(void *)(page + i * GM_PAGE_BYTES), 1}; /* NOLINT */
+    long got = gm_sys6(
+        SYS_process_vm_readv, gm_sys0(SYS_getpid), (long)&to, 1, (long)from, PROBE_PAGES, 0);
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* Without /proc, or without a free descriptor. */
+static int maps_probe(uintptr_t address, struct gm_mapping *ret_mapping)
+{
+    uintptr_t page = address & ~(uintptr_t)(GM_PAGE_BYTES - 1), end = page;
+    size_t readable;
+    if (page >= USER_END)
+        return -ENOENT;
+    do {
+        readable = pages_readable(end);
+        end += readable * GM_PAGE_BYTES;
+    } while (readable == PROBE_PAGES && end - page < PROBE_BYTES);
+    *ret_mapping = (struct gm_mapping){
+        .start = page,
+        .end = end > page ? end : page + GM_PAGE_BYTES,
+        .readable = end > page,
+        .writable = end > page,
+        .guessed = true,
+    };
+    return 0;
+}
+
 int gm_maps_next(struct gm_maps *maps, uintptr_t address, struct gm_mapping *ret_mapping)
 {
     if (maps->maps_fd < 0)
         maps->maps_fd = proc_open("/proc/thread-self/maps");
     if (maps->maps_fd < 0)
-        return maps->maps_fd;
+        return maps_probe(address, ret_mapping);
     if (!maps->no_query) {
         int err = maps_query(maps->maps_fd, address, ret_mapping);
         if (err == 0 || err == -ENOENT)

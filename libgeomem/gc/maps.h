@@ -18,6 +18,8 @@ struct gm_mapping {
     bool readable;
     bool writable;
     bool shared;
+    bool
+        guessed; /* the kernel does not tell: found by reading, pages on end that can be read, or one that cannot */
 };
 
 /* One session of questions keeps its files open. Closed by gm_maps_close; opened by the first question. */
@@ -31,7 +33,7 @@ struct gm_maps {
         .maps_fd = -1, .pagemap_fd = -1 \
     }
 
-/* The mapping that `address` lies in, else the next above. -ENOENT: none; another errno: the kernel does not tell. */
+/* The mapping that `address` lies in, else the next above. -ENOENT: none. */
 int gm_maps_next(struct gm_maps *maps, uintptr_t address, struct gm_mapping *ret_mapping);
 /* The mapping that `address` lies in; -ENOENT. */
 int gm_maps_at(struct gm_maps *maps, uintptr_t address, struct gm_mapping *ret_mapping);

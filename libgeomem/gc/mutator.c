@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/maps.h"
@@ -16,6 +17,12 @@
 
 /* Address space only; Linux's default limit of threads for a process lies below it. */
 #define SLOTS (1u << 17)
+
+/* Of a stack without a limit, as far as it is searched where the kernel does not tell. */
+#define STACK_GUESS_MAX ((uintptr_t)64 << 20)
+
+/* The loader's: the main thread's stack pointer at its beginning. */
+extern void *__libc_stack_end;
 
 __thread struct gm_mutator *gm_mutator_self __attribute__((tls_model("initial-exec")));
 struct gm_mutators gm_mutators;
@@ -96,19 +103,31 @@ struct gm_mutator *gm_mutator_by_tid(int32_t tid)
     return m;
 }
 
+/* Without /proc: what the loader and the limits say. */
+static void mutator_guess(struct gm_mutator *m, uintptr_t here, uintptr_t top)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    gm_sys2(SYS_getrlimit, RLIMIT_STACK, &limit);
+    uintptr_t room = limit.rlim_cur < STACK_GUESS_MAX ? limit.rlim_cur : STACK_GUESS_MAX;
+    uintptr_t end = (uintptr_t)__libc_stack_end;
+    m->stack_high = here < end && end - here < room ? end : top;
+    m->stack_low = m->stack_high - room;
+}
+
 /* Where the calling thread's own stack lies. A stack of pthread_create ends with the thread's descriptor, which the
  * thread pointer points to; the main thread's is a mapping of its own. */
 static void mutator_measure(struct gm_mutator *m)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
+    uintptr_t tp = (uintptr_t)__builtin_thread_pointer(), top = tp + gm_tls_descriptor_bytes();
     struct gm_mapping mapping;
     m->tp = tp;
-    if (gm_maps_find(here, &mapping) < 0)
+    if (gm_maps_find(here, &mapping) < 0 || mapping.guessed) {
+        mutator_guess(m, here, top);
         return;
+    }
     m->stack_low = mapping.start;
     m->stack_high = mapping.end;
-    uintptr_t top = tp + gm_tls_descriptor_bytes();
     if (here < tp && tp < mapping.end && top <= mapping.end)
         m->stack_high = top;
 }
@@ -131,6 +150,8 @@ static struct gm_mutator *mutator_adopt(struct gm_mutator *newborn, enum gm_muta
     m->tid = tid;
     m->value = NULL;
     m->unreachable = false;
+    /* A tid may have been another's: what was on its way to that one will not come. */
+    atomic_store_explicit(&m->signalled, false, memory_order_relaxed);
     return m;
 }
 

@@ -139,7 +139,7 @@ static void foreign_stack_visit(struct walk *walk, const struct gm_mutator *m, u
             return;
     }
     if (m->kind == GM_MUTATOR_REGISTERED && m->stack_high)
-        range_visit(walk, m->stack_low, m->stack_high);
+        doubtful_visit(walk, m->stack_low, m->stack_high);
 }
 
 /* One that runs is in libc's code, about to end, to begin, or to wait for work: waited for a little while. */

@@ -99,15 +99,18 @@ int gm_task_look(int32_t tid, struct gm_task *ret_task)
 {
     char text[4096];
     long length = task_read(tid, "status", text, sizeof text);
-    if (length == -ENOENT || length == -ESRCH) {
+    /* Gone, or is there no /proc? */
+    if (length < 0 && gm_sys3(SYS_tgkill, gm_sys0(SYS_getpid), tid, 0) == -ESRCH) {
         *ret_task = (struct gm_task){0};
         return 0;
     }
     if (length < 0)
         return (int)length;
     const char *state = strstr(text, "\nState:\t"), *blocked = strstr(text, "\nSigBlk:\t");
-    if (!state || !blocked)
+    const char *pending = strstr(text, "\nSigPnd:\t");
+    if (!state || !blocked || !pending)
         return -EIO;
+    ret_task->pending_signals = hex_read(pending + 9);
     ret_task->state = state[8];
     ret_task->blocked_signals = hex_read(blocked + 9);
     return 0;

@@ -15,6 +15,7 @@ int gm_tasks_each(gm_tasks_visitor *visit, void *arg);
 struct gm_task {
     char state; /* as in /proc: R, S, D, Z, X, ...; 0: gone */
     uint64_t blocked_signals;
+    uint64_t pending_signals; /* sent to it and not to the process */
 };
 /* 0, or a negative errno: the kernel does not tell. */
 int gm_task_look(int32_t tid, struct gm_task *ret_task);

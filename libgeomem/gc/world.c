@@ -289,6 +289,9 @@ static enum look mutator_look(struct stop *stop, struct gm_mutator *m)
      * none of the program's code before it stops. One that registered itself may hold pointers in registers. */
     m->unreachable =
         m->kind == GM_MUTATOR_FOUND && (task.blocked_signals >> (gm_stop_signal() - 1) & 1);
+    /* A slot that was found may have become another thread's, with the same tid, which was never asked. */
+    if (!m->unreachable && !(task.pending_signals >> (gm_stop_signal() - 1) & 1))
+        mutator_signal(m);
     return m->unreachable ? LOOK_COUNTS : LOOK_WAIT;
 }
 
@@ -372,16 +375,19 @@ static void task_find(int32_t tid, void *arg)
 }
 
 /* Everybody known has stopped. Is everybody known? Whoever is not may still make others, so the number decides; but for a
- * thread that is ending, which may be counted and not listed. */
-static bool world_is_complete(struct stop *stop, unsigned *tries)
+ * thread that is ending, which may be counted and not listed. 1: yes; 0: not yet; a negative errno: cannot be told. */
+static int world_is_complete(struct stop *stop, unsigned *tries)
 {
-    if (gm_tasks_count() == stop->live)
-        return true;
+    uint32_t count = gm_tasks_count();
+    if (count == stop->live ||
+        count == 0) /* without /proc, those who registered are all that can be known */
+        return 1;
     struct search search = {.self = stop->self};
-    if (gm_tasks_each(&task_find, &search) < 0)
-        return true; /* without /proc, those who registered are all that can be known */
+    int err = gm_tasks_each(&task_find, &search);
+    if (err < 0)
+        return err; /* EMFILE: somebody runs, nobody knows who */
     if (search.found)
-        return false;
+        return 0;
     gm_sys_sleep_ns(20000);
     return ++*tries > 50;
 }
@@ -423,22 +429,22 @@ int gm_world_stop(struct gm_world_stop_figures *ret_figures)
     atomic_store(&world.target, UINT32_MAX);
     struct stop stop = {
         .epoch = atomic_fetch_add(&world.epoch, 1) + 1, .self = (int32_t)gm_sys0(SYS_gettid)};
-    for (;;) {
+    int complete = 0;
+    while (complete == 0) {
         world_pass(&stop);
-        if (!stop.waiting && world_is_complete(&stop, &tries))
-            break;
         if (stop.waiting)
             stop.look = world_wait(&stop, &patience_ns);
-        if (gm_sys_monotonic_ns() - start > STOP_TIMEOUT_NS) {
-            gm_world_start();
-            *ret_figures = stop.figures;
-            return -ETIMEDOUT;
-        }
+        else
+            complete = world_is_complete(&stop, &tries);
+        if (complete == 0 && gm_sys_monotonic_ns() - start > STOP_TIMEOUT_NS)
+            complete = -ETIMEDOUT;
     }
+    if (complete < 0)
+        gm_world_start();
     stop.figures.threads = stop.live - 1;
     stop.figures.stop_ns = gm_sys_monotonic_ns() - start;
     *ret_figures = stop.figures;
-    return 0;
+    return complete < 0 ? complete : 0;
 }
 
 void gm_world_start(void)

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 
 #include "geomem/geomem.h"
@@ -12,6 +13,7 @@
 #include "tests/gc/world.h"
 
 static _Atomic int ready, done;
+static bool asks_kernel = true; /* what pages there are */
 
 static void wait_for(_Atomic int *word, int value)
 {
@@ -314,7 +316,8 @@ static void case_deep(void)
     pthread_t thread = started(with_deep_stack, NULL);
     wait_for(&ready, 1);
     CHECK(found(1) > 0 && found(2) > 0);
-    CHECK(secret_find(1, GM_ROOTS_THREADS).words < 1 << 16);
+    if (asks_kernel)
+        CHECK(secret_find(1, GM_ROOTS_THREADS).words < 1 << 16);
     atomic_store(&done, 1);
     pthread_join(thread, NULL);
 }
@@ -405,6 +408,48 @@ static void case_timer(void)
         found(1);
 }
 
+/* ---- nothing to ask the kernel with: no /proc, no descriptor ---------------------------------------------- */
+
+static void places_check(void)
+{
+    void (*places[])(void) = {case_altstack, case_coroutine, case_unreadable, case_deep};
+    asks_kernel = false;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        atomic_store(&ready, 0);
+        atomic_store(&done, 0);
+        places[i]();
+    }
+    volatile uint64_t word __attribute__((unused)) = ~secret_hidden(9);
+    CHECK(found(9) > 0);
+    word = 0;
+}
+
+static void case_no_proc(void)
+{
+    char folder[] = "/tmp/geomem-empty-XXXXXX";
+    found(9);
+    if (geteuid() != 0) /* chroot is for root */
+        return;
+    CHECK(mkdtemp(folder) && chroot(folder) == 0 && chdir("/") == 0);
+    places_check();
+    struct gm_world_stop_figures figures;
+    gm_mutator_unregister();
+    CHECK(gm_mutator_register() == 0);
+    gm_world_lock();
+    CHECK(gm_world_stop(&figures) == 0 && figures.threads == 0);
+    gm_world_start();
+    gm_world_unlock();
+    places_check();
+}
+
+static void case_no_descriptor(void)
+{
+    struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+    found(9);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    places_check();
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -421,6 +466,8 @@ static const struct {
     {"main_ends", case_main_ends},
     {"destructor", case_destructor},
     {"timer", case_timer},
+    {"no_proc", case_no_proc},
+    {"no_descriptor", case_no_descriptor},
 };
 
 int main(int argc, char **argv)
