@@ -73,14 +73,6 @@ static inline void site_save_peaks(struct gm_process *p, struct gm_site *site, u
             .seen = rollup->run.peak_epoch, .bytes = site->live_bytes, .blocks = site->live_blocks};
 }
 
-struct gm_row_site_delta *gm_rollup_delta(struct gm_rollup *rollup, uint32_t site_id)
-{
-    struct gm_row_site_delta *delta = gm_sites_delta(&rollup->sites, site_id);
-    if (!delta)
-        rollup->out_of_memory = true;
-    return delta;
-}
-
 /* ---- live figures ---- */
 
 static inline void process_note_peaks(struct gm_process *p, int64_t ns)

@@ -47,7 +47,14 @@ void gm_process_count_free(
     struct gm_process *process, struct gm_process_thread *thread, const struct gm_block *block);
 struct gm_weight gm_process_weight(const struct gm_process *process, const struct gm_block *block);
 /* NULL without memory, which is noted. */
-struct gm_row_site_delta *gm_rollup_delta(struct gm_rollup *rollup, uint32_t site_id);
+static inline struct gm_row_site_delta *gm_rollup_delta(struct gm_rollup *rollup, uint32_t site_id)
+{
+    struct gm_row_site_delta *delta = gm_sites_delta(&rollup->sites, site_id);
+    if (!delta)
+        rollup->out_of_memory = true;
+    return delta;
+}
+
 static inline int64_t gm_block_life_ns(const struct gm_block *block, int64_t ns)
 {
     return ns - (int64_t)block->birth_ns;
