@@ -565,6 +565,7 @@ static bool process_event(
         return true;
     case GM_EV_GC_BEGIN:
         gm_collections_begin(&p->collections, event->gc_kind, &p->live);
+        p->early_count = 0;
         return true;
     case GM_EV_GC_CYCLE:
         gm_process_cycle(p, event);

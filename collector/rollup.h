@@ -65,6 +65,8 @@ struct gm_process_told {
     uint64_t allocs, alloc_bytes, frees, free_bytes;
 };
 
+#define GM_PROCESS_EARLY 64u /* more threads than this are seldom stopped at that very place */
+
 struct gm_process {
     struct gm_rollup *rollup;
     /* Current values; owns exe and command. What follows from other figures (frees, free_bytes, age_bytes and all
@@ -77,6 +79,10 @@ struct gm_process {
     struct gm_stack_names names;
     struct gm_generations generations;
     struct gm_collections collections;
+    /* Blocks that a collection promoted before the thread that was given them had told so: it was stopped in between.
+     * Cleared when the next one begins. */
+    uint64_t early[GM_PROCESS_EARLY];
+    uint32_t early_count;
     struct gm_index site_index; /* by stack; rows: rollup->sites */
     uint32_t no_stack_site;
     struct gm_process_thread *threads; /* by ring */

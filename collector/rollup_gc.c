@@ -19,6 +19,29 @@ uint16_t gm_gc_born(uint8_t function)
                                              : GM_GC_NONE;
 }
 
+static bool early_take(struct gm_process *p, uint64_t address)
+{
+    for (uint32_t i = 0; i < p->early_count; i++) {
+        if (p->early[i] != address)
+            continue;
+        p->early[i] = p->early[--p->early_count];
+        return true;
+    }
+    return false;
+}
+
+static void process_promote(struct gm_process *p, struct gm_live_block *entry)
+{
+    struct gm_block block = gm_block_of(entry);
+    struct gm_weight w = gm_process_weight(p, &block);
+    struct gm_gc_sum sum = {w.blocks, w.bytes};
+    struct gm_row_site_delta *delta = gm_rollup_delta(p->rollup, block.site);
+    entry->gc = gm_collections_promote(&p->collections);
+    gc_add(&p->row.d_gc[0].promoted, &sum);
+    if (delta)
+        gc_add(&delta->gc.promoted, &sum);
+}
+
 void gm_process_gc_born(struct gm_process *p, struct gm_row_site_delta *delta,
     const struct gm_block *block, const struct gm_weight *w)
 {
@@ -26,6 +49,11 @@ void gm_process_gc_born(struct gm_process *p, struct gm_row_site_delta *delta,
     gc_add(&p->row.d_gc[GM_GC_STATE(block->gc) != GM_GC_YOUNG].born, &sum);
     if (delta)
         gc_add(&delta->gc.born, &sum);
+    if (p->early_count == 0 || !early_take(p, block->address))
+        return;
+    struct gm_live_block *entry = gm_live_set_find(&p->live, block->address);
+    if (entry)
+        process_promote(p, entry);
 }
 
 static void process_gc_nepotism(void *arg, uint32_t site_id, const struct gm_gc_sum *sum)
@@ -86,26 +114,16 @@ static void process_sweep_dead(struct gm_process *p, struct gm_process_thread *t
         bool live = gm_live_set_remove(&p->live, address, &entry);
         p->rollup->run.events += live || !p->sampled;
         p->row.unmatched_frees += !live && !p->sampled;
-        if (!live)
+        if (!live) {
+            early_take(p, address);
             continue;
+        }
         struct gm_block block = gm_block_of(&entry);
         death.life_ns = gm_block_life_ns(&block, ns);
         gm_process_free_block(p, &block, ns, &death);
         gm_event_log_free_unseen(p, thread, &block, GM_LOG_COLLECTED, ns);
         gm_process_count_free(p, thread, &block);
     }
-}
-
-static void process_promote(struct gm_process *p, struct gm_live_block *entry)
-{
-    struct gm_block block = gm_block_of(entry);
-    struct gm_weight w = gm_process_weight(p, &block);
-    struct gm_gc_sum sum = {w.blocks, w.bytes};
-    struct gm_row_site_delta *delta = gm_rollup_delta(p->rollup, block.site);
-    entry->gc = gm_collections_promote(&p->collections);
-    gc_add(&p->row.d_gc[0].promoted, &sum);
-    if (delta)
-        gc_add(&delta->gc.promoted, &sum);
 }
 
 void gm_process_sweep(
@@ -118,6 +136,8 @@ void gm_process_sweep(
         struct gm_live_block *entry = gm_live_set_find(&p->live, address);
         if (entry && GM_GC_STATE(entry->gc) == GM_GC_YOUNG)
             process_promote(p, entry);
+        else if (!entry && !p->sampled && p->early_count < GM_PROCESS_EARLY)
+            p->early[p->early_count++] = address;
     }
     gm_sampler_note(p, ns);
     p->changed = true;

@@ -31,7 +31,8 @@ enum row {
     LATE = 256,
     TENURED = 320,
     EXPLICIT = 384,
-    GROWN = 448
+    GROWN = 448,
+    EARLY = 449
 };
 
 NOINLINE static void short_new(unsigned i)
@@ -53,6 +54,10 @@ NOINLINE static void late_new(unsigned i)
 NOINLINE static void tenured_new(unsigned i)
 {
     listener->alloc(block_at(TENURED + i), 16, 1, 1);
+}
+NOINLINE static void early_new(unsigned i)
+{
+    listener->alloc(block_at(EARLY + i), 8, 1, 0);
 }
 NOINLINE static void explicit_new(unsigned i)
 {
@@ -141,6 +146,8 @@ int main(int argc, char **argv)
     c = cycle_begin(2, GEOMEM_GC_YOUNG, GEOMEM_TRIGGER_ALLOCATION);
     cycle_end(&c, 1, 200000, 200000);
     swept(CACHE, 20, 1, 1); /* swept after the pause */
+    swept(EARLY, 1, 1, 1);  /* its thread was stopped between taking it and telling so */
+    make(early_new, 1);
 
     make(short_new, 30);
     make(late_new, 5);
