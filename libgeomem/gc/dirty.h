@@ -47,9 +47,12 @@ int gm_dirty_take(struct gm_dirty *dirty, uintptr_t start, size_t bytes, bool re
     gm_dirty_visit *visit, void *arg);
 
 /* The kernel is about to write there, on behalf of the calling thread: for wrappers of system calls that fill a buffer. Of
- * use with GM_DIRTY_MPROTECT only, and free otherwise: pages without write permission make the call fail with EFAULT. Any
- * address and size, watched or not; any thread. */
-void gm_dirty_open_for_kernel(const void *start, size_t bytes);
+ * use with GM_DIRTY_MPROTECT only, and free otherwise: pages without write permission make the call fail with EFAULT. True
+ * if something had to be opened: so a call that has failed since is worth making again. Any address and size, watched or
+ * not; any thread. */
+bool gm_dirty_open_for_kernel(uintptr_t start, size_t bytes);
+/* Is it of use? For wrappers that would have to read the program's own structures first, which may be unreadable. */
+bool gm_dirty_opens_for_kernel(void);
 
 /* In a forked child: protection does not follow it. Everything watched counts as written once, and is armed again. */
 int gm_dirty_after_fork(struct gm_dirty *dirty);

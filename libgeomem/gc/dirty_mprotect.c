@@ -9,7 +9,7 @@
  * world is never stopped between the two. A fork in between is harmless: in the child everything counts as written.
  *
  * What it cannot do: a system call that writes into a watched page fails with EFAULT, since no signal is raised in the kernel.
- * gm_dirty_open_for_kernel opens pages beforehand, for wrappers of such calls (libgeomem/gc/dirty_calls.c).
+ * gm_dirty_open_for_kernel opens pages beforehand, for wrappers of such calls (interpose_waits.c, interpose_reads.c).
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -114,27 +114,43 @@ bool gm_dirty_fault(const siginfo_t *info, const void *context)
     return opened || (dirty == NULL && mprotect_is_writable(address));
 }
 
-void gm_dirty_open_for_kernel(const void *start, size_t bytes)
+/* Opens the closed pages of [first, last]. The lock is held. */
+static bool range_open(struct gm_dirty *dirty, uintptr_t first, uintptr_t last)
+{
+    uintptr_t end = gm_dirty_address(dirty, dirty->high);
+    uintptr_t low = gm_dirty_address(dirty, dirty->low);
+    bool opened = false;
+    if (last < low || first >= end)
+        return false;
+    size_t from = ((first > low ? first : low) - dirty->start) >> GM_PAGE_LOG2;
+    size_t to = ((last < end ? last : end - 1) - dirty->start) >> GM_PAGE_LOG2;
+    for (size_t page = from; page <= to; page++)
+        if (gm_dirty_bit(dirty->watched, page) && !gm_dirty_bit(dirty->written, page))
+            opened |= window_open(dirty, page);
+    return opened;
+}
+
+bool gm_dirty_opens_for_kernel(void)
 {
     /* relaxed: who asks the kernel to write into a block has been told of the heap long before */
-    if (bytes == 0 || !atomic_load_explicit(&mprotect_active, memory_order_relaxed))
-        return;
-    uintptr_t first = (uintptr_t)start, last = first + bytes - 1;
-    if (last < first)
-        return;
+    return atomic_load_explicit(&mprotect_active, memory_order_relaxed);
+}
+
+bool gm_dirty_open_for_kernel(uintptr_t start, size_t bytes)
+{
+    uintptr_t first = start, last = first + bytes - 1;
+    if (bytes == 0 || last < first || !gm_dirty_opens_for_kernel())
+        return false;
+    /* whoever holds the lock is not to be stopped: a collection takes it */
+    uint64_t all = ~(uint64_t)0, before;
+    bool opened = false;
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof before);
     mprotect_lock();
-    for (struct gm_dirty *dirty = mprotect_all; dirty != NULL; dirty = dirty->next) {
-        uintptr_t end = gm_dirty_address(dirty, dirty->high);
-        uintptr_t low = gm_dirty_address(dirty, dirty->low);
-        if (last < low || first >= end)
-            continue;
-        size_t from = ((first > low ? first : low) - dirty->start) >> GM_PAGE_LOG2;
-        size_t to = ((last < end ? last : end - 1) - dirty->start) >> GM_PAGE_LOG2;
-        for (size_t page = from; page <= to; page++)
-            if (gm_dirty_bit(dirty->watched, page) && !gm_dirty_bit(dirty->written, page))
-                window_open(dirty, page);
-    }
+    for (struct gm_dirty *dirty = mprotect_all; dirty != NULL; dirty = dirty->next)
+        opened |= range_open(dirty, first, last);
     mprotect_unlock();
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    return opened;
 }
 
 static int way_open(struct gm_dirty *dirty)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libgeomem/gc/dirty.h"
 #include "libgeomem/gc/region.h"
 
 #define GM_INTERPOSED __attribute__((visibility("default")))
@@ -51,5 +52,12 @@ struct gm_mutator *gm_region_enter_known(void);
  * the signal was on its way when the region was entered, so next to none has passed. */
 #define GM_INTERRUPTED(result) \
     ((result) == -1 && errno == EINTR && gm_region_interrupted_by_us(region))
+
+/* Before a call that fills [start, start + bytes), and when it has failed: true if it is worth making again, because a
+ * collection in between had closed the pages to the kernel. See dirty.h. */
+static inline bool gm_fill_again(bool has_failed, const void *start, size_t bytes)
+{
+    return (!has_failed || errno == EFAULT) && gm_dirty_open_for_kernel((uintptr_t)start, bytes);
+}
 
 #endif

@@ -42,6 +42,19 @@
         while (GM_INTERRUPTED(result)); \
         return result; \
     }
+/* One that fills a buffer as well: `fill`, of gm_fill_again, tells which. */
+#define FILL(type, name, parameters, arguments, fill) \
+    GM_REAL(type, name, parameters) \
+    GM_INTERPOSED type name parameters \
+    { \
+        GM_REGION; \
+        type result = 0; \
+        (void)(fill); \
+        do \
+            result = name##_real() arguments; \
+        while (GM_INTERRUPTED(result) || (result == -1 && (fill))); \
+        return result; \
+    }
 /* One that returns its error, or knows none. */
 #define WAIT_VERSION(type, name, parameters, arguments, version) \
     GM_REAL_VERSION(type, name, parameters, version) \
@@ -139,16 +152,29 @@ GM_INTERPOSED unsigned sleep(unsigned seconds)
 
 /* ---- restarted, but not if something has been transferred, or if the socket has a timeout ------------------ */
 
-CALL(ssize_t, read, (int fd, void *buffer, size_t bytes), (fd, buffer, bytes))
-CALL(ssize_t, readv, (int fd, const struct iovec *parts, int count), (fd, parts, count))
+static bool parts_fill_again(bool has_failed, const struct iovec *parts, size_t count)
+{
+    bool again = false;
+    for (size_t i = 0; i < count; i++)
+        again |= gm_fill_again(has_failed, parts[i].iov_base, parts[i].iov_len);
+    return again;
+}
+
+FILL(ssize_t, read, (int fd, void *buffer, size_t bytes), (fd, buffer, bytes),
+    gm_fill_again(result == -1, buffer, bytes))
+FILL(ssize_t, readv, (int fd, const struct iovec *parts, int count), (fd, parts, count),
+    gm_dirty_opens_for_kernel() && parts_fill_again(result == -1, parts, (size_t)count))
 CALL(ssize_t, write, (int fd, const void *buffer, size_t bytes), (fd, buffer, bytes))
 CALL(ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count))
-CALL(ssize_t, recv, (int fd, void *buffer, size_t bytes, int flags), (fd, buffer, bytes, flags))
-CALL(ssize_t, recvfrom,
+FILL(ssize_t, recv, (int fd, void *buffer, size_t bytes, int flags), (fd, buffer, bytes, flags),
+    gm_fill_again(result == -1, buffer, bytes))
+FILL(ssize_t, recvfrom,
     (int fd, void *restrict buffer, size_t bytes, int flags, __SOCKADDR_ARG from,
         socklen_t *restrict from_bytes),
-    (fd, buffer, bytes, flags, from, from_bytes))
-CALL(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
+    (fd, buffer, bytes, flags, from, from_bytes), gm_fill_again(result == -1, buffer, bytes))
+FILL(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags),
+    gm_dirty_opens_for_kernel() &&
+        parts_fill_again(result == -1, message->msg_iov, message->msg_iovlen))
 CALL(int, recvmmsg,
     (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout),
     (fd, messages, count, flags, timeout))
@@ -172,14 +198,14 @@ ssize_t __read_chk(int fd, void *buffer, size_t bytes, size_t room);
 ssize_t __recv_chk(int fd, void *buffer, size_t bytes, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *buffer, size_t bytes, size_t room, int flags,
     __SOCKADDR_ARG from, socklen_t *from_bytes);
-CALL(ssize_t, __read_chk, (int fd, void *buffer, size_t bytes, size_t room),
-    (fd, buffer, bytes, room))
-CALL(ssize_t, __recv_chk, (int fd, void *buffer, size_t bytes, size_t room, int flags),
-    (fd, buffer, bytes, room, flags))
-CALL(ssize_t, __recvfrom_chk,
+FILL(ssize_t, __read_chk, (int fd, void *buffer, size_t bytes, size_t room),
+    (fd, buffer, bytes, room), gm_fill_again(result == -1, buffer, bytes))
+FILL(ssize_t, __recv_chk, (int fd, void *buffer, size_t bytes, size_t room, int flags),
+    (fd, buffer, bytes, room, flags), gm_fill_again(result == -1, buffer, bytes))
+FILL(ssize_t, __recvfrom_chk,
     (int fd, void *buffer, size_t bytes, size_t room, int flags, __SOCKADDR_ARG from,
         socklen_t *from_bytes),
-    (fd, buffer, bytes, room, flags, from, from_bytes))
+    (fd, buffer, bytes, room, flags, from, from_bytes), gm_fill_again(result == -1, buffer, bytes))
 
 /* ---- would only be woken ------------------------------------------------------------------------------------ */
 

@@ -136,7 +136,7 @@ static void random_program(enum gm_dirty_mechanism way, uint64_t seed)
                 model.vague[i] = true;
             break;
         case 4: /* by the kernel */
-            gm_dirty_open_for_kernel(memory + from * PAGE + 100, pages * PAGE - 100);
+            gm_dirty_open_for_kernel((uintptr_t)memory + from * PAGE + 100, pages * PAGE - 100);
             cr_assert_eq(read(zero, memory + from * PAGE + 100, pages * PAGE - 100),
                 (ssize_t)(pages * PAGE - 100));
             for (size_t i = from; i < from + pages; i++)
