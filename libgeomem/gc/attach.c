@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "libgeomem/base/sys.h"
 #include "libgeomem/gc/cycle_internal.h"
 #include "libgeomem/gc/dirty.h"
 #include "libgeomem/gc/notes.h"
@@ -34,12 +35,15 @@ static bool heap_exhausted(struct gm_heap *heap, size_t bytes)
            gm_gc.cycle.swept_bytes > 0;
 }
 
+/* What was written to its pages until now, and will be, is not known any more: the next collection looks at all of it. */
 static void heap_unwatch(struct gm_heap *heap, struct gm_span *span)
 {
     (void)heap;
+    struct gm_segment *segment = gm_span_segment(span);
     gm_lock_acquire(&gm_gc.dirty_lock);
     gm_cards_unwatch(&gm_gc.cards, span);
     gm_lock_release(&gm_gc.dirty_lock);
+    segment->spans_young |= (uint64_t)1 << (span - segment->spans);
 }
 
 static uint32_t heap_sweep(struct gm_heap *heap, struct gm_span *span)
@@ -153,7 +157,7 @@ static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
     gc->live = gc->cards.live = GM_STATE_OLD_A;
     gc->promote_age = heap->options.promote_age ? heap->options.promote_age : 1;
     gc->marker.exact = gc->old_marker.exact = heap->options.exact_pointers != 0;
-    gm_pacer_init(&gc->pacer, &heap->options);
+    gm_pacer_init(&gc->pacer, &heap->options, gm_sys_monotonic_ns());
     gc->verifies = getenv("GEOMEM_VERIFY") != NULL && gm_verify_init(&gc->verify) == 0;
     if (gc->verifies)
         gc->marker.log = &gc->verify.roots;

@@ -13,23 +13,54 @@ static bool state_is_scanned(const struct gm_cards *cards, uint8_t state)
     return gm_state_is_old(state) && (cards->old_all || (state & GM_STATE_MASK) == cards->live);
 }
 
+/* Blocks side by side whose words count go to the marker as one. */
+static void blocks_scan(struct gm_cards *cards, const struct gm_span *span, uint32_t index,
+    uint32_t end_index, uintptr_t from, uintptr_t to)
+{
+    uintptr_t start = 0, end = 0; /* of the run of blocks */
+    uintptr_t block = gm_block_start(span, index);
+    for (; index < end_index; index++, block += span->block_bytes) {
+        /* relaxed: the world is stopped */
+        if (!state_is_scanned(cards, __atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
+            continue;
+        if (block != end) {
+            gm_mark_words(cards->marker, start > from ? start : from, end);
+            start = block;
+        }
+        end = block + span->block_bytes;
+    }
+    gm_mark_words(cards->marker, start > from ? start : from, end < to ? end : to);
+    gm_mark_relieve(cards->marker);
+}
+
+/* Typed blocks, and large ones. */
+static void blocks_scan_parts(struct gm_cards *cards, const struct gm_span *span, uint32_t index,
+    uint32_t end_index, uintptr_t from, uintptr_t to)
+{
+    for (; index < end_index; index++) {
+        uintptr_t block = gm_block_start(span, index), end = block + gm_block_bytes(span);
+        if (state_is_scanned(cards, __atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
+            gm_mark_part(
+                cards->marker, span, block, block > from ? block : from, end < to ? end : to);
+    }
+}
+
 /* What of the span's old blocks lies in [from, to). */
 static void span_scan_range(
     struct gm_cards *cards, const struct gm_span *span, uintptr_t from, uintptr_t to)
 {
-    size_t bytes = gm_block_bytes(span);
-    uint32_t index = 0;
-    uintptr_t block = span->start;
-    if (from > block && !(gm_span_flags(span) & GM_SPAN_LARGE)) {
-        index = gm_span_index(span, from);
-        block = gm_block_start(span, index);
-    }
-    for (; block < to && index < span->capacity; index++, block += bytes) {
-        /* relaxed: the world is stopped */
-        if (state_is_scanned(cards, __atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
-            gm_mark_part(cards->marker, span, block, block > from ? block : from,
-                block + bytes < to ? block + bytes : to);
-    }
+    uint32_t end_index = span->capacity;
+    if (from < span->start)
+        from = span->start;
+    uint32_t index = gm_span_index(span, from);
+    if (span->block_bytes && to - span->start < (uintptr_t)span->slices * GM_SLICE_BYTES)
+        end_index = gm_span_index(span, to - 1) + 1;
+    if (end_index > span->capacity)
+        end_index = span->capacity;
+    if (span->kind == GM_KIND_SCANNED && span->block_bytes)
+        blocks_scan(cards, span, index, end_index, from, to);
+    else
+        blocks_scan_parts(cards, span, index, end_index, from, to);
 }
 
 static bool span_is_scanned(const struct gm_span *span)
@@ -111,9 +142,11 @@ struct run {
 
 static void run_take(struct run *run)
 {
-    if (run->end > run->start)
-        gm_dirty_take(
-            run->cards->dirty, run->start, run->end - run->start, true, run->visit, run->cards);
+    size_t bytes = run->end - run->start;
+    /* What cannot be asked counts as written. */
+    if (bytes > 0 &&
+        gm_dirty_take(run->cards->dirty, run->start, bytes, true, run->visit, run->cards) < 0)
+        run->visit(run->start, bytes, run->cards);
 }
 
 static void run_add_segment(struct gm_segment *segment, void *arg)

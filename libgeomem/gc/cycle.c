@@ -15,6 +15,7 @@ struct gm_gc gm_gc;
 
 /* A stop that marks a part of the old generation goes on until it has lasted so long. */
 #define STEP_NS 2000000u
+#define STEP_LEAST_NS 500000u
 
 static uint64_t thread_cpu_ns(void)
 {
@@ -148,9 +149,15 @@ static void stop_end(struct gm_gc_stop *stop)
 
 static void steps_finish(struct gm_gc *gc)
 {
-    gm_pacer_after_old(&gc->pacer, gc->steps.old_after_bytes);
     gm_gc_sweep_rest(gc);
     cycle_end(gc, &gc->steps);
+}
+
+/* In a stop that has done something else before, too. */
+static uint64_t step_end(const struct gm_gc_stop *stop, uint64_t now_ns)
+{
+    uint64_t end_ns = stop->start_ns + STEP_NS;
+    return end_ns > now_ns + STEP_LEAST_NS ? end_ns : now_ns + STEP_LEAST_NS;
 }
 
 /* One young collection; if the old generation is being marked, a step of that in the same stop, or (`to_the_end`) all. */
@@ -172,11 +179,13 @@ static int collect_young(
     }
     cycle_begin(gc, &gc->cycle, heap, GEOMEM_GC_YOUNG, trigger);
     gm_gc_stopped_young(gc);
+    uint64_t now_ns = gm_sys_monotonic_ns();
+    /* Processor time: what other programs take of it is none of the pacer's business. */
+    gm_pacer_after_young(&gc->pacer, &gc->cycle, thread_cpu_ns() - stop.cpu_ns);
     if (gc->in_steps) {
         gc->steps_promoted_bytes += gc->cycle.promoted_bytes;
-        all = gm_gc_steps_go_on(gc, to_the_end ? UINT64_MAX : stop.start_ns + STEP_NS);
+        all = gm_gc_steps_go_on(gc, to_the_end ? UINT64_MAX : step_end(&stop, now_ns));
     }
-    gm_pacer_after_young(&gc->pacer, &gc->cycle);
     if (all)
         gm_gc_steps_end(gc);
     if (gc->verifies)
@@ -217,7 +226,8 @@ static int collect_full(struct gm_gc *gc, struct gm_heap *heap, enum geomem_gc_t
     gm_gc_stopped_full(gc);
     if (gc->verifies)
         gm_verify_swept(&gc->verify, gc);
-    gm_pacer_after_old(&gc->pacer, gc->cycle.old_after_bytes);
+    gm_pacer_after_old(&gc->pacer, gc->cycle.old_after_bytes, gc->cycle.marked_bytes,
+        gc->cycle.phase_ns[GEOMEM_PHASE_MARK], gm_sys_monotonic_ns());
     stop_end(&stop);
     cycle_add_stop(&gc->cycle, &stop);
     gm_gc_sweep_rest(gc);

@@ -7,6 +7,13 @@
 
 #include "libgeomem/gc/cycle.h"
 
+/* Is it in its segment's bit map of young spans? */
+static inline bool gm_gc_span_is_young(const struct gm_span *span)
+{
+    const struct gm_segment *segment = gm_span_segment(span);
+    return segment->spans_young >> (span - segment->spans) & 1;
+}
+
 /* All heaps' locks held. */
 void gm_gc_each_segment(gm_segment_visitor *visit, void *arg);
 

@@ -7,8 +7,8 @@
 #include "libgeomem/gc/notes_marker.h"
 #include "libgeomem/gc/world.h"
 
-/* Blocks looked at between two looks at the clock: some 60 us. */
-#define STEP_BLOCKS 4096u
+/* Words looked at between two looks at the clock: some 60 us. */
+#define STEP_WORDS 4096u
 
 static uint64_t phase_end(
     struct geomem_gc_cycle *cycle, enum geomem_gc_phase phase, uint64_t start_ns)
@@ -93,6 +93,30 @@ static void notes_process(
     phase_end(cycle, GEOMEM_PHASE_NOTES, time);
 }
 
+/* ---- where to look ---- */
+
+static void segment_look_young(struct gm_segment *segment, void *arg)
+{
+    for (uint64_t rest = segment->spans_young; rest; rest &= rest - 1) {
+        const struct gm_span *span = &segment->spans[__builtin_ctzll(rest)];
+        if (gm_span_flags(span) & GM_SPAN_HAS_YOUNG)
+            gm_mark_in_span(arg, span);
+    }
+}
+
+static void span_look(struct gm_span *span, void *arg)
+{
+    if (!(gm_span_flags(span) & GM_SPAN_EXPLICIT))
+        gm_mark_in_span(arg, span);
+}
+
+static void look_everywhere(struct gm_marker *marker)
+{
+    gm_mark_nowhere(marker);
+    for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
+        gm_heap_each_span(heap, span_look, marker);
+}
+
 /* ---- the collections ---- */
 
 void gm_gc_stopped_young(struct gm_gc *gc)
@@ -100,6 +124,10 @@ void gm_gc_stopped_young(struct gm_gc *gc)
     struct geomem_gc_cycle *cycle = &gc->cycle;
     uint64_t time = gm_sys_monotonic_ns();
     gm_mark_young(&gc->marker, gc->live, gc->in_steps ? &gc->old_marker : NULL);
+    gm_mark_nowhere(&gc->marker);
+    gm_gc_each_segment(segment_look_young, &gc->marker);
+    if (gc->in_steps)
+        gm_mark_in_map(&gc->marker, &gc->old_marker.map);
     gc->cards.old_all = gc->in_steps;
     gc->cards.dirty_bytes = 0;
     for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
@@ -127,6 +155,7 @@ void gm_gc_stopped_full(struct gm_gc *gc)
     uint64_t time = gm_sys_monotonic_ns();
     live_turn_round(gc);
     gm_mark_full(&gc->marker, gc->live);
+    look_everywhere(&gc->marker);
     gm_gc_each_segment(segment_push_root_blocks, &gc->cards);
     roots_push(gc);
     notes_push_roots(gc, true);
@@ -158,6 +187,7 @@ void gm_gc_steps_begin(struct gm_gc *gc)
 {
     live_turn_round(gc);
     gm_mark_old(&gc->old_marker, gc->live);
+    look_everywhere(&gc->old_marker);
     gc->in_steps = true;
     gc->steps_promoted_bytes = 0;
 }
@@ -168,7 +198,7 @@ bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns)
     bool all;
     gm_mark_resume(&gc->old_marker);
     do
-        all = gm_mark_run(&gc->old_marker, STEP_BLOCKS);
+        all = gm_mark_run(&gc->old_marker, STEP_WORDS);
     while (!all && gm_sys_monotonic_ns() < until_ns);
     phase_end(&gc->steps, GEOMEM_PHASE_MARK, time);
     return all;
@@ -187,5 +217,7 @@ void gm_gc_steps_end(struct gm_gc *gc)
     if (cycle->old_before_bytes > cycle->old_after_bytes)
         cycle->swept_bytes = cycle->old_before_bytes - cycle->old_after_bytes;
     cycle->promoted_bytes = gc->steps_promoted_bytes;
+    gm_pacer_after_old(&gc->pacer, cycle->old_after_bytes, cycle->marked_bytes,
+        cycle->phase_ns[GEOMEM_PHASE_MARK], gm_sys_monotonic_ns());
     gm_gc_sweep_later(gc);
 }

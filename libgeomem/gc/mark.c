@@ -48,10 +48,31 @@ static void stack_trim(struct gm_mark_stack *stack)
     stack->peak = stack->bottom;
 }
 
+/* Bytes of a map: a bit for each slice. */
+#define MAP_BYTES (gm_range.bytes >> GM_SLICE_LOG2 >> 3)
+
+static int map_init(struct gm_mark_map *map)
+{
+    void *bits = mmap(NULL, MAP_BYTES, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (bits == MAP_FAILED)
+        return -ENOMEM;
+    *map = (struct gm_mark_map){.bits = bits};
+    return 0;
+}
+
+static void map_done(struct gm_mark_map *map)
+{
+    if (map->bits)
+        munmap(map->bits, MAP_BYTES);
+    map->bits = NULL;
+}
+
 int gm_marker_init(struct gm_marker *marker)
 {
     memset(marker, 0, sizeof *marker);
-    if (gm_mark_stack_init(&marker->words) == 0 && gm_mark_stack_init(&marker->pieces) == 0)
+    if (gm_mark_stack_init(&marker->words) == 0 && gm_mark_stack_init(&marker->pieces) == 0 &&
+        map_init(&marker->map) == 0)
         return 0;
     gm_marker_done(marker);
     return -ENOMEM;
@@ -61,6 +82,7 @@ void gm_marker_done(struct gm_marker *marker)
 {
     stack_done(&marker->words);
     stack_done(&marker->pieces);
+    map_done(&marker->map);
 }
 
 void gm_marker_trim(struct gm_marker *marker)
@@ -74,7 +96,6 @@ void gm_marker_trim(struct gm_marker *marker)
 static void table_clear(struct gm_marker *marker)
 {
     memset(marker->become, GM_MARK_IGNORE, sizeof marker->become);
-    marker->wanted = 0;
     marker->later = NULL;
 }
 
@@ -82,7 +103,6 @@ static void table_add_young(struct gm_marker *marker)
 {
     for (unsigned age = 0; age < GM_YOUNG_AGES; age++)
         marker->become[GM_STATE_YOUNG + age] = (uint8_t)(GM_STATE_YOUNG_MARKED + age);
-    marker->wanted |= GM_SPAN_HAS_YOUNG;
 }
 
 static uint8_t other_colour(uint8_t live)
@@ -96,7 +116,6 @@ void gm_mark_young(struct gm_marker *marker, uint8_t live, struct gm_marker *lat
     table_add_young(marker);
     if (later) {
         marker->become[other_colour(live)] = GM_MARK_LATER;
-        marker->wanted |= GM_SPAN_HAS_OLD;
         marker->later = later;
     }
 }
@@ -105,7 +124,6 @@ void gm_mark_old(struct gm_marker *marker, uint8_t live)
 {
     table_clear(marker);
     marker->become[other_colour(live)] = live;
-    marker->wanted = GM_SPAN_HAS_OLD;
 }
 
 void gm_mark_full(struct gm_marker *marker, uint8_t live)
@@ -113,7 +131,50 @@ void gm_mark_full(struct gm_marker *marker, uint8_t live)
     table_clear(marker);
     table_add_young(marker);
     marker->become[other_colour(live)] = live;
-    marker->wanted |= GM_SPAN_HAS_OLD;
+}
+
+/* ---- where to look ---- */
+
+static void map_reach(struct gm_mark_map *map, size_t first, size_t end)
+{
+    if (map->first == map->end)
+        map->first = first, map->end = end;
+    if (first < map->first)
+        map->first = first;
+    if (end > map->end)
+        map->end = end;
+}
+
+void gm_mark_nowhere(struct gm_marker *marker)
+{
+    struct gm_mark_map *map = &marker->map;
+    memset(map->bits + map->first, 0, (map->end - map->first) * sizeof *map->bits);
+    map->first = map->end = 0;
+}
+
+void gm_mark_in_span(struct gm_marker *marker, const struct gm_span *span)
+{
+    struct gm_mark_map *map = &marker->map;
+    size_t slice = (span->start - gm_range.start) >> GM_SLICE_LOG2;
+    size_t end = slice + span->slices;
+    map_reach(map, slice / 64, (end + 63) / 64);
+    for (; slice < end; slice++)
+        map->bits[slice / 64] |= (uint64_t)1 << slice % 64;
+}
+
+void gm_mark_in_map(struct gm_marker *marker, const struct gm_mark_map *map)
+{
+    map_reach(&marker->map, map->first, map->end);
+    for (size_t i = map->first; i < map->end; i++)
+        marker->map.bits[i] |= map->bits[i];
+}
+
+/* 1 or 0: may the word point to a block to be marked? Slice 0 is a segment's header, and has no blocks. */
+static inline size_t map_holds(const struct gm_mark_map *map, uintptr_t word)
+{
+    uintptr_t offset = word - gm_range.start;
+    uintptr_t slice = (offset < gm_range.bytes ? offset : 0) >> GM_SLICE_LOG2;
+    return map->bits[slice / 64] >> slice % 64 & 1;
 }
 
 /* ---- from words to blocks ---- */
@@ -149,17 +210,16 @@ struct gm_span *gm_word_find(uintptr_t word, bool interior, uint32_t *ret_index)
 
 /* ---- words of blocks ---- */
 
-/* Pushes those words that lie in the heap's range. Without a branch: whether they do is hard to predict. */
+/* Pushes those words that may point to blocks to be marked. Without a branch: whether they do is hard to predict. */
 GM_UNSANITIZED static void words_push(
     struct gm_marker *marker, const uintptr_t *from, const uintptr_t *to)
 {
-    uintptr_t start = gm_range.start;
-    uintptr_t bytes = gm_range.bytes;
+    const struct gm_mark_map map = marker->map;
     uintptr_t *top = marker->words.top;
     for (; from < to; from++) {
         uintptr_t word = __atomic_load_n(from, __ATOMIC_RELAXED);
         *top = word;
-        top += word - start < bytes;
+        top += map_holds(&map, word);
     }
     marker->words.top = top;
 }
@@ -174,11 +234,16 @@ GM_UNSANITIZED static void words_push_typed(
     for (const uintptr_t *from = piece->from; from < piece->to; from++) {
         if (layout->pointers[word / 64] >> (word % 64) & 1) {
             *top = __atomic_load_n(from, __ATOMIC_RELAXED);
-            top += *top - gm_range.start < gm_range.bytes;
+            top += map_holds(&marker->map, *top);
         }
         word = word + 1 < words ? word + 1 : 0;
     }
     marker->words.top = top;
+}
+
+void gm_mark_words(struct gm_marker *marker, uintptr_t from, uintptr_t to)
+{
+    words_push(marker, (const uintptr_t *)from, (const uintptr_t *)to);
 }
 
 static void piece_push(struct gm_marker *marker, const struct gm_mark_piece *piece)
@@ -283,7 +348,7 @@ GM_UNSANITIZED void gm_mark_roots(struct gm_marker *marker, const void *start, s
         uintptr_t block = gm_block_start(span, index);
         if (marker->log)
             *marker->log->top++ = block;
-        if (gm_span_flags(span) & marker->wanted)
+        if (map_holds(&marker->map, block))
             word_push(marker, block);
     }
 }
@@ -293,7 +358,7 @@ static inline void fifo_put(struct gm_marker *marker, uintptr_t word)
 {
     struct gm_segment *segment = gm_segment_at(word);
     const struct gm_span *span = segment ? gm_span_at(segment, word) : NULL;
-    if (!span || !(gm_span_flags(span) & marker->wanted))
+    if (!span) /* pushed as it was found by a layout of the program's */
         return;
     uintptr_t block = word;
     uint32_t index;
@@ -353,24 +418,22 @@ void gm_mark_resume(struct gm_marker *marker)
     marker->pieces.top = (uintptr_t *)kept;
 }
 
-bool gm_mark_run(struct gm_marker *marker, uint64_t blocks)
+bool gm_mark_run(struct gm_marker *marker, uint64_t words)
 {
-    struct gm_mark_stack *words = &marker->words;
+    struct gm_mark_stack *stack = &marker->words;
     const uintptr_t *pieces = marker->pieces.bottom;
-    for (uint64_t looked_at = 0; looked_at < blocks;) {
-        while (words->top > words->bottom && marker->fifo_in - marker->fifo_out < GM_MARK_FIFO)
-            fifo_put(marker, *--words->top);
-        if (marker->fifo_in != marker->fifo_out) {
+    for (uint64_t looked_at = 0; looked_at < words;) {
+        for (; stack->top > stack->bottom && marker->fifo_in - marker->fifo_out < GM_MARK_FIFO;
+             looked_at++)
+            fifo_put(marker, *--stack->top);
+        if (marker->fifo_in != marker->fifo_out)
             fifo_get(marker);
-            looked_at++;
-        } else if (marker->pieces.top > pieces) {
+        else if (marker->pieces.top > pieces)
             piece_scan_some(marker);
-            looked_at += GM_MARK_PIECE_WORDS / 16;
-        } else if (words->top == words->bottom) {
+        else if (stack->top == stack->bottom)
             return true;
-        }
-        if (words->top > words->peak)
-            words->peak = words->top;
+        if (stack->top > stack->peak)
+            stack->peak = stack->top;
     }
     fifo_give_back(marker);
     return false;

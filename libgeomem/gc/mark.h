@@ -34,6 +34,8 @@ enum {
     GM_MARK_FIFO = 32,
     /* A larger block is scanned in pieces of this size, so that the stack stays small. */
     GM_MARK_PIECE_WORDS = 256,
+    /* A stack of half the level-2 cache: arbitrary. */
+    GM_MARK_RELIEF_WORDS = 16384,
 };
 
 /* In the table of states: nothing to be done. */
@@ -70,9 +72,16 @@ struct gm_mark_figures {
     uint64_t bytes;
 };
 
+/* A bit for each slice of the range: blocks to be marked may lie there. A word that points elsewhere is dropped where it is
+ * found, without touching anything of what it points to; 1 GB of heap is 2 KB of map. */
+struct gm_mark_map {
+    uint64_t *bits;
+    size_t first, end; /* words of it that may not be 0 */
+};
+
 struct gm_marker {
     uint8_t become[16]; /* state → state, or GM_MARK_IGNORE, or GM_MARK_LATER */
-    uint16_t wanted; /* enum gm_span_flag: only blocks of spans with one of these are looked at */
+    struct gm_mark_map map;
     bool exact;      /* a word in a block must be a block's beginning */
     unsigned fifo_in;
     unsigned fifo_out;
@@ -96,20 +105,33 @@ void gm_mark_young(struct gm_marker *marker, uint8_t live, struct gm_marker *lat
 void gm_mark_old(struct gm_marker *marker, uint8_t live);
 void gm_mark_full(struct gm_marker *marker, uint8_t live);
 
+/* Where blocks to be marked may lie: nowhere; also in this span; also where another marker looks. */
+void gm_mark_nowhere(struct gm_marker *marker);
+void gm_mark_in_span(struct gm_marker *marker, const struct gm_span *span);
+void gm_mark_in_map(struct gm_marker *marker, const struct gm_mark_map *map);
+
 /* The blocks that the words from `start` on point into, anywhere in them, are put on the stack. */
 void gm_mark_roots(struct gm_marker *marker, const void *start, size_t bytes);
-/* The words of a part of a block that is marked already, or needs no mark: as the block's kind says. */
+/* The words of blocks of GM_KIND_SCANNED that need no mark. */
+void gm_mark_words(struct gm_marker *marker, uintptr_t from, uintptr_t to);
+/* The words of a part of a block that needs no mark: as the block's kind says. */
 void gm_mark_part(struct gm_marker *marker, const struct gm_span *span, uintptr_t block,
     uintptr_t from, uintptr_t to);
 /* One block, by its address. */
 void gm_mark_block(struct gm_marker *marker, uintptr_t block);
 
-/* Marks until nothing is left (true), or about `blocks` blocks have been looked at (false): then nothing but the stacks
+/* Marks until nothing is left (true), or about `words` words have been looked at (false): then nothing but the stacks
  * holds what is left to do, and the program may go on. */
-bool gm_mark_run(struct gm_marker *marker, uint64_t blocks);
+bool gm_mark_run(struct gm_marker *marker, uint64_t words);
 /* The program has run since then: parts of large blocks that it has freed meanwhile are forgotten, since their memory may
  * be gone. To be called before gm_mark_run goes on in another stop. */
 void gm_mark_resume(struct gm_marker *marker);
+/* To be called now and then while roots are pushed, lest the stack grows: marks if it has. */
+static inline void gm_mark_relieve(struct gm_marker *marker)
+{
+    if (marker->words.top - marker->words.bottom > GM_MARK_RELIEF_WORDS)
+        gm_mark_run(marker, UINT64_MAX);
+}
 
 /* Gives memory behind the stacks back to the system, beyond a little. Nothing is on them. */
 void gm_marker_trim(struct gm_marker *marker);

@@ -1,13 +1,48 @@
 /* pacer.c - see pacer.h. */
 #include "libgeomem/gc/pacer.h"
 
+#include <emmintrin.h>
 #include <stdatomic.h>
 
+#define KB ((uint64_t)1 << 10)
 #define MB ((uint64_t)1 << 20)
+
+/* Aimed at for a young collection. */
+#define PAUSE_NS 1500000.0
+/* Of the nursery. The least is what its fixed costs, some 50 us, are worth. */
+#define YOUNG_LEAST (1 * MB)
+#define YOUNG_MOST (64 * MB)
+#define YOUNG_FIRST (4 * MB)
+/* The nursery is this part of what lives. */
+#define YOUNG_PART 4
+/* Weight of a new measurement in an average: arbitrary. */
+#define WEIGHT 0.3
+/* See pacer.h: measured, bench/gc: footprint like bdwgc's. */
+#define TUNING_BYTES (10.0 * (double)MB)
+/* Between two steps so much is allocated. */
+#define STEP_BYTES (512 * KB)
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 {
     return value < least ? least : value > most ? most : value;
+}
+
+/* Without libm. */
+static double square_root(double value)
+{
+    return _mm_cvtsd_f64(_mm_sqrt_sd(_mm_setzero_pd(), _mm_set_sd(value)));
+}
+
+static void average(double *sum, double value)
+{
+    *sum = *sum > 0 ? *sum + WEIGHT * (value - *sum) : value;
+}
+
+bool gm_pacer_allocated(struct gm_pacer *pacer, size_t bytes)
+{
+    uint64_t before =
+        atomic_fetch_add_explicit(&pacer->allocated_bytes, bytes, memory_order_relaxed);
+    return before + bytes >= atomic_load_explicit(&pacer->step_at_bytes, memory_order_relaxed);
 }
 
 bool gm_pacer_is_time(const struct gm_pacer *pacer)
@@ -21,38 +56,65 @@ bool gm_pacer_wants_old(const struct gm_pacer *pacer)
     return pacer->old_bytes > pacer->old_limit_bytes;
 }
 
-static void young_size(struct gm_pacer *pacer)
-{
-    uint64_t bytes = clamp(pacer->old_bytes / 4, 4 * MB, 32 * MB);
-    pacer->young_bytes = pacer->young_option_bytes ? pacer->young_option_bytes : bytes;
-}
-
-/* Between two young collections there are so many steps of the old generation's. Arbitrary. */
-#define STEPS 4
-
-static void step_set(struct gm_pacer *pacer)
-{
-    pacer->step_at_bytes = pacer->allocated_bytes + pacer->young_bytes / STEPS;
-}
-
-void gm_pacer_init(struct gm_pacer *pacer, const struct geomem_heap_options *options)
-{
-    *pacer =
-        (struct gm_pacer){.old_limit_bytes = 16 * MB, .young_option_bytes = options->young_bytes};
-    young_size(pacer);
-    step_set(pacer);
-}
-
-bool gm_pacer_allocated(struct gm_pacer *pacer, size_t bytes)
-{
-    uint64_t sum =
-        atomic_fetch_add_explicit(&pacer->allocated_bytes, bytes, memory_order_relaxed) + bytes;
-    return sum >= atomic_load_explicit(&pacer->step_at_bytes, memory_order_relaxed);
-}
-
 bool gm_pacer_wants_step(const struct gm_pacer *pacer)
 {
     return pacer->allocated_bytes >= pacer->step_at_bytes;
+}
+
+/* ---- sizes ---- */
+
+static void step_set(struct gm_pacer *pacer)
+{
+    uint64_t at = pacer->allocated_bytes + STEP_BYTES;
+    pacer->step_at_bytes = at < pacer->young_bytes ? at : pacer->young_bytes;
+}
+
+static void young_set(struct gm_pacer *pacer)
+{
+    uint64_t bytes = clamp(pacer->old_bytes / YOUNG_PART, YOUNG_FIRST, YOUNG_MOST);
+    if (pacer->pause_ns_per_byte > 0 && (double)bytes * pacer->pause_ns_per_byte > PAUSE_NS)
+        bytes = clamp((uint64_t)(PAUSE_NS / pacer->pause_ns_per_byte), YOUNG_LEAST, YOUNG_MOST);
+    pacer->young_bytes = pacer->young_option_bytes ? pacer->young_option_bytes : bytes;
+    step_set(pacer);
+}
+
+static void old_set(struct gm_pacer *pacer)
+{
+    double live = (double)pacer->live_bytes;
+    double extra = 0;
+    if (pacer->mark_bytes_per_ns > 0)
+        extra = square_root(
+            live * pacer->growth_bytes_per_ns / pacer->mark_bytes_per_ns * TUNING_BYTES);
+    uint64_t least = clamp(pacer->live_bytes / 4, 8 * MB, UINT64_MAX);
+    uint64_t most = clamp(pacer->live_bytes, 8 * MB, UINT64_MAX);
+    pacer->old_limit_bytes = pacer->live_bytes + clamp((uint64_t)extra, least, most);
+    if (pacer->limit_bytes && pacer->old_limit_bytes > pacer->limit_bytes / 10 * 8)
+        pacer->old_limit_bytes =
+            clamp(pacer->limit_bytes / 10 * 8, pacer->live_bytes + MB, UINT64_MAX);
+}
+
+/* ---- what was measured ---- */
+
+void gm_pacer_init(
+    struct gm_pacer *pacer, const struct geomem_heap_options *options, uint64_t now_ns)
+{
+    *pacer = (struct gm_pacer){
+        .limit_bytes = options->max_bytes,
+        .young_option_bytes = options->young_bytes,
+        .old_since_ns = now_ns,
+    };
+    young_set(pacer);
+    old_set(pacer);
+}
+
+void gm_pacer_after_young(
+    struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle, uint64_t pause_ns)
+{
+    if (cycle->young_before_bytes > 0)
+        average(&pacer->pause_ns_per_byte, (double)pause_ns / (double)cycle->young_before_bytes);
+    pacer->old_bytes += cycle->promoted_bytes;
+    pacer->allocated_bytes = 0;
+    young_set(pacer);
 }
 
 void gm_pacer_after_step(struct gm_pacer *pacer)
@@ -60,19 +122,18 @@ void gm_pacer_after_step(struct gm_pacer *pacer)
     step_set(pacer);
 }
 
-void gm_pacer_after_young(struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle)
+void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t live_bytes, uint64_t marked_bytes,
+    uint64_t mark_ns, uint64_t now_ns)
 {
-    pacer->old_bytes += cycle->promoted_bytes;
-    pacer->allocated_bytes = 0;
-    young_size(pacer);
-    step_set(pacer);
-}
-
-void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t live_bytes)
-{
+    double grown =
+        (double)(pacer->old_bytes > pacer->live_bytes ? pacer->old_bytes - pacer->live_bytes : 0);
+    if (now_ns > pacer->old_since_ns)
+        average(&pacer->growth_bytes_per_ns, grown / (double)(now_ns - pacer->old_since_ns));
+    if (mark_ns > 0 && marked_bytes > 0)
+        average(&pacer->mark_bytes_per_ns, (double)marked_bytes / (double)mark_ns);
+    pacer->old_since_ns = now_ns;
     pacer->old_bytes = pacer->live_bytes = live_bytes;
-    pacer->old_limit_bytes = live_bytes + clamp(live_bytes / 2, 16 * MB, 1024 * MB);
     pacer->allocated_bytes = 0;
-    young_size(pacer);
-    step_set(pacer);
+    old_set(pacer);
+    young_set(pacer);
 }

@@ -1,5 +1,16 @@
 /* pacer.h - when to collect what.
  *
+ * The nursery: a part of what lives, so that it does not dominate the footprint, but no more than can be collected within
+ * the pause that is aimed at: nanoseconds of pause for each byte of nursery are measured as it goes.
+ *
+ * The old generation: collected when it has grown by
+ *     extra = sqrt(live * growth / speed * TUNING_BYTES)
+ * bytes over what lived after its last collection, where growth is bytes per second that become old, speed is bytes per second
+ * that are marked: the rule that minimises the sum of all heaps' collector time for a given sum of memory (Kirisame, Shenoy and
+ * Panchekha, "Optimal heap limits for reducing browser memory use", OOPSLA 2022, section 4). Between bounds.
+ *
+ * While the old generation is marked in steps, they come so often that it grows by no more than a part meanwhile.
+ *
  * Stands below cycle.h; knows no heap, only figures, so that a test can drive it.
  */
 #ifndef GM_GC_PACER_H
@@ -13,25 +24,36 @@
 #include "geomem/listener.h"
 
 struct gm_pacer {
-    _Atomic uint64_t allocated_bytes; /* collected bytes handed out since the last collection */
-    _Atomic uint64_t young_bytes;     /* at which the young generation is collected */
-    uint64_t old_bytes;               /* believed to be in the old generation */
-    uint64_t live_bytes;              /* of it, after its last collection */
-    uint64_t old_limit_bytes;         /* at which the old generation is collected */
     _Atomic uint64_t
-        step_at_bytes;           /* of allocated_bytes: when the next step of a collection is due */
+        allocated_bytes;            /* collected bytes handed out since the last young collection */
+    _Atomic uint64_t young_bytes;   /* at which the next one comes */
+    _Atomic uint64_t step_at_bytes; /* of allocated_bytes: when the next step is due */
+    uint64_t old_bytes;             /* believed to be in the old generation */
+    uint64_t live_bytes;            /* of it, after its last collection */
+    uint64_t old_limit_bytes;       /* at which it is collected */
+    uint64_t limit_bytes;        /* of the footprint: the program's, or the container's; 0: none */
     uint64_t young_option_bytes; /* the program's wish; 0: none */
+    /* Measured, as moving averages. */
+    double pause_ns_per_byte;   /* of nursery */
+    double growth_bytes_per_ns; /* of the old generation */
+    double mark_bytes_per_ns;
+    uint64_t old_since_ns; /* when the old generation was last collected */
 };
 
-void gm_pacer_init(struct gm_pacer *pacer, const struct geomem_heap_options *options);
+void gm_pacer_init(
+    struct gm_pacer *pacer, const struct geomem_heap_options *options, uint64_t now_ns);
 /* True if it may be time for something. */
 bool gm_pacer_allocated(struct gm_pacer *pacer, size_t bytes);
 bool gm_pacer_is_time(const struct gm_pacer *pacer);    /* for a young collection */
 bool gm_pacer_wants_old(const struct gm_pacer *pacer);  /* for one of the old generation */
 bool gm_pacer_wants_step(const struct gm_pacer *pacer); /* of the one under way */
 
-void gm_pacer_after_young(struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle);
+/* `pause_ns`: of the young collection alone, in processor time. */
+void gm_pacer_after_young(
+    struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle, uint64_t pause_ns);
 void gm_pacer_after_step(struct gm_pacer *pacer);
-void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t live_bytes);
+/* The whole heap, or the old generation, was marked: `live_bytes` of it live, found in `mark_ns`. */
+void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t live_bytes, uint64_t marked_bytes,
+    uint64_t mark_ns, uint64_t now_ns);
 
 #endif

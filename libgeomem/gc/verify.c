@@ -24,14 +24,29 @@ int gm_verify_init(struct gm_verify *verify)
 }
 
 /* No stdio: a stopped thread may hold its locks. */
-static void fault(struct gm_verify *verify, const struct gm_span *span, uintptr_t block,
-    uint8_t state, const char *text)
+/* "block 0x... of 48 bytes, state 0x4, flags 0x1d" */
+static int block_tell(char *text, size_t bytes, uintptr_t block)
 {
-    char line[256];
+    uint32_t index;
+    const struct gm_span *span = gm_word_find(block, true, &index);
+    if (!span)
+        return 0;
+    return snprintf(text, bytes, "block %#lx of %zu bytes, sort %u, state %#x, flags %#x%s", block,
+        gm_block_bytes(span), span->sort, span->state[index], gm_span_flags(span),
+        gm_gc_span_is_young(span) ? ", listed" : "");
+}
+
+/* No stdio: a stopped thread may hold its locks. `from`: the block that points to it; 0: none. */
+static void fault(struct gm_verify *verify, uintptr_t block, const char *text, uintptr_t from)
+{
+    char line[512];
+    size_t bytes = (size_t)snprintf(line, sizeof line, "libgeomem: verifier: ");
     verify->faults++;
-    int bytes = snprintf(line, sizeof line,
-        "libgeomem: verifier: block %#lx of %zu bytes, state %#x, span %p, flags %#x: %s\n", block,
-        gm_block_bytes(span), state, (const void *)span, gm_span_flags(span), text);
+    bytes += (size_t)block_tell(line + bytes, sizeof line - bytes, block);
+    bytes += (size_t)snprintf(line + bytes, sizeof line - bytes, ": %s ", text);
+    if (from)
+        bytes += (size_t)block_tell(line + bytes, sizeof line - bytes, from);
+    line[bytes++] = '\n';
     gm_sys3(SYS_write, 2, line, bytes);
 }
 
@@ -54,7 +69,8 @@ static bool state_is_doomed(const struct gm_verify *verify, uint8_t state)
            (verify->dead_old && low == verify->dead_old);
 }
 
-static void word_reach(struct gm_verify *verify, uintptr_t word, bool interior, const char *from)
+/* `from`: the block that the word stands in; 0: a root. */
+static void word_reach(struct gm_verify *verify, uintptr_t word, bool interior, uintptr_t from)
 {
     uint32_t index;
     const struct gm_span *span = gm_word_find(word, interior, &index);
@@ -66,14 +82,14 @@ static void word_reach(struct gm_verify *verify, uintptr_t word, bool interior, 
         return;
     verify->blocks++;
     if (state_is_doomed(verify, state))
-        fault(verify, span, block, state, from);
+        fault(verify, block, "is not marked, but pointed to by", from);
     *verify->stack.top++ = block;
 }
 
 struct reach {
     struct gm_verify *verify;
     bool interior;
-    const char *from;
+    uintptr_t from;
 };
 
 static void traced_reach(void *pointer, void *arg)
@@ -97,10 +113,7 @@ GM_UNSANITIZED static void block_reach_words(
     const struct gm_span *span = gm_word_find(block, false, &index);
     const uintptr_t *first = (const uintptr_t *)block;
     size_t words = gm_block_bytes(span) / sizeof(uintptr_t);
-    struct reach reach = {
-        verify, !gc->marker.exact, "is not marked, but a block that is points to it"};
-    if (gm_state_is_old(span->state[index]))
-        reach.from = "is not marked, but an old block points to it";
+    struct reach reach = {verify, !gc->marker.exact, block};
     if (span->kind == GM_KIND_SCANNED)
         words_reach(&reach, first, words, NULL, 1);
     if (span->kind != GM_KIND_TYPED || first[words - 1] == 0)
@@ -150,7 +163,7 @@ void gm_verify_marked(struct gm_verify *verify, struct gm_gc *gc, bool young, bo
     verify->blocks = 0;
     madvise(verify->seen, SEEN_BYTES, MADV_DONTNEED);
     for (const uintptr_t *root = verify->roots.bottom; root < verify->roots.top; root++)
-        word_reach(verify, *root, true, "is not marked, but a root points to it");
+        word_reach(verify, *root, true, 0);
     each_span(span_reach_root_blocks, &visit);
     reach_all(verify, gc);
 }
@@ -161,8 +174,7 @@ static void span_check(struct gm_span *span, void *arg)
 {
     struct visit *visit = arg;
     unsigned flags = gm_span_flags(span);
-    const struct gm_segment *segment = gm_span_segment(span);
-    bool listed = segment->spans_young >> (span - segment->spans) & 1;
+    bool listed = gm_gc_span_is_young(span);
     for (uint32_t i = 0; i < span->capacity; i++) {
         uint8_t state = span->state[i];
         uint8_t low = state & GM_STATE_MASK;
@@ -177,7 +189,7 @@ static void span_check(struct gm_span *span, void *arg)
                  !(flags & (GM_SPAN_WATCHED | GM_SPAN_BARRIERED)) && !visit->gc->forgets_writes)
             text = "is old, and nobody would know if it were written to";
         if (text)
-            fault(visit->verify, span, gm_block_start(span, i), state, text);
+            fault(visit->verify, gm_block_start(span, i), text, 0);
     }
 }
 

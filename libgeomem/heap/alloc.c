@@ -30,8 +30,11 @@ static const uint16_t quick_cache[QUICK_BYTES / 16 + 1] = {AT_2(0), AT(1), AT(2)
 /* release: the block is zero, or the layout in its place, before it counts as a block */
 static inline void *cached_become(struct gm_cached cached, uint8_t state)
 {
+    /* In a register before the store: from there on a collection needs to find it. */
+    void *block = cached.block;
+    __asm__ volatile("" : "+r"(block) : : "memory");
     __atomic_store_n(cached.state, state, __ATOMIC_RELEASE);
-    return cached.block;
+    return block;
 }
 
 /* What there is to do when a cache is empty, the block is large, or somebody listens. */

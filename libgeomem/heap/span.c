@@ -202,9 +202,9 @@ void gm_span_release(struct gm_span *span)
     struct gm_heap *heap = span->heap;
     struct gm_segment *segment = gm_span_segment(span);
     gm_heap_withdraw(heap, span);
-    young_change(segment, segment->spans_young & ~young_bit(span));
     if ((gm_span_flags(span) & GM_SPAN_HAS_OLD) && heap->collector.unwatch != NULL)
         heap->collector.unwatch(heap, span);
+    young_change(segment, segment->spans_young & ~young_bit(span));
     atomic_store_explicit(&span->flags, 0, memory_order_relaxed);
     if (segment->large) {
         gm_segments_give(segment);

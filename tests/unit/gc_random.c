@@ -2,6 +2,10 @@
  * collections of any kind. Each thread has a graph of its own. The model's pointers stand in malloc's memory, which is no
  * root; those of the program's are in a table given to gm_roots_add.
  *
+ * Blocks that the program frees are pointed to by roots alone. Else garbage that looks reachable, because of some word on a
+ * stack, could still point to the address of one, and nobody would have told the collector when a new block came to
+ * lie there: harmless to the program, but the verifier could not tell it from a write that was missed.
+ *
  * gc_random [STEPS [THREADS [TRACKING [SEED]]]], TRACKING as enum geomem_write_tracking. The verifier looks at each collection.
  */
 #include <pthread.h>
@@ -29,6 +33,7 @@ struct known {
     uint64_t id;
     int link[LINKS]; /* index, or -1 */
     int is_leaf;
+    int is_private; /* no block points to it */
     int is_reachable;
 };
 
@@ -118,6 +123,13 @@ static int graph_pick(struct graph *graph)
     return index;
 }
 
+/* One that a block may point to. */
+static int graph_pick_target(struct graph *graph)
+{
+    int index = graph_pick(graph);
+    return index >= 0 && graph->known[index].is_private ? -1 : index;
+}
+
 /* ---- what the program does ---- */
 
 static struct node *node_allocate(struct graph *graph, int *ret_is_leaf)
@@ -161,9 +173,10 @@ static void graph_allocate(struct graph *graph)
         abort();
     known->id = node->id = graph->next_id++;
     node->seal = ~node->id;
-    int parent = graph_pick(graph);
+    known->is_private = graph_random(graph, 8) == 0;
+    int parent = known->is_private ? -1 : graph_pick(graph);
     for (int i = 0; i < LINKS; i++) {
-        known->link[i] = known->is_leaf || i > 1 ? -1 : graph_pick(graph);
+        known->link[i] = known->is_leaf || i > 1 ? -1 : graph_pick_target(graph);
         if (known->link[i] >= 0)
             store(node, &node->link[i], graph->known[known->link[i]].node);
     }
@@ -181,7 +194,7 @@ static void graph_allocate(struct graph *graph)
 
 static void graph_relink(struct graph *graph)
 {
-    int from = graph_pick(graph), to = graph_random(graph, 3) ? graph_pick(graph) : -1;
+    int from = graph_pick(graph), to = graph_random(graph, 3) ? graph_pick_target(graph) : -1;
     if (from < 0 || graph->known[from].is_leaf)
         return;
     uint32_t link = graph_random(graph, LINKS);
@@ -193,20 +206,13 @@ static void graph_relink(struct graph *graph)
 /* All pointers to it go first, but for one on the stack: a collection would take it. */
 static void graph_free(struct graph *graph)
 {
-    graph_trace(graph);
-    int victim = graph_pick(graph);
-    if (victim < 0)
+    int victim = graph->root[graph_random(graph, ROOTS)];
+    if (victim < 0 || !graph->known[victim].is_private)
         return;
     struct node *volatile node = graph->known[victim].node;
     for (int i = 0; i < ROOTS; i++)
         if (graph->root[i] == victim)
             graph->root[i] = -1, graph->roots[i] = NULL;
-    for (int i = 0; i < NODES; i++)
-        for (int l = 0; l < LINKS; l++)
-            if (graph->known[i].node && graph->known[i].link[l] == victim) {
-                graph->known[i].link[l] = -1;
-                store(graph->known[i].node, &graph->known[i].node->link[l], NULL);
-            }
     geomem_free(node);
     graph->known[victim].node = NULL;
     for (int l = 0; l < LINKS; l++)
@@ -218,9 +224,9 @@ static void graph_step(struct graph *graph)
     uint32_t what = graph_random(graph, 1000);
     if (what < 600) {
         graph_allocate(graph);
-    } else if (what < 960) {
+    } else if (what < 920) {
         graph_relink(graph);
-    } else if (what < 980) {
+    } else if (what < 940) {
         uint32_t root = graph_random(graph, ROOTS);
         graph->root[root] = graph_pick(graph);
         graph->roots[root] = graph->root[root] < 0 ? NULL : graph->known[graph->root[root]].node;
