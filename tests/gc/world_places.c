@@ -40,6 +40,9 @@ static void *mapped(size_t bytes)
     return p;
 }
 
+#define CLONE_THREAD_FLAGS \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+
 /* ---- a thread of a raw clone, which shares its maker's thread-local storage ------------------------------ */
 
 static int cloned(void *arg)
@@ -59,10 +62,9 @@ static int cloned(void *arg)
 static void case_clone(void)
 {
     char *stack = mapped(1 << 16);
-    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
     for (int i = 0; i < 3; i++)
         found(2);
-    CHECK(clone(cloned, stack + (1 << 16), flags, NULL) > 0);
+    CHECK(clone(cloned, stack + (1 << 16), CLONE_THREAD_FLAGS, NULL) > 0);
     wait_for(&ready, 1);
     CHECK(found(1) > 0);
     atomic_store(&done, 1);
@@ -70,6 +72,65 @@ static void case_clone(void)
     munmap(stack, 1 << 16); /* the thread runs no instruction that needs it any more but exit's */
     for (int i = 0; i < 10; i++)
         CHECK(found(1) == 0);
+}
+
+/* ---- a tid that is used again, while the signal to its first owner was never taken ------------------------- */
+
+enum { CLONE_STACK = 1 << 16 };
+
+static int clone_start(int (*run)(void *), void *arg)
+{
+    return clone(run, (char *)mapped(CLONE_STACK) + CLONE_STACK, CLONE_THREAD_FLAGS, arg);
+}
+
+/* Blocks everything, as a helper thread of libc, and ends with the signal pending when `arg` is set. */
+static int cloned_blocked(void *arg)
+{
+    uint64_t all = ~0ull;
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, sizeof all);
+    atomic_fetch_add(&ready, 1);
+    wait_for(arg, 1);
+    for (;;)
+        gm_sys1(SYS_exit, 0);
+    return 0;
+}
+
+/* A clone with that very tid; false: not allowed, or others were always faster. */
+static bool clone_again(int tid)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+        if (!last || fprintf(last, "%d", tid - 1) < 0 || fclose(last) != 0)
+            return false;
+        if (clone_start(cloned, NULL) == tid)
+            return true;
+        wait_for(&ready, 1); /* it has another number, and goes */
+        atomic_store(&done, 1);
+        wait_for(&ready, 2);
+        atomic_store(&done, 0);
+        atomic_store(&ready, 0);
+    }
+    return false;
+}
+
+static void case_tid_again(void)
+{
+    static _Atomic int leave;
+    int tid = clone_start(cloned_blocked, &leave);
+    wait_for(&ready, 1);
+    found(2); /* the signal is sent, and stays pending */
+    atomic_store(&leave, 1);
+    while (gm_sys3(SYS_tgkill, getpid(), tid, 0) == 0)
+        gm_sys_sleep_ns(100000);
+    atomic_store(&ready, 0);
+    if (!clone_again(tid))
+        return;
+    wait_for(&ready, 1);
+    uint64_t began = gm_sys_monotonic_ns();
+    CHECK(found(1) > 0);
+    CHECK(gm_sys_monotonic_ns() - began < 5000000000u);
+    atomic_store(&done, 1);
+    puts("the same tid");
 }
 
 /* ---- a handler on an alternate stack, over a stack that keeps a secret ------------------------------------ */
@@ -455,6 +516,7 @@ static const struct {
     void (*run)(void);
 } cases[] = {
     {"clone", case_clone},
+    {"tid_again", case_tid_again},
     {"altstack", case_altstack},
     {"coroutine", case_coroutine},
     {"coroutine_in_heap", case_coroutine_in_heap},
