@@ -13,6 +13,14 @@ static bool state_is_scanned(const struct gm_cards *cards, uint8_t state)
     return gm_state_is_old(state) && (cards->old_all || (state & GM_STATE_MASK) == cards->live);
 }
 
+/* An old block that may be dead: the collection that is to find out is under way. If it lives it is scanned when it is
+ * marked. Until then what it points to lives only if it is young, and nobody else can tell; were it a root of old blocks
+ * too, each dead block on a page that was written to would keep all that it ever led to. */
+static bool state_is_doubtful(const struct gm_cards *cards, uint8_t state)
+{
+    return gm_state_is_old(state) && (state & GM_STATE_MASK) != cards->live;
+}
+
 /* Blocks side by side whose words count go to the marker as one. */
 static void blocks_scan(struct gm_cards *cards, const struct gm_span *span, uint32_t index,
     uint32_t end_index, uintptr_t from, uintptr_t to)
@@ -21,13 +29,20 @@ static void blocks_scan(struct gm_cards *cards, const struct gm_span *span, uint
     uintptr_t block = gm_block_start(span, index);
     for (; index < end_index; index++, block += span->block_bytes) {
         /* relaxed: the world is stopped */
-        if (!state_is_scanned(cards, __atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
+        uint8_t state = __atomic_load_n(&span->state[index], __ATOMIC_RELAXED);
+        if (!state_is_scanned(cards, state))
             continue;
+        uintptr_t block_end = block + span->block_bytes;
+        if (state_is_doubtful(cards, state)) {
+            gm_mark_words_young(
+                cards->marker, block > from ? block : from, block_end < to ? block_end : to);
+            continue;
+        }
         if (block != end) {
             gm_mark_words(cards->marker, start > from ? start : from, end);
             start = block;
         }
-        end = block + span->block_bytes;
+        end = block_end;
     }
     gm_mark_words(cards->marker, start > from ? start : from, end < to ? end : to);
     gm_mark_relieve(cards->marker);
@@ -39,9 +54,15 @@ static void blocks_scan_parts(struct gm_cards *cards, const struct gm_span *span
 {
     for (; index < end_index; index++) {
         uintptr_t block = gm_block_start(span, index), end = block + gm_block_bytes(span);
-        if (state_is_scanned(cards, __atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
-            gm_mark_part(
-                cards->marker, span, block, block > from ? block : from, end < to ? end : to);
+        uint8_t state = __atomic_load_n(&span->state[index], __ATOMIC_RELAXED);
+        uintptr_t first = block > from ? block : from, last = end < to ? end : to;
+        if (!state_is_scanned(cards, state))
+            continue;
+        /* Only its layout knows where the pointers of a typed block are. */
+        if (state_is_doubtful(cards, state) && span->kind == GM_KIND_SCANNED)
+            gm_mark_words_young(cards->marker, first, last);
+        else
+            gm_mark_part(cards->marker, span, block, first, last);
     }
 }
 

@@ -246,6 +246,21 @@ void gm_mark_words(struct gm_marker *marker, uintptr_t from, uintptr_t to)
     words_push(marker, (const uintptr_t *)from, (const uintptr_t *)to);
 }
 
+/* For words of a block that may itself be dead, while old blocks are marked in steps. */
+GM_UNSANITIZED void gm_mark_words_young(struct gm_marker *marker, uintptr_t from, uintptr_t to)
+{
+    for (; from + sizeof(uintptr_t) <= to; from += sizeof(uintptr_t)) {
+        uintptr_t word = __atomic_load_n((const uintptr_t *)from, __ATOMIC_RELAXED);
+        uint32_t index;
+        if (!map_holds(&marker->map, word))
+            continue;
+        const struct gm_span *span = gm_word_find(word, !marker->exact, &index);
+        /* relaxed: the world is stopped */
+        if (span && gm_state_is_young(__atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
+            *marker->words.top++ = word;
+    }
+}
+
 static void piece_push(struct gm_marker *marker, const struct gm_mark_piece *piece)
 {
     struct gm_mark_stack *stack = &marker->pieces;

@@ -114,6 +114,8 @@ void gm_mark_in_map(struct gm_marker *marker, const struct gm_mark_map *map);
 void gm_mark_roots(struct gm_marker *marker, const void *start, size_t bytes);
 /* The words of blocks of GM_KIND_SCANNED that need no mark. */
 void gm_mark_words(struct gm_marker *marker, uintptr_t from, uintptr_t to);
+/* Of those only the ones that point to young blocks. */
+void gm_mark_words_young(struct gm_marker *marker, uintptr_t from, uintptr_t to);
 /* The words of a part of a block that needs no mark: as the block's kind says. */
 void gm_mark_part(struct gm_marker *marker, const struct gm_span *span, uintptr_t block,
     uintptr_t from, uintptr_t to);
