@@ -235,6 +235,7 @@ int geomem_gc_mode(struct geomem_heap *heap, enum geomem_gc_mode mode)
         return -EINVAL;
     gm_world_lock();
     own->options.gc_mode = mode;
+    gm_pacer_set_full_only(&gm_gc.pacer, mode == GEOMEM_GC_MARK_SWEEP);
     gm_world_unlock();
     return 0;
 }

@@ -160,6 +160,15 @@ static uint64_t step_end(const struct gm_gc_stop *stop, uint64_t now_ns)
     return end_ns > now_ns + STEP_LEAST_NS ? end_ns : now_ns + STEP_LEAST_NS;
 }
 
+/* Processor time, for the pacer: what other programs take of it is none of its business. */
+static bool step(struct gm_gc *gc, uint64_t until_ns)
+{
+    uint64_t cpu_ns = thread_cpu_ns();
+    bool all = gm_gc_steps_go_on(gc, until_ns);
+    gc->steps_mark_ns += thread_cpu_ns() - cpu_ns;
+    return all;
+}
+
 /* One young collection; if the old generation is being marked, a step of that in the same stop, or (`to_the_end`) all. */
 static int collect_young(
     struct gm_gc *gc, struct gm_heap *heap, enum geomem_gc_trigger trigger, bool to_the_end)
@@ -180,11 +189,10 @@ static int collect_young(
     cycle_begin(gc, &gc->cycle, heap, GEOMEM_GC_YOUNG, trigger);
     gm_gc_stopped_young(gc);
     uint64_t now_ns = gm_sys_monotonic_ns();
-    /* Processor time: what other programs take of it is none of the pacer's business. */
     gm_pacer_after_young(&gc->pacer, &gc->cycle, thread_cpu_ns() - stop.cpu_ns);
     if (gc->in_steps) {
         gc->steps_promoted_bytes += gc->cycle.promoted_bytes;
-        all = gm_gc_steps_go_on(gc, to_the_end ? UINT64_MAX : step_end(&stop, now_ns));
+        all = step(gc, to_the_end ? UINT64_MAX : step_end(&stop, now_ns));
     }
     if (all)
         gm_gc_steps_end(gc);
@@ -205,7 +213,7 @@ static int collect_step(struct gm_gc *gc)
     int err = stop_begin(&stop);
     if (err < 0)
         return err;
-    gm_gc_steps_go_on(gc, stop.start_ns + STEP_NS);
+    step(gc, stop.start_ns + STEP_NS);
     stop_end(&stop);
     cycle_add_stop(&gc->steps, &stop);
     gm_pacer_after_step(&gc->pacer);
@@ -227,7 +235,7 @@ static int collect_full(struct gm_gc *gc, struct gm_heap *heap, enum geomem_gc_t
     if (gc->verifies)
         gm_verify_swept(&gc->verify, gc);
     gm_pacer_after_old(&gc->pacer, gc->cycle.old_after_bytes, gc->cycle.marked_bytes,
-        gc->cycle.phase_ns[GEOMEM_PHASE_MARK], gm_sys_monotonic_ns());
+        thread_cpu_ns() - stop.cpu_ns, gm_sys_monotonic_ns());
     stop_end(&stop);
     cycle_add_stop(&gc->cycle, &stop);
     gm_gc_sweep_rest(gc);
@@ -239,7 +247,8 @@ static int collect_as_paced(struct gm_gc *gc, struct gm_heap *heap)
 {
     if (!gm_pacer_is_time(&gc->pacer)) /* another thread has just collected */
         return gc->in_steps && gm_pacer_wants_step(&gc->pacer) ? collect_step(gc) : 0;
-    if (heap->options.gc_mode == GEOMEM_GC_MARK_SWEEP)
+    if (heap->options.gc_mode == GEOMEM_GC_MARK_SWEEP ||
+        (gm_pacer_wants_full(&gc->pacer) && !gc->in_steps))
         return collect_full(gc, heap, GEOMEM_TRIGGER_ALLOCATION);
     return collect_young(gc, heap, GEOMEM_TRIGGER_ALLOCATION, false);
 }

@@ -71,6 +71,7 @@ struct gm_gc {
     struct geomem_gc_cycle cycle;  /* under way, or the last */
     struct geomem_gc_cycle steps;  /* the collection in steps under way */
     uint64_t steps_promoted_bytes; /* since it began */
+    uint64_t steps_mark_ns; /* processor time */
     struct gm_gc_totals totals;
     struct gm_verify verify;
 };

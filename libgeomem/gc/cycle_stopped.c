@@ -190,6 +190,7 @@ void gm_gc_steps_begin(struct gm_gc *gc)
     look_everywhere(&gc->old_marker);
     gc->in_steps = true;
     gc->steps_promoted_bytes = 0;
+    gc->steps_mark_ns = 0;
 }
 
 bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns)
@@ -218,6 +219,6 @@ void gm_gc_steps_end(struct gm_gc *gc)
         cycle->swept_bytes = cycle->old_before_bytes - cycle->old_after_bytes;
     cycle->promoted_bytes = gc->steps_promoted_bytes;
     gm_pacer_after_old(&gc->pacer, cycle->old_after_bytes, cycle->marked_bytes,
-        cycle->phase_ns[GEOMEM_PHASE_MARK], gm_sys_monotonic_ns());
+        gc->steps_mark_ns, gm_sys_monotonic_ns());
     gm_gc_sweep_later(gc);
 }

@@ -15,6 +15,11 @@
 #define YOUNG_FIRST (4 * MB)
 /* The nursery is this part of what lives. */
 #define YOUNG_PART 4
+/* A full collection in place of a young one may stop the program so long, and must cost so many times less for each byte
+ * allocated. Arbitrary. */
+#define FULL_PAUSE_NS 9000000.0
+#define FULL_GAIN 1.5
+#define FULL_RUN 16
 /* Weight of a new measurement in an average: arbitrary. */
 #define WEIGHT 0.3
 /* See pacer.h: measured, bench/gc: footprint like bdwgc's. */
@@ -56,6 +61,11 @@ bool gm_pacer_wants_old(const struct gm_pacer *pacer)
     return pacer->old_bytes > pacer->old_limit_bytes;
 }
 
+bool gm_pacer_wants_full(const struct gm_pacer *pacer)
+{
+    return pacer->full_only || pacer->full_run > 0;
+}
+
 bool gm_pacer_wants_step(const struct gm_pacer *pacer)
 {
     return pacer->allocated_bytes >= pacer->step_at_bytes;
@@ -69,10 +79,19 @@ static void step_set(struct gm_pacer *pacer)
     pacer->step_at_bytes = at < pacer->young_bytes ? at : pacer->young_bytes;
 }
 
+/* What may be allocated before the old generation's limit is reached. */
+static uint64_t left_bytes(const struct gm_pacer *pacer)
+{
+    uint64_t limit = pacer->old_limit_bytes, old = pacer->old_bytes;
+    return limit > old + YOUNG_LEAST ? limit - old : YOUNG_LEAST;
+}
+
 static void young_set(struct gm_pacer *pacer)
 {
     uint64_t bytes = clamp(pacer->old_bytes / YOUNG_PART, YOUNG_FIRST, YOUNG_MOST);
-    if (pacer->pause_ns_per_byte > 0 && (double)bytes * pacer->pause_ns_per_byte > PAUSE_NS)
+    if (gm_pacer_wants_full(pacer))
+        bytes = left_bytes(pacer);
+    else if (pacer->pause_ns_per_byte > 0 && (double)bytes * pacer->pause_ns_per_byte > PAUSE_NS)
         bytes = clamp((uint64_t)(PAUSE_NS / pacer->pause_ns_per_byte), YOUNG_LEAST, YOUNG_MOST);
     pacer->young_bytes = pacer->young_option_bytes ? pacer->young_option_bytes : bytes;
     step_set(pacer);
@@ -85,12 +104,32 @@ static void old_set(struct gm_pacer *pacer)
     if (pacer->mark_bytes_per_ns > 0)
         extra = square_root(
             live * pacer->growth_bytes_per_ns / pacer->mark_bytes_per_ns * TUNING_BYTES);
-    uint64_t least = clamp(pacer->live_bytes / 4, 8 * MB, UINT64_MAX);
+    uint64_t part = pacer->full_run > 0 ? pacer->live_bytes : pacer->live_bytes / 4;
+    uint64_t least = clamp(part, 8 * MB, UINT64_MAX);
     uint64_t most = clamp(pacer->live_bytes, 8 * MB, UINT64_MAX);
     pacer->old_limit_bytes = pacer->live_bytes + clamp((uint64_t)extra, least, most);
     if (pacer->limit_bytes && pacer->old_limit_bytes > pacer->limit_bytes / 10 * 8)
         pacer->old_limit_bytes =
             clamp(pacer->limit_bytes / 10 * 8, pacer->live_bytes + MB, UINT64_MAX);
+}
+
+/* Of the next full collection, if what lives grows on as it did. */
+static double full_next_ns(const struct gm_pacer *pacer)
+{
+    return (double)pacer->live_bytes * pacer->live_growth / pacer->mark_bytes_per_ns;
+}
+
+/* Compares what a byte allocated costs: its share of a full collection; or of a young one, and, if it survives that, of the
+ * old generation's after all. */
+static bool full_is_cheaper(const struct gm_pacer *pacer)
+{
+    double live = (double)pacer->live_bytes;
+    if (!(pacer->mark_bytes_per_ns > 0))
+        return false;
+    double full_ns = live / pacer->mark_bytes_per_ns;
+    double full = full_ns / (double)(pacer->old_limit_bytes - pacer->live_bytes);
+    double young = pacer->pause_ns_per_byte + pacer->survival * full;
+    return full_next_ns(pacer) <= FULL_PAUSE_NS && FULL_GAIN * full < young;
 }
 
 /* ---- what was measured ---- */
@@ -102,18 +141,32 @@ void gm_pacer_init(
         .limit_bytes = options->max_bytes,
         .young_option_bytes = options->young_bytes,
         .old_since_ns = now_ns,
+        .full_only = options->gc_mode == GEOMEM_GC_MARK_SWEEP,
     };
-    young_set(pacer);
     old_set(pacer);
+    young_set(pacer);
+}
+
+void gm_pacer_set_full_only(struct gm_pacer *pacer, bool full_only)
+{
+    pacer->full_only = full_only;
+    young_set(pacer);
 }
 
 void gm_pacer_after_young(
     struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle, uint64_t pause_ns)
 {
-    if (cycle->young_before_bytes > 0)
-        average(&pacer->pause_ns_per_byte, (double)pause_ns / (double)cycle->young_before_bytes);
+    if (cycle->young_before_bytes > 0) {
+        double young = (double)cycle->young_before_bytes;
+        average(&pacer->pause_ns_per_byte, (double)pause_ns / young);
+        average(&pacer->survival, (double)cycle->promoted_bytes / young);
+    }
     pacer->old_bytes += cycle->promoted_bytes;
     pacer->allocated_bytes = 0;
+    if (full_is_cheaper(pacer)) {
+        pacer->full_run = FULL_RUN;
+        old_set(pacer);
+    }
     young_set(pacer);
 }
 
@@ -125,14 +178,20 @@ void gm_pacer_after_step(struct gm_pacer *pacer)
 void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t live_bytes, uint64_t marked_bytes,
     uint64_t mark_ns, uint64_t now_ns)
 {
-    double grown =
-        (double)(pacer->old_bytes > pacer->live_bytes ? pacer->old_bytes - pacer->live_bytes : 0);
+    /* Without young collections all that was allocated has become old. */
+    uint64_t old = pacer->old_bytes + pacer->allocated_bytes;
+    double grown = (double)(old > pacer->live_bytes ? old - pacer->live_bytes : 0);
     if (now_ns > pacer->old_since_ns)
         average(&pacer->growth_bytes_per_ns, grown / (double)(now_ns - pacer->old_since_ns));
     if (mark_ns > 0 && marked_bytes > 0)
         average(&pacer->mark_bytes_per_ns, (double)marked_bytes / (double)mark_ns);
     pacer->old_since_ns = now_ns;
+    pacer->live_growth = 1;
+    if (live_bytes > pacer->live_bytes)
+        pacer->live_growth = (double)live_bytes / (double)(pacer->live_bytes + MB);
     pacer->old_bytes = pacer->live_bytes = live_bytes;
+    if (pacer->full_run > 0)
+        pacer->full_run = full_next_ns(pacer) > FULL_PAUSE_NS ? 0 : pacer->full_run - 1;
     pacer->allocated_bytes = 0;
     old_set(pacer);
     young_set(pacer);

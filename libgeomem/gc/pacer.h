@@ -9,6 +9,10 @@
  * that are marked: the rule that minimises the sum of all heaps' collector time for a given sum of memory (Kirisame, Shenoy and
  * Panchekha, "Optimal heap limits for reducing browser memory use", OOPSLA 2022, section 4). Between bounds.
  *
+ * Where young collections do not pay, since most of the young live or most of the old was written to, full ones come instead,
+ * with all of that growth as their nursery: as long as a stop for them is short. Each FULL_RUN of them the young are tried
+ * again.
+ *
  * While the old generation is marked in steps, they come so often that it grows by no more than a part meanwhile.
  *
  * Stands below cycle.h; knows no heap, only figures, so that a test can drive it.
@@ -35,9 +39,14 @@ struct gm_pacer {
     uint64_t young_option_bytes; /* the program's wish; 0: none */
     /* Measured, as moving averages. */
     double pause_ns_per_byte;   /* of nursery */
+    double survival;            /* of the nursery's bytes */
     double growth_bytes_per_ns; /* of the old generation */
     double mark_bytes_per_ns;
     uint64_t old_since_ns; /* when the old generation was last collected */
+    bool full_only;        /* there is one generation */
+    double
+        live_growth; /* of live_bytes, from one collection of the old generation to the next; at least 1 */
+    unsigned full_run; /* so many full collections before the next young one */
 };
 
 void gm_pacer_init(
@@ -45,8 +54,12 @@ void gm_pacer_init(
 /* True if it may be time for something. */
 bool gm_pacer_allocated(struct gm_pacer *pacer, size_t bytes);
 bool gm_pacer_is_time(const struct gm_pacer *pacer);    /* for a young collection */
+bool gm_pacer_wants_full(const struct gm_pacer *pacer); /* for a full one in its place */
 bool gm_pacer_wants_old(const struct gm_pacer *pacer);  /* for one of the old generation */
 bool gm_pacer_wants_step(const struct gm_pacer *pacer); /* of the one under way */
+
+/* One generation, or two, from now on. */
+void gm_pacer_set_full_only(struct gm_pacer *pacer, bool full_only);
 
 /* `pause_ns`: of the young collection alone, in processor time. */
 void gm_pacer_after_young(
