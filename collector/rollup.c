@@ -422,6 +422,7 @@ static bool process_free(struct gm_process *p, struct gm_process_thread *thread,
     p->changed = true;
     if (!live) {
         p->row.unmatched_frees++;
+        gm_process_gc_forget(p, event->address);
         gm_event_log_free(p, thread, event, NULL, p->rollup->timebase->last_ns);
         return true;
     }

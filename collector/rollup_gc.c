@@ -19,7 +19,7 @@ uint16_t gm_gc_born(uint8_t function)
                                              : GM_GC_NONE;
 }
 
-static bool early_take(struct gm_process *p, uint64_t address)
+bool gm_process_gc_forget(struct gm_process *p, uint64_t address)
 {
     for (uint32_t i = 0; i < p->early_count; i++) {
         if (p->early[i] != address)
@@ -49,7 +49,7 @@ void gm_process_gc_born(struct gm_process *p, struct gm_row_site_delta *delta,
     gc_add(&p->row.d_gc[GM_GC_STATE(block->gc) != GM_GC_YOUNG].born, &sum);
     if (delta)
         gc_add(&delta->gc.born, &sum);
-    if (p->early_count == 0 || !early_take(p, block->address))
+    if (p->early_count == 0 || !gm_process_gc_forget(p, block->address))
         return;
     struct gm_live_block *entry = gm_live_set_find(&p->live, block->address);
     if (entry)
@@ -115,7 +115,7 @@ static void process_sweep_dead(struct gm_process *p, struct gm_process_thread *t
         p->rollup->run.events += live || !p->sampled;
         p->row.unmatched_frees += !live && !p->sampled;
         if (!live) {
-            early_take(p, address);
+            gm_process_gc_forget(p, address);
             continue;
         }
         struct gm_block block = gm_block_of(&entry);

@@ -67,6 +67,8 @@ void gm_process_gc_born(struct gm_process *process, struct gm_row_site_delta *de
     const struct gm_block *block, const struct gm_weight *weight);
 void gm_process_gc_died(struct gm_process *process, const struct gm_block *block,
     const struct gm_weight *weight, const struct gm_death *death);
+/* A block that is not known has gone: that it was promoted is no news of the next one there. Returns whether it was. */
+bool gm_process_gc_forget(struct gm_process *process, uint64_t address);
 void gm_process_sweep(
     struct gm_process *process, struct gm_process_thread *thread, const struct gm_event *sweep);
 void gm_process_cycle(struct gm_process *process, const struct gm_event *event);
