@@ -285,6 +285,8 @@ __attribute__((used)) int gm_gc_collect_from(struct gm_heap *heap, enum gm_gc_wa
 {
     struct gm_gc *gc = &gm_gc;
     int err = -EBUSY;
+    /* else its stack is searched from the collector's own frames on; no matter if it cannot be */
+    gm_mutator_register();
     gm_world_lock();
     gm_roots_caller(saved);
     if (gc->disabled == 0) {
