@@ -17,7 +17,9 @@
 
 #define GM_INTERPOSED __attribute__((visibility("default")))
 
-/* Defines name_real(): the function that would be called were it not for ours. */
+/* Defines name_real(): the function that would be called were it not for ours. Looked for when libgeomem is loaded, or by
+ * a call before that: dlsym may allocate and takes the loader's lock, neither of which is right in a safe region or in a
+ * handler of the program's. */
 #define GM_REAL_VERSION(type, name, parameters, version) \
     typedef type name##_function parameters; \
     static name##_function *name##_real(void) \
@@ -30,6 +32,10 @@
             atomic_store_explicit(&found, real, memory_order_relaxed); \
         } \
         return (name##_function *)real; \
+    } \
+    static __attribute__((constructor)) void name##_find(void) \
+    { \
+        name##_real(); \
     }
 #define GM_REAL(type, name, parameters) GM_REAL_VERSION(type, name, parameters, NULL)
 
