@@ -56,6 +56,12 @@ class Installed(unittest.TestCase):
         found = [p.parent.name for p in self.prefix.rglob("libgeomem_preload.so")]
         self.assertEqual(found, ["geomem"])
 
+    def test_the_library_for_bdwgc_clients_is_in_a_private_folder_only(self):
+        if not (BUILD / "lib/geomem/bdwgc/libgc.so.1").exists():
+            self.skipTest("built with GEOMEM_BUILD_BDWGC=OFF")
+        found = {p.parent.name for p in self.prefix.rglob("libgc.so*")}
+        self.assertEqual(found, {"bdwgc"})
+
     def test_a_program_is_recorded_and_its_leak_has_names_and_lines(self):
         said = self.use("geomem-record", "-o", "leaky.geomem", "--", "./leaky")
         lost = int(said.split()[-1])  # leaky prints how many carts it lost
