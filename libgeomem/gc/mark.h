@@ -30,7 +30,7 @@
 struct geomem_layout;
 
 enum {
-    /* Measured, bench/gc: 8 is too few, more than 32 gives nothing. */
+    /* Measured, docs/design/gc.md: 8 is too few, more than 32 gives nothing. */
     GM_MARK_FIFO = 32,
     /* A larger block is scanned in pieces of this size, so that the stack stays small. */
     GM_MARK_PIECE_WORDS = 256,
