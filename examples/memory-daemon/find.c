@@ -30,14 +30,16 @@ struct hit {
 static uint32_t document_uses(const struct document *document, const struct word *word)
 {
     for (uint32_t i = 0; i < document->words; i++)
-        if (document->posting[i]->word == word)
-            return document->posting[i]->uses;
+        if (document->word[i].word == word)
+            return document->word[i].uses;
     return 0;
 }
 
-/* 0: one of the words is missing. */
+/* 0: one of the words is missing, or the document is. */
 static uint32_t query_score(const struct query *query, const struct posting *candidate)
 {
+    if (candidate->document->is_dropped)
+        return 0;
     uint32_t score = candidate->uses;
     for (uint32_t i = 0; i < query->count; i++) {
         if (query->words[i] == query->rarest)

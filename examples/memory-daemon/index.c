@@ -2,10 +2,12 @@
 #include "index.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "geomem/geomem.h"
+
+/* Of a word: a shorter list is not worth building anew. */
+#define DROPPED_LEAST 16
 
 int index_init(struct index *index, size_t slots)
 {
@@ -75,37 +77,47 @@ static struct word *word_get(struct index *index, const char *letters, size_t le
     return word;
 }
 
-static struct posting *posting_new(
-    struct word *word, struct document *document, const struct word_use *use)
+static void posting_add(struct word *word, struct document *document, uint32_t uses)
 {
     struct posting *posting = object_new(sizeof *posting);
-    posting->word = word;
     posting->document = document;
-    posting->uses = use->uses;
+    posting->uses = uses;
     posting->older = word->newest;
-    if (word->newest)
-        word->newest->newer = posting;
     word->newest = posting;
     word->documents++;
-    return posting;
+}
+
+/* A list of its own with the postings that count, in the same order. */
+static void word_compact(struct word *word)
+{
+    struct posting *newest = NULL, *last = NULL;
+    for (const struct posting *old = word->newest; old; old = old->older) {
+        if (old->document->is_dropped)
+            continue;
+        struct posting *posting = object_new(sizeof *posting);
+        posting->document = old->document;
+        posting->uses = old->uses;
+        if (last)
+            last->older = posting;
+        else
+            newest = posting;
+        last = posting;
+    }
+    word->newest = newest;
+    word->documents -= word->dropped;
+    word->dropped = 0;
 }
 
 /* A word that is in no document any more goes too. */
-static void posting_unlink(struct index *index, struct posting *posting)
+static void word_drop(struct index *index, struct word *word)
 {
-    struct word *word = posting->word;
-    if (posting->newer)
-        posting->newer->older = posting->older;
-    else
-        word->newest = posting->older;
-    if (posting->older)
-        posting->older->newer = posting->newer;
-    /* Should something still hold this one, it does not hold all others by it. */
-    posting->older = posting->newer = NULL;
-    if (--word->documents)
-        return;
-    *word_slot(index, word->text->bytes, word->text->length) = word->next;
-    index->word_count--;
+    word->dropped++;
+    if (word->dropped == word->documents) {
+        *word_slot(index, word->text->bytes, word->text->length) = word->next;
+        index->word_count--;
+    } else if (word->dropped > DROPPED_LEAST && word->dropped > word->documents / 2) {
+        word_compact(word);
+    }
 }
 
 int index_drop(struct index *index, uint64_t id)
@@ -114,48 +126,52 @@ int index_drop(struct index *index, uint64_t id)
     if (!document)
         return -ENOENT;
     *slot = document->next;
+    document->is_dropped = true;
+    document->text = NULL; /* much of it, and postings may lead to the document for a while */
     index->document_count--;
     for (uint32_t i = 0; i < document->words; i++)
-        posting_unlink(index, document->posting[i]);
-    return 0; /* nothing refers to the document now: the collector will find out */
+        word_drop(index, document->word[i].word);
+    document->next = NULL;
+    document->words = 0;
+    return 0;
 }
 
 void index_put(struct index *index, uint64_t id, struct text *text, const struct word_use *uses,
     uint32_t count)
 {
-    struct document *document = object_new(sizeof *document + count * sizeof(struct posting *));
+    struct document *document = object_new(sizeof *document + count * sizeof *document->word);
     index_drop(index, id);
     document->id = id;
     document->text = text;
     document->words = count;
     for (uint32_t i = 0; i < count; i++) {
         struct word *word = word_get(index, text->bytes + uses[i].start, uses[i].length);
-        document->posting[i] = posting_new(word, document, &uses[i]);
+        document->word[i] = (struct document_word){word, uses[i].uses};
+        posting_add(word, document, uses[i].uses);
     }
-    struct document **slot = document_slot(index, id);
-    *slot = document;
+    *document_slot(index, id) = document;
     index->document_count++;
 }
 
-static bool word_is_whole(const struct word *word)
+static bool word_is_whole(const struct index *index, const struct word *word)
 {
-    uint32_t documents = 0;
-    const struct posting *newer = NULL;
-    for (const struct posting *p = word->newest; p; newer = p, p = p->older, documents++)
-        if (p->newer != newer || p->word != word)
+    uint32_t documents = 0, dropped = 0;
+    for (const struct posting *p = word->newest; p; p = p->older, documents++)
+        if (p->document->is_dropped)
+            dropped++;
+        else if (index_document(index, p->document->id) != p->document)
             return false;
-    return documents == word->documents;
+    return documents == word->documents && dropped == word->dropped;
 }
 
 static bool document_is_whole(const struct index *index, const struct document *document)
 {
     for (uint32_t i = 0; i < document->words; i++) {
-        const struct text *text = document->posting[i]->word->text;
-        if (document->posting[i]->document != document ||
-            index_word(index, text->bytes, text->length) != document->posting[i]->word)
+        const struct text *text = document->word[i].word->text;
+        if (index_word(index, text->bytes, text->length) != document->word[i].word)
             return false;
     }
-    return true;
+    return !document->is_dropped;
 }
 
 int index_check(const struct index *index)
@@ -163,7 +179,7 @@ int index_check(const struct index *index)
     uint64_t documents = 0, words = 0;
     for (size_t i = 0; i < index->slots; i++) {
         for (const struct word *word = index->words[i]; word; word = word->next, words++)
-            if (!word_is_whole(word))
+            if (!word_is_whole(index, word))
                 return -EUCLEAN;
         for (const struct document *d = index->documents[i]; d; d = d->next, documents++)
             if (!document_is_whole(index, d))

@@ -2,13 +2,15 @@
  *
  *   documents by id              words by their letters
  *   [ ]─▸ document ─▸ document   [ ]─▸ word ─▸ word
- *            │ posting[]                 │ newest
- *            ├────────▸ posting ◂────────┘
- *            │             ⇅ older, newer: the same word in other documents
- *            └────────▸ posting
+ *            │   ▲                       │ newest
+ *            │   └─────── posting ◂──────┘
+ *            │               │ older: the same word in another document
+ *            └▸ words        ▾
  *
- * All of it is collected memory, and full of cycles: a document that is replaced is unlinked, and that is all. The two
- * tables of heads are explicit memory that the collector reads (geomem_alloc_root), since they live as long as the index.
+ * All of it is collected memory. A document that is replaced is marked as dropped; its postings stay in their lists until
+ * half of a list is of such: then the list is built anew. So changes are made in few old places, however large the index is,
+ * which is good for processor caches and for any collector. The two tables of heads are explicit memory that the
+ * collector reads (geomem_alloc_root), since they live as long as the index.
  *
  * Any number of threads may read at once, or one may write; callers take the lock.
  */
@@ -16,6 +18,7 @@
 #define INDEX_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,22 +28,27 @@ struct word {
     struct word *next; /* in its slot */
     struct text *text;
     struct posting *newest;
-    uint32_t documents;
+    uint32_t documents, dropped; /* in its list, and of them such as were dropped */
 };
 
 struct posting {
-    struct posting *older, *newer;
-    struct word *word;
+    struct posting *older;
     struct document *document;
     uint32_t uses; /* of the word in the document */
+};
+
+struct document_word {
+    struct word *word;
+    uint32_t uses;
 };
 
 struct document {
     struct document *next; /* in its slot */
     struct text *text;
     uint64_t id;
+    bool is_dropped;
     uint32_t words;
-    struct posting *posting[]; /* one for each word */
+    struct document_word word[];
 };
 
 struct index {
@@ -66,7 +74,7 @@ int index_drop(struct index *index, uint64_t id);                        /* 0, o
 struct document *index_document(const struct index *index, uint64_t id); /* NULL: there is none */
 struct word *index_word(const struct index *index, const char *letters, size_t length);
 
-/* Are all links there in both directions, and the counts right? 0 or -EUCLEAN. */
+/* Are all links there, and the counts right? 0 or -EUCLEAN. */
 int index_check(const struct index *index);
 
 #endif

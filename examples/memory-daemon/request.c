@@ -57,11 +57,12 @@ static int get(struct request *request)
         return -EINVAL;
     pthread_rwlock_rdlock(&request->index->lock);
     const struct document *document = index_document(request->index, request->id);
+    struct text *text = document ? document->text : NULL;
     pthread_rwlock_unlock(&request->index->lock);
-    if (!document)
+    if (!text)
         return -ENOENT;
-    /* Somebody may have dropped it by now: as long as it is looked at here, it stays. */
-    reply_add(request->reply, document->text);
+    /* Somebody may have dropped the document by now: as long as its text is looked at here, it stays. */
+    reply_add(request->reply, text);
     return 0;
 }
 
