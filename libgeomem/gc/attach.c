@@ -22,9 +22,12 @@ static void heap_allocated(struct gm_heap *heap, size_t bytes)
         gm_gc_collect(heap, GM_WANT_AS_PACED, GEOMEM_TRIGGER_ALLOCATION);
 }
 
+/* True where trying again may help: other threads may have taken what was found, but what is found is at least as much. */
 static bool heap_exhausted(struct gm_heap *heap, size_t bytes)
 {
-    (void)bytes;
+    size_t most = heap->options.max_bytes ? heap->options.max_bytes : gm_range.bytes;
+    if (bytes > most)
+        return false;
     uint64_t before = atomic_load_explicit(&heap->footprint_bytes, memory_order_relaxed);
     if (gm_gc_collect(heap, GM_WANT_FULL, GEOMEM_TRIGGER_LIMIT) < 0)
         return false;
@@ -32,7 +35,7 @@ static bool heap_exhausted(struct gm_heap *heap, size_t bytes)
     gm_heap_purge(heap, true);
     gm_heap_unlock(heap);
     return atomic_load_explicit(&heap->footprint_bytes, memory_order_relaxed) < before ||
-           gm_gc.cycle.swept_bytes > 0;
+           gm_gc.cycle.swept_bytes >= bytes;
 }
 
 /* What was written to its pages until now, and will be, is not known any more: the next collection looks at all of it. */
@@ -155,7 +158,7 @@ static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
         return err;
     gc->cards.marker = &gc->marker;
     gc->live = gc->cards.live = GM_STATE_OLD_A;
-    gc->promote_age = heap->options.promote_age ? heap->options.promote_age : 1;
+    gc->promote_age = GM_PROMOTE_AGE;
     gc->marker.exact = gc->old_marker.exact = heap->options.exact_pointers != 0;
     gm_pacer_init(&gc->pacer, &heap->options, gm_sys_monotonic_ns());
     gc->verifies = getenv("GEOMEM_VERIFY") != NULL && gm_verify_init(&gc->verify) == 0;
@@ -242,8 +245,8 @@ int geomem_gc_mode(struct geomem_heap *heap, enum geomem_gc_mode mode)
 
 void geomem_write(void *object, void *slot, void *value)
 {
-    /* The store first: a collection that comes between the two finds the value in a register of this thread. relaxed: x86
-     * stores are seen in order, and a stop is a full barrier. */
+    /* The store first: a collection that comes between the two finds the value in a register of this thread, where
+     * the end of this function keeps it. relaxed: x86 stores are seen in order, and a stop is a full barrier. */
     __atomic_store_n((void **)slot, value, __ATOMIC_RELAXED);
     /* NULL, say: no block becomes reachable by it, so that there is nothing to find again. */
     if ((uintptr_t)value - gm_range.start >= gm_range.bytes)
@@ -253,4 +256,5 @@ void geomem_write(void *object, void *slot, void *value)
         atomic_store_explicit(
             &segment->cards[((uintptr_t)slot - (uintptr_t)segment) >> GM_CARD_LOG2], GM_CARD_DIRTY,
             memory_order_relaxed);
+    __asm__ volatile("" : : "r"(value) : "memory");
 }

@@ -110,7 +110,7 @@ static void run_scan(uintptr_t start, size_t bytes, void *arg)
         const struct gm_span *span = segment ? gm_span_at(segment, start) : NULL;
         uintptr_t next = (start | (GM_SLICE_BYTES - 1)) + 1;
         if (span && segment->segments > 1)
-            next = end; /* one block, to the end of the last segment */
+            next = (uintptr_t)segment + segment->segments * GM_SEGMENT_BYTES; /* one block */
         if (next > end)
             next = end;
         if (span && span_is_scanned(span))
@@ -247,12 +247,17 @@ uint64_t gm_cards_watch(struct gm_cards *cards, struct gm_segment *segment, uint
         uintptr_t start, end;
         uint64_t run = spans_side_by_side(segment, spans, &start, &end);
         spans &= ~run;
-        if (!pages_watch(cards, start, end)) {
+        bool watched = pages_watch(cards, start, end);
+        if (!watched)
             failed |= run;
-            continue;
+        /* Some were watched before, and are not any more where it failed. */
+        for (; run; run &= run - 1) {
+            struct gm_span *span = &segment->spans[__builtin_ctzll(run)];
+            if (watched)
+                gm_span_flags_set(span, GM_SPAN_WATCHED);
+            else
+                gm_span_flags_clear(span, GM_SPAN_WATCHED);
         }
-        for (; run; run &= run - 1)
-            gm_span_flags_set(&segment->spans[__builtin_ctzll(run)], GM_SPAN_WATCHED);
     }
     return failed;
 }

@@ -52,6 +52,9 @@ struct gm_gc_stop {
 };
 
 /* The collector of the process. Under the world's lock. */
+/* Blocks that survive a young collection are old: see docs/design/gc.md for why no age above 1 is offered. */
+#define GM_PROMOTE_AGE 1u
+
 struct gm_gc {
     bool ready;
     struct gm_marker marker;
@@ -65,13 +68,13 @@ struct gm_gc {
     bool verifies;      /* each collection */
     bool
         forgets_writes; /* so far every collection has been full: nobody asks which pages were written to */
-    unsigned promote_age;
-    unsigned disabled; /* counts */
+    unsigned promote_age; /* GM_PROMOTE_AGE */
+    unsigned disabled;    /* counts */
     uint64_t cycles;
     struct geomem_gc_cycle cycle;  /* under way, or the last */
     struct geomem_gc_cycle steps;  /* the collection in steps under way */
     uint64_t steps_promoted_bytes; /* since it began */
-    uint64_t steps_mark_ns; /* processor time */
+    uint64_t steps_mark_ns;        /* processor time */
     struct gm_gc_totals totals;
     struct gm_verify verify;
 };

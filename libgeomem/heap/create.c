@@ -100,8 +100,7 @@ static bool options_are_valid(const struct geomem_heap_options *options)
 {
     return options->struct_bytes == sizeof *options &&
            (unsigned)options->gc_mode <= GEOMEM_GC_OFF &&
-           (unsigned)options->tracking <= GEOMEM_TRACK_NONE &&
-           options->promote_age <= GM_YOUNG_AGES && options->marker_threads >= 0;
+           (unsigned)options->tracking <= GEOMEM_TRACK_NONE;
 }
 
 #define HEAP_BYTES ((sizeof(struct gm_heap) + GM_PAGE_BYTES - 1) & ~(GM_PAGE_BYTES - 1))

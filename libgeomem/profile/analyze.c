@@ -134,7 +134,7 @@ static void rule_premature(struct analysis *a)
     verdict(a, GEOMEM_WARNING, "premature-promotion", worst,
         "%.0f %% of what was promoted has died since, most of it from %s: it lives a little longer "
         "than the "
-        "nursery lets it. A larger nursery (young_bytes) or promote_age 2 keeps it out of the old "
+        "nursery lets it. A larger nursery (young_bytes) keeps it out of the old "
         "generation.",
         r->premature_promotion_rate * 100, site_name(worst));
 }

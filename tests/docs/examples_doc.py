@@ -46,6 +46,7 @@ def main():
         room = Path(folder)
         (room / "file.cc").write_text(FILE_CC)
         (room / "build").mkdir()
+        (room / "build" / "release").symlink_to(BUILD)
         leaky = shlex.quote(str(ROOT / "examples" / "leaky.c"))
         setup = [f"gcc -g -O1 -o build/leaky {leaky}", "geomem-record -o FILE -- build/leaky 20000",
                  "git init -q && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m first"]

@@ -212,7 +212,8 @@ static void odd_arguments(void)
     CHECK(geomem_heap_create(&options, &heap) == -EINVAL && !heap);
     CHECK(geomem_heap_configure(NULL, &options) == -EINVAL);
     CHECK(geomem_heap_configure(NULL, NULL) == -EINVAL);
-    options = (struct geomem_heap_options){.struct_bytes = sizeof options, .promote_age = 99};
+    options = (struct geomem_heap_options){
+        .struct_bytes = sizeof options, .tracking = (enum geomem_write_tracking)99};
     CHECK(geomem_heap_create(&options, &heap) == -EINVAL);
     CHECK(perform_gc((Generation)5) == -EINVAL);
     CHECK(geomem_gc(NULL, (enum geomem_generation)9) == -EINVAL);

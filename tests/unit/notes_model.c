@@ -590,7 +590,7 @@ int main(int argc, char **argv)
 {
     uint64_t steps = argc > 1 ? strtoull(argv[1], NULL, 0) : 1500;
     struct geomem_heap_options options = {
-        .struct_bytes = sizeof options, .gc_mode = GEOMEM_GC_OFF, .promote_age = 1};
+        .struct_bytes = sizeof options, .gc_mode = GEOMEM_GC_OFF};
     options.tracking = argc > 2 ? (enum geomem_write_tracking)atoi(argv[2]) : GEOMEM_TRACK_AUTO;
     uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : (uint64_t)time(NULL);
     printf("notes_model: seed %lu\n", seed);

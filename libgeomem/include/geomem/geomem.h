@@ -30,10 +30,11 @@ struct geomem_heap;
 
 /* ---- heaps ---- */
 enum geomem_gc_mode {
-    GEOMEM_GC_GENERATIONAL = 0, /* young collections, old ones mostly concurrent (the default) */
+    GEOMEM_GC_GENERATIONAL =
+        0, /* young collections; the old generation is marked in steps, a part in each stop (the default) */
     GEOMEM_GC_MARK_SWEEP =
         1,             /* one generation, each collection stops the world and marks everything */
-    GEOMEM_GC_OFF = 2, /* collects on request only */
+    GEOMEM_GC_OFF = 2, /* collects on request, and when memory runs out, only */
 };
 enum geomem_write_tracking {
     GEOMEM_TRACK_AUTO = 0, /* pages, by the best the kernel offers */
@@ -48,11 +49,9 @@ struct geomem_heap_options {
         struct_bytes; /* sizeof(struct geomem_heap_options); 0 in all other members: the default */
     enum geomem_gc_mode gc_mode;
     enum geomem_write_tracking tracking;
-    size_t max_bytes;     /* footprint at most; allocation fails beyond. 0: the container's limit */
-    size_t young_bytes;   /* of the nursery; 0: sized by survival and pauses */
-    unsigned promote_age; /* 1..4 young collections survived; 0: 1 */
+    size_t max_bytes;   /* footprint at most; allocation fails beyond. 0: as much as there is */
+    size_t young_bytes; /* of the nursery; 0: sized by survival and pauses */
     int exact_pointers; /* non-zero: only a pointer to a block's beginning, found in another block, keeps it */
-    int marker_threads; /* 0: by the machine */
 };
 struct geomem_heap *geomem_heap_default(void);
 int geomem_heap_create(const struct geomem_heap_options *options, struct geomem_heap **ret_heap);
