@@ -27,7 +27,8 @@ static const uint16_t quick_cache[QUICK_BYTES / 16 + 1] = {AT_2(0), AT(1), AT(2)
     AT(5), AT(6), AT(7), AT_2(8), AT_2(9), AT_2(10), AT_2(11), AT_4(12), AT_4(13), AT_4(14),
     AT_4(15), AT_8(16), AT_8(17), AT_8(18), AT_8(19)};
 
-/* release: the block is zero, or the layout in its place, before it counts as a block */
+/* release: the block is zero, or the layout in its place, before it counts as one. And its address is in a register before:
+ * a thread that is stopped right behind the store holds the only reference to it. */
 static inline void *cached_become(struct gm_cached cached, uint8_t state)
 {
     /* In a register before the store: from there on a collection needs to find it. */
@@ -144,7 +145,8 @@ static void *large_allocate(struct gm_heap *heap, uint32_t sort, size_t bytes, s
     while ((span = large_try(heap, sort, bytes, alignment, &zero)) == NULL)
         if (heap->collector.exhausted == NULL || !heap->collector.exhausted(heap, bytes))
             return NULL;
-    void *block = (void *)span->start; /* NOLINT */
+    void *block = (void *)span->start;  /* NOLINT */
+    __asm__ volatile("" : "+r"(block)); /* as in cached_become */
     if (!zero && sort_is_zeroed(sort))
         memset(block, 0, span->large_bytes);
     if (sort_is_old(sort)) {
