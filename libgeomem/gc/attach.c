@@ -8,6 +8,7 @@
 #include "libgeomem/gc/dirty.h"
 #include "libgeomem/gc/notes.h"
 #include "libgeomem/gc/world.h"
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
 
 /* The heap asks so often whether to collect: arbitrary; each time costs a few comparisons. */
@@ -123,6 +124,9 @@ static void fork_child(void)
 
 static enum gm_dirty_mechanism mechanism_wanted(const struct geomem_heap_options *options)
 {
+    /* Valgrind does not know userfaultfd, and says so to the user. */
+    if (gm_checkers & GM_CHECKER_MEMCHECK)
+        return options->tracking == GEOMEM_TRACK_NONE ? GM_DIRTY_NONE : GM_DIRTY_MPROTECT;
     switch (options->tracking) {
     case GEOMEM_TRACK_AUTO:
     case GEOMEM_TRACK_BARRIER:

@@ -9,6 +9,7 @@
 #include "libgeomem/gc/cycle_internal.h"
 #include "libgeomem/gc/notes.h"
 #include "libgeomem/gc/world.h"
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
 
 struct gm_gc gm_gc;
@@ -287,6 +288,7 @@ __attribute__((used)) int gm_gc_collect_from(struct gm_heap *heap, enum gm_gc_wa
     int err = -EBUSY;
     /* else its stack is searched from the collector's own frames on; no matter if it cannot be */
     gm_mutator_register();
+    gm_checker_quiet(true);
     gm_world_lock();
     gm_roots_caller(saved);
     if (gc->disabled == 0) {
@@ -305,6 +307,7 @@ __attribute__((used)) int gm_gc_collect_from(struct gm_heap *heap, enum gm_gc_wa
     }
     gm_roots_caller(NULL);
     gm_world_unlock();
+    gm_checker_quiet(false);
     gm_notes_announce();
     return err;
 }

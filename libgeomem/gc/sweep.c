@@ -6,6 +6,7 @@
 
 #include "libgeomem/gc/mark.h"
 #include "libgeomem/gc/unsanitized.h"
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
 
 enum { GROUP = 64 }; /* states swept at a time: one bit each in a word */
@@ -170,6 +171,7 @@ uint32_t gm_sweep_span(struct gm_sweep *sweep, struct gm_span *span)
     for (uint32_t i = 0; i < reach; i += GROUP) {
         uint32_t blocks = reach - i < GROUP ? reach - i : GROUP;
         struct group group = group_sweep(&rule, span->state + i, blocks, sweep->young);
+        gm_checker_swept((const void *)gm_block_start(span, i), gm_block_bytes(span), group.dead);
         if (tell && (group.dead | group.promoted))
             group_tell(listener, sweep, span, i, &group);
         if (!sweep->young)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "libgeomem/heap/block.h"
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/free.h"
 #include "libgeomem/heap/listener.h"
 #include "libgeomem/heap/misuse.h"
@@ -97,8 +98,10 @@ static void *small_allocate(struct gm_heap *heap, uint32_t sort, uint32_t size_c
     struct gm_cached cached;
     if (thread == NULL || !gm_cache_pop(thread, gm_cache_index(sort, size_class), &cached))
         return NULL;
-    if (sort == GM_SORT_ROOT)
+    if (sort == GM_SORT_ROOT) {
+        gm_checker_open((uintptr_t)cached.block, gm_size_class_bytes(size_class));
         memset(cached.block, 0, gm_size_class_bytes(size_class));
+    }
     if (!sort_is_old(sort))
         return cached_become(cached, sort_state(sort));
     struct gm_place place;
@@ -147,6 +150,7 @@ static void *large_allocate(struct gm_heap *heap, uint32_t sort, size_t bytes, s
             return NULL;
     void *block = (void *)span->start;  /* NOLINT */
     __asm__ volatile("" : "+r"(block)); /* as in cached_become */
+    gm_checker_open(span->start, span->large_bytes);
     if (!zero && sort_is_zeroed(sort))
         memset(block, 0, span->large_bytes);
     if (sort_is_old(sort)) {
@@ -173,15 +177,17 @@ void *gm_heap_allocate(struct gm_heap *heap, uint32_t sort, size_t bytes)
     return large_allocate(heap, sort, bytes, GM_GRANULE_BYTES);
 }
 
-static void *allocate_told(void *block, size_t size, int collected, int generation)
+/* `sort`: of the block, whose state says so by now. */
+static void *allocate_told(void *block, size_t size, uint32_t sort)
 {
     if (block == NULL) {
         errno = ENOMEM;
         return NULL;
     }
+    gm_checker_allocated(block, size, sort_is_zeroed(sort));
     const struct geomem_listener *listener = gm_listener_get();
     if (listener != NULL && listener->alloc != NULL)
-        listener->alloc(block, size, collected, generation);
+        listener->alloc(block, size, gm_sort_is_collected(sort), sort_is_old(sort));
     return block;
 }
 
@@ -189,7 +195,7 @@ static __attribute__((noinline)) void *allocate_slow(
     struct gm_heap *heap, uint32_t sort, size_t size)
 {
     void *block = heap != NULL ? gm_heap_allocate(heap, sort, size) : NULL;
-    return allocate_told(block, size, gm_sort_is_collected(sort), sort_is_old(sort));
+    return allocate_told(block, size, sort);
 }
 
 static __attribute__((noinline)) void *allocate_slow_explicit(size_t size)
@@ -218,17 +224,17 @@ static __attribute__((noinline)) void *calloc_large(size_t bytes)
     struct gm_heap *heap = gm_heap_default();
     struct gm_heap_thread *thread = heap != NULL ? gm_heap_thread_get(heap) : NULL;
     if (thread == NULL || bytes > PTRDIFF_MAX)
-        return allocate_told(NULL, 0, 0, 0);
+        return allocate_told(NULL, 0, GM_SORT_EXPLICIT);
     bool zero;
     struct gm_span *span;
     large_count(thread, GM_SORT_EXPLICIT, bytes);
     while ((span = large_try(heap, GM_SORT_EXPLICIT, bytes, GM_GRANULE_BYTES, &zero)) == NULL)
         if (heap->collector.exhausted == NULL || !heap->collector.exhausted(heap, bytes))
-            return allocate_told(NULL, 0, 0, 0);
+            return allocate_told(NULL, 0, GM_SORT_EXPLICIT);
     if (!zero)
         memset((void *)span->start, 0, bytes); /* NOLINT */
     __atomic_store_n(&span->state[0], GM_STATE_EXPLICIT, __ATOMIC_RELEASE);
-    return allocate_told((void *)span->start, bytes, 0, 0); /* NOLINT */
+    return allocate_told((void *)span->start, bytes, GM_SORT_EXPLICIT); /* NOLINT */
 }
 
 void *geomem_calloc(size_t count, size_t size)
@@ -274,7 +280,8 @@ void *geomem_aligned(size_t alignment, size_t size)
         return geomem_alloc(size);
     if (size == 0)
         size = 1; /* a large block of no bytes would have no address of its own */
-    return allocate_told(aligned_allocate(gm_heap_default(), alignment, size), size, 0, 0);
+    return allocate_told(
+        aligned_allocate(gm_heap_default(), alignment, size), size, GM_SORT_EXPLICIT);
 }
 
 /* ---- collected blocks ---- */
@@ -300,6 +307,7 @@ static void *typed_allocate(struct gm_heap *heap, size_t bytes, const struct geo
     if (thread == NULL || !gm_cache_pop(thread, gm_cache_index(GM_SORT_TYPED, size_class), &cached))
         return NULL;
     char *last = (char *)cached.block + gm_size_class_bytes(size_class) - sizeof layout;
+    gm_checker_open((uintptr_t)last, sizeof layout);
     memcpy(last, &layout, sizeof layout);
     return cached_become(cached, GM_STATE_YOUNG);
 }
@@ -317,7 +325,7 @@ void *geomem_gc_alloc_typed(size_t size, const struct geomem_layout *layout)
     /* Large blocks are scanned whole: their last word may be far away, and is the program's. */
     if (bytes > GM_SIZE_CLASS_MAX_BYTES)
         return geomem_gc_alloc(size);
-    return allocate_told(typed_allocate(gm_heap_default(), bytes, layout), size, 1, 0);
+    return allocate_told(typed_allocate(gm_heap_default(), bytes, layout), size, GM_SORT_TYPED);
 }
 
 void *geomem_gc_alloc_old(size_t size, int leaf)
@@ -338,7 +346,9 @@ void *geomem_heap_gc_alloc(
 /* What the program may use of a block: not the layout of a typed one. */
 static size_t place_usable(const struct gm_place *place)
 {
-    return place->span->kind == GM_KIND_TYPED ? place->bytes - sizeof(void *) : place->bytes;
+    size_t bytes =
+        place->span->kind == GM_KIND_TYPED ? place->bytes - sizeof(void *) : place->bytes;
+    return gm_checker_size((void *)place->start, bytes); /* NOLINT */
 }
 
 static void realloc_tell(const struct gm_place *old, const void *block, size_t size)
@@ -372,6 +382,7 @@ static void *realloc_move(const struct gm_place *place, size_t size)
         errno = ENOMEM;
         return NULL;
     }
+    gm_checker_allocated(block, size, sort_is_zeroed(place->span->sort));
     memcpy(block, old, keep);
     realloc_tell(place, block, size);
     gm_block_release(place);
@@ -388,9 +399,9 @@ void *geomem_realloc(void *block, size_t size)
         gm_misuse_address("geomem_realloc", block, found, &place);
         return NULL;
     }
-    /* In place if it fits, and half of it or more stays in use. */
+    /* In place if it fits, and half of it or more stays in use; and nobody wants to see uses of the old. */
     size_t usable = place_usable(&place);
-    if (size <= usable && (size >= usable / 2 || usable <= 64)) {
+    if (gm_checkers == 0 && size <= usable && (size >= usable / 2 || usable <= 64)) {
         realloc_tell(&place, block, size);
         return block;
     }

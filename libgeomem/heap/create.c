@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libgeomem/base/os.h"
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/heap.h"
 #include "libgeomem/heap/segment.h"
 #include "libgeomem/heap/span.h"
@@ -41,10 +42,12 @@ static void fork_prepare(void)
     for (struct gm_heap *heap = heaps; heap != NULL; heap = heap->next)
         gm_heap_lock(heap);
     gm_lock_acquire(&gm_range_lock);
+    gm_lock_acquire(&gm_quarantine_lock);
 }
 
 static void fork_parent(void)
 {
+    gm_lock_release(&gm_quarantine_lock);
     gm_lock_release(&gm_range_lock);
     for (struct gm_heap *heap = heaps; heap != NULL; heap = heap->next)
         gm_heap_unlock(heap);
@@ -152,6 +155,8 @@ void geomem_heap_destroy(struct geomem_heap *public)
         return;
     if (heap->collector.destroy != NULL)
         heap->collector.destroy(heap);
+    if (gm_checkers != 0)
+        gm_quarantine_forget(heap);
     gm_lock_acquire(&gm_heaps_lock);
     gm_heap_threads_forget(heap);
     heap_unlist(heap);

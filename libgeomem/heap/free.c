@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
 #include "libgeomem/heap/misuse.h"
 #include "libgeomem/heap/span.h"
@@ -58,7 +59,9 @@ void gm_block_release(const struct gm_place *place)
     uint8_t state = gm_place_state(place);
     if ((state & GM_STATE_NOTED) && heap->collector.forget != NULL)
         heap->collector.forget(heap, (void *)place->start); /* NOLINT */
-    if (gm_span_flags(place->span) & GM_SPAN_LARGE) {
+    if (gm_checkers != 0) {
+        gm_quarantine_put(place);
+    } else if (gm_span_flags(place->span) & GM_SPAN_LARGE) {
         __atomic_store_n(place->state, GM_STATE_FREE, __ATOMIC_RELEASE);
         gm_span_freed(place->span, NULL, 1);
     } else if (gm_state_is_collected(state)) {

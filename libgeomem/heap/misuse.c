@@ -71,3 +71,13 @@ void gm_misuse_address(
     describe(text, sizeof text, function, address, found, place);
     gm_misuse(text, address);
 }
+
+void gm_misuse_written(const struct gm_place *place, size_t offset)
+{
+    char text[256];
+    void *block = (void *)place->start; /* NOLINT */
+    snprintf(text, sizeof text,
+        "geomem: the block of %zu bytes at %p was written to after it was freed, at byte %zu",
+        place->bytes, block, offset);
+    gm_misuse(text, block);
+}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libgeomem/base/os.h"
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/segment.h"
 
 /* ---- making and giving back ---- */
@@ -60,6 +61,7 @@ struct gm_span *gm_span_create(struct gm_heap *heap, uint32_t sort, uint32_t siz
     if (zero)
         gm_span_flags_set(span, GM_SPAN_ZEROED);
     span_show(segment, first, slices);
+    gm_checker_close(span->start, slices * GM_SLICE_BYTES);
     return span;
 }
 

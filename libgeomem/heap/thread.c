@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libgeomem/base/os.h"
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
 #include "libgeomem/heap/span.h"
 
@@ -94,6 +95,15 @@ static bool span_hands_out_zeroed(const struct gm_span *span)
     return span->kind != GM_KIND_LEAF && (span->flags & GM_SPAN_EXPLICIT) == 0;
 }
 
+static void span_zero(const struct gm_span *span, uint32_t first, uint32_t count)
+{
+    uintptr_t start = span->start + (uintptr_t)first * span->block_bytes;
+    size_t bytes = (size_t)count * span->block_bytes;
+    gm_checker_open(start, bytes);
+    memset((void *)start, 0, bytes); /* NOLINT */
+    gm_checker_close(start, bytes);
+}
+
 /* Blocks [first, first + count) of the span go onto the stack so that the first of them is popped first. */
 static struct gm_cached *stack_run(
     struct gm_span *span, struct gm_cached *top, uint32_t first, uint32_t count)
@@ -115,8 +125,7 @@ static uint32_t span_carve_fresh(struct gm_span *span, struct gm_cache *cache, u
     if (count == 0)
         return 0;
     if (span_hands_out_zeroed(span) && (gm_span_flags(span) & GM_SPAN_ZEROED) == 0)
-        memset((void *)(span->start + (uintptr_t)first * span->block_bytes), 0,
-            (size_t)count * span->block_bytes); /* NOLINT */
+        span_zero(span, first, count);
     atomic_fetch_add_explicit(&span->live, count, memory_order_relaxed);
     span->fresh = first + count;
     span->cursor = span->fresh;
@@ -147,8 +156,7 @@ static uint32_t span_carve_used(struct gm_span *span, struct gm_cache *cache, ui
             run = want - taken;
         uint32_t first = span->cursor + skip;
         if (zero)
-            memset((void *)(span->start + (uintptr_t)first * span->block_bytes), 0,
-                (size_t)run * span->block_bytes); /* NOLINT */
+            span_zero(span, first, run);
         atomic_fetch_add_explicit(&span->live, run, memory_order_relaxed);
         cache->top = stack_run(span, cache->top, first, run);
         span->cursor = first + run;
