@@ -10,9 +10,6 @@
 #include "libgeomem/gc/notes_table.h"
 #include "libgeomem/heap/block.h"
 
-/* Notes looked at for each time that the lock is taken by gm_notes_ahead: arbitrary, some 50 us. */
-#define AHEAD_NOTES 1024u
-
 /* Blocks reached, to be looked up. */
 static struct {
     _Atomic bool active;
@@ -260,17 +257,6 @@ void gm_notes_roots(struct gm_notes_tracer *tracer)
         tracer->mark(tracer, gm_note_at(number)->target);
         if (gm_note_at(number)->value != 0)
             tracer->mark(tracer, gm_note_at(number)->value);
-    }
-}
-
-void gm_notes_ahead(struct gm_notes_tracer *tracer)
-{
-    for (uint32_t number = 1, fresh = number + 1; number < fresh;) {
-        gm_notes_lock();
-        fresh = gm_notes_table.fresh;
-        for (uint32_t i = 0; i < AHEAD_NOTES && number < fresh; i++, number++)
-            note_resolve(gm_note_at(number), tracer);
-        gm_notes_unlock();
     }
 }
 

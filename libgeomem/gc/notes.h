@@ -72,9 +72,6 @@ void gm_notes_roots(struct gm_notes_tracer *tracer);
 void gm_notes_process(struct gm_notes_tracer *tracer, struct gm_notes_figures *ret_figures);
 /* Called by any thread that marks, for a block with GM_STATE_NOTED. */
 void gm_notes_reached(uintptr_t block);
-/* For marking while the program runs: marks the values of ephemerons whose key lives already, so that there is less left to do
- * when the world has been stopped. Takes the lock. Only `is_live` and `mark` are called. */
-void gm_notes_ahead(struct gm_notes_tracer *tracer);
 /* After a collection, no lock held, world running: if finalizers are due, tells the program or wakes the thread that runs them. */
 void gm_notes_announce(void);
 
