@@ -148,6 +148,14 @@ static void heap_unlist(struct gm_heap *heap)
     *at = heap->next;
 }
 
+/* The next to have its memory is told of no writes to it. */
+static void span_unwatch(struct gm_span *span, void *arg)
+{
+    struct gm_heap *heap = arg;
+    if (gm_span_flags(span) & GM_SPAN_WATCHED)
+        heap->collector.unwatch(heap, span);
+}
+
 void geomem_heap_destroy(struct geomem_heap *public)
 {
     struct gm_heap *heap = (struct gm_heap *)public;
@@ -160,8 +168,11 @@ void geomem_heap_destroy(struct geomem_heap *public)
     gm_lock_acquire(&gm_heaps_lock);
     gm_heap_threads_forget(heap);
     heap_unlist(heap);
+    gm_heap_lock(heap);
+    gm_heap_each_span(heap, span_unwatch, heap);
     while (heap->segments != NULL)
         gm_segments_give(heap->segments);
+    gm_heap_unlock(heap);
     gm_lock_release(&gm_heaps_lock);
     gm_os_unmap(heap, HEAP_BYTES);
 }

@@ -6,6 +6,8 @@
 
 #include "geomem/geomem.h"
 #include "libgeomem/base/os.h"
+#include "libgeomem/gc/cycle.h"
+#include "libgeomem/gc/dirty_internal.h"
 #include "libgeomem/heap/heap.h"
 #include "libgeomem/heap/listener.h"
 
@@ -288,6 +290,34 @@ Test(heaps, a_limit_is_kept)
     cr_assert_leq(figures.footprint_bytes, 3u << 20);
     heap_verify(heap);
     geomem_heap_destroy(heap);
+}
+
+static size_t watched_pages(void)
+{
+    const struct gm_dirty *dirty = gm_gc.cards.dirty;
+    size_t pages = 0;
+    for (size_t from, to = dirty->low;
+         gm_dirty_bits_run(dirty->watched, NULL, false, to, dirty->high, &from, &to);)
+        pages += to - from;
+    return pages;
+}
+
+Test(heaps, no_page_of_one_that_went_is_watched)
+{
+    enum { BLOCKS = 2000 };
+    static void *block[BLOCKS]; /* roots */
+    struct geomem_heap_options options = {
+        .struct_bytes = sizeof options, .tracking = GEOMEM_TRACK_MPROTECT};
+    struct geomem_heap *heap;
+    cr_assert_eq(geomem_heap_create(&options, &heap), 0);
+    for (int i = 0; i < BLOCKS; i++)
+        block[i] = geomem_heap_gc_alloc(heap, i == 0 ? 5000000 : 1000, 0, GEOMEM_YOUNG);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(geomem_gc(heap, GEOMEM_YOUNG), 0);
+    cr_assert_gt(watched_pages(), 100);
+    memset(block, 0, sizeof block);
+    geomem_heap_destroy(heap);
+    cr_assert_eq(watched_pages(), 0);
 }
 
 Test(purge, gives_everything_back)
