@@ -54,7 +54,8 @@ bool gm_dirty_open_for_kernel(uintptr_t start, size_t bytes);
 /* Is it of use? For wrappers that would have to read the program's own structures first, which may be unreadable. */
 bool gm_dirty_opens_for_kernel(void);
 
-/* In a forked child: protection does not follow it. Everything watched counts as written once, and is armed again. */
+/* In a forked child: userfaultfd's protection does not follow it, mprotect's does, and is taken away. Everything watched
+ * counts as written once, and is armed again by gm_dirty_take. */
 int gm_dirty_after_fork(struct gm_dirty *dirty);
 
 #endif

@@ -5,8 +5,8 @@
  * opened, which joins mappings again, up to all that is watched.
  *
  * Order, so that no write is lost: a bit in `written` is set, and the page opened, under one lock; the collector clears the
- * bit and closes the page under the same. The handler runs with all signals blocked, that of a collection too, so that the
- * world is never stopped between the two. A fork in between is harmless: in the child everything counts as written.
+ * bit and closes the page under the same. It is held with all signals blocked: that of a collection, so that the world is
+ * never stopped between the two, and those of the program, whose handlers may write to a watched page. A fork in between is harmless: in the child everything counts as written.
  *
  * What it cannot do: a system call that writes into a watched page fails with EFAULT, since no signal is raised in the kernel.
  * gm_dirty_open_for_kernel opens pages beforehand, for wrappers of such calls (interpose_waits.c, interpose_reads.c).
@@ -31,18 +31,33 @@ static _Atomic uint32_t mprotect_lock_word;
 static struct gm_dirty *mprotect_all;
 static _Atomic bool mprotect_active;
 
-/* The handler may come while another thread holds it, but never while its own thread does: holders write to
- * no watched page. Held for one system call. */
-static void mprotect_lock(void)
+/* The fault handler may come while another thread holds it, but never while its own thread does: holders write to
+ * no watched page, and no signal reaches them, whose handler might. Held for few system calls. */
+static void mprotect_spin(void)
 {
-    /* acquire: pairs with the release of mprotect_unlock */
+    /* acquire: pairs with the release of mprotect_release */
     while (atomic_exchange_explicit(&mprotect_lock_word, 1, memory_order_acquire) != 0)
         gm_sys0(SYS_sched_yield);
 }
 
-static void mprotect_unlock(void)
+static void mprotect_release(void)
 {
     atomic_store_explicit(&mprotect_lock_word, 0, memory_order_release);
+}
+
+/* Returns the signals that were blocked before, for mprotect_unlock. */
+static uint64_t mprotect_lock(void)
+{
+    uint64_t all = ~(uint64_t)0, before = 0;
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof before);
+    mprotect_spin();
+    return before;
+}
+
+static void mprotect_unlock(uint64_t before)
+{
+    mprotect_release();
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
 }
 
 static int mprotect_pages(struct gm_dirty *dirty, size_t from, size_t to, int protection)
@@ -106,10 +121,10 @@ bool gm_dirty_fault(const siginfo_t *info, const void *context)
     if (info->si_code != SEGV_ACCERR ||
         !(registers->uc_mcontext.gregs[REG_ERR] & MPROTECT_ERR_WRITE))
         return false;
-    mprotect_lock();
+    mprotect_spin(); /* all signals are blocked */
     struct gm_dirty *dirty = mprotect_find(address);
     bool opened = dirty != NULL && window_open(dirty, (address - dirty->start) >> GM_PAGE_LOG2);
-    mprotect_unlock();
+    mprotect_release();
     /* watched no longer since the write was tried: it will succeed now */
     return opened || (dirty == NULL && mprotect_is_writable(address));
 }
@@ -141,15 +156,11 @@ bool gm_dirty_open_for_kernel(uintptr_t start, size_t bytes)
     uintptr_t first = start, last = first + bytes - 1;
     if (bytes == 0 || last < first || !gm_dirty_opens_for_kernel())
         return false;
-    /* whoever holds the lock is not to be stopped: a collection takes it */
-    uint64_t all = ~(uint64_t)0, before;
     bool opened = false;
-    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof before);
-    mprotect_lock();
+    uint64_t before = mprotect_lock();
     for (struct gm_dirty *dirty = mprotect_all; dirty != NULL; dirty = dirty->next)
         opened |= range_open(dirty, first, last);
-    mprotect_unlock();
-    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    mprotect_unlock(before);
     return opened;
 }
 
@@ -158,23 +169,23 @@ static int way_open(struct gm_dirty *dirty)
     int err = gm_dirty_signal_install();
     if (err < 0)
         return err;
-    mprotect_lock();
+    uint64_t before = mprotect_lock();
     dirty->next = mprotect_all;
     mprotect_all = dirty;
     atomic_store_explicit(&mprotect_active, true, memory_order_relaxed);
-    mprotect_unlock();
+    mprotect_unlock(before);
     return 0;
 }
 
 static void way_close(struct gm_dirty *dirty)
 {
-    mprotect_lock();
+    uint64_t before = mprotect_lock();
     struct gm_dirty **at = &mprotect_all;
     while (*at != dirty)
         at = &(*at)->next;
     *at = dirty->next;
     atomic_store_explicit(&mprotect_active, mprotect_all != NULL, memory_order_relaxed);
-    mprotect_unlock();
+    mprotect_unlock(before);
 }
 
 static int way_arm(struct gm_dirty *dirty, size_t from, size_t to)
@@ -182,20 +193,26 @@ static int way_arm(struct gm_dirty *dirty, size_t from, size_t to)
     int err = gm_dirty_signal_install();
     if (err < 0)
         return err;
-    mprotect_lock();
+    uint64_t before = mprotect_lock();
     err = mprotect_pages(dirty, from, to, PROT_READ);
-    mprotect_unlock();
+    mprotect_unlock(before);
     return err;
 }
 
-/* A mapping cannot be split when there are too many: then more is opened, and counts as written. */
-static void way_disarm(struct gm_dirty *dirty, size_t from, size_t to)
+/* Opens watched pages [from, to). A mapping cannot be split when there are too many: then more is opened, and counts as
+ * written. The lock is held. */
+static void pages_open(struct gm_dirty *dirty, size_t from, size_t to)
 {
-    mprotect_lock();
     if (mprotect_pages(dirty, from, to, PROT_READ | PROT_WRITE) < 0)
         for (size_t page = from; page < to; page++)
             window_open(dirty, page);
-    mprotect_unlock();
+}
+
+static void way_disarm(struct gm_dirty *dirty, size_t from, size_t to)
+{
+    uint64_t before = mprotect_lock();
+    pages_open(dirty, from, to);
+    mprotect_unlock(before);
 }
 
 static int way_take(
@@ -206,22 +223,27 @@ static int way_take(
     for (size_t a, b = from;
          gm_dirty_bits_run(dirty->watched, dirty->written, true, b, to, &a, &b);) {
         if (rearm) {
-            mprotect_lock();
+            uint64_t before = mprotect_lock();
             gm_dirty_bits_clear(dirty->written, a, b);
             if (mprotect_pages(dirty, a, b, PROT_READ) < 0)
                 gm_dirty_bits_set(dirty->written, a, b);
-            mprotect_unlock();
+            mprotect_unlock(before);
         }
         gm_dirty_runs_add(runs, gm_dirty_address(dirty, a), gm_dirty_address(dirty, b));
     }
     return 0;
 }
 
+/* What counts as written has to be open, or range_open would leave it closed to the kernel. */
 static int way_after_fork(struct gm_dirty *dirty)
 {
-    (void)dirty;
     /* another thread of the parent may have held it */
-    mprotect_unlock();
+    mprotect_release();
+    uint64_t before = mprotect_lock();
+    for (size_t from, to = dirty->low;
+         gm_dirty_bits_run(dirty->watched, NULL, false, to, dirty->high, &from, &to);)
+        pages_open(dirty, from, to);
+    mprotect_unlock(before);
     return 0;
 }
 

@@ -6,8 +6,8 @@
  *
  * What can go wrong, and what follows:
  *  - The program closes our descriptors, or uses their numbers for files of its own (daemons close all there are). With
- *    the userfaultfd the kernel drops all protection. PM_SCAN_CHECK_WPASYNC sees it; the pagemap file is known by device and
- *    inode. New ones are opened, and all that was watched counts as written once.
+ *    the userfaultfd the kernel drops all protection. PM_SCAN_CHECK_WPASYNC sees it; the files are known by device and inode,
+ *    and what is not ours is never closed. New ones are opened, and all that was watched counts as written once.
  *  - A child of fork has copies that speak of its parent's memory. It opens its own, likewise.
  *  - Part of the range was mapped anew, and is not registered: arming says ENOENT, and it is registered then.
  *
@@ -37,18 +37,23 @@ static_assert(2 * UFFD_REGIONS * sizeof(struct gm_page_region) <= UFFD_REGIONS_B
 #define UFFD_WINDOW_PAGES ((size_t)4096)
 #define UFFD_COARSE_RUNS ((size_t)4)
 
+/* What it was when it was opened: the number may be the program's by now. */
+struct uffd_file {
+    int fd; /* -1: none */
+    dev_t dev;
+    ino_t ino;
+};
+
 static struct {
-    int fd;      /* userfaultfd */
-    int pagemap; /* /proc/self/pagemap */
-    dev_t pagemap_dev;
-    ino_t pagemap_ino;
+    struct uffd_file faults;  /* userfaultfd */
+    struct uffd_file pagemap; /* /proc/self/pagemap */
     long pid;
     unsigned epoch; /* 0: never opened */
     unsigned users;
     /* Two times UFFD_REGIONS, in memory of their own: addresses of pages in a global would be roots. */
     struct gm_page_region *regions;
     struct gm_page_region *coarse;
-} uffd = {.fd = -1, .pagemap = -1};
+} uffd = {.faults = {.fd = -1}, .pagemap = {.fd = -1}};
 
 static int uffd_high(int fd)
 {
@@ -87,30 +92,51 @@ static int uffd_open_fd(void)
     return uffd_high((int)fd);
 }
 
+static bool file_is_ours(const struct uffd_file *file)
+{
+    struct stat status;
+    return gm_sys2(SYS_fstat, file->fd, &status) == 0 && status.st_dev == file->dev &&
+           status.st_ino == file->ino;
+}
+
+static void file_close(struct uffd_file *file)
+{
+    if (file->fd >= 0 && file_is_ours(file))
+        gm_sys1(SYS_close, file->fd);
+    file->fd = -1;
+}
+
+/* `fd`: just opened, or a negative errno. */
+static int file_open(struct uffd_file *file, int fd)
+{
+    struct stat status;
+    int err = fd < 0 ? fd : (int)gm_sys2(SYS_fstat, fd, &status);
+    if (err < 0) {
+        if (fd >= 0)
+            gm_sys1(SYS_close, fd);
+        return err;
+    }
+    *file = (struct uffd_file){fd, status.st_dev, status.st_ino};
+    return 0;
+}
+
 static void uffd_close_both(void)
 {
-    if (uffd.fd >= 0)
-        gm_sys1(SYS_close, uffd.fd);
-    if (uffd.pagemap >= 0)
-        gm_sys1(SYS_close, uffd.pagemap);
-    uffd.fd = uffd.pagemap = -1;
+    file_close(&uffd.faults);
+    file_close(&uffd.pagemap);
 }
 
 static int uffd_open_both(void)
 {
-    struct stat status;
-    uffd.fd = uffd_open_fd();
-    if (uffd.fd < 0)
-        return uffd.fd;
-    uffd.pagemap = uffd_high(
-        (int)gm_sys4(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0));
-    int err = uffd.pagemap < 0 ? uffd.pagemap : (int)gm_sys2(SYS_fstat, uffd.pagemap, &status);
+    int err = file_open(&uffd.faults, uffd_open_fd());
+    if (err < 0)
+        return err;
+    err = file_open(&uffd.pagemap, uffd_high((int)gm_sys4(SYS_openat, AT_FDCWD,
+                                       "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0)));
     if (err < 0) {
         uffd_close_both();
         return err;
     }
-    uffd.pagemap_dev = status.st_dev;
-    uffd.pagemap_ino = status.st_ino;
     uffd.pid = gm_sys0(SYS_getpid);
     uffd.epoch++;
     return 0;
@@ -120,7 +146,7 @@ static int uffd_register(uintptr_t start, uintptr_t end)
 {
     struct uffdio_register r = {
         .range = {.start = start, .len = end - start}, .mode = UFFDIO_REGISTER_MODE_WP};
-    return (int)gm_sys3(SYS_ioctl, uffd.fd, UFFDIO_REGISTER, &r);
+    return (int)gm_sys3(SYS_ioctl, uffd.faults.fd, UFFDIO_REGISTER, &r);
 }
 
 static int uffd_protect(uintptr_t start, uintptr_t end, bool on)
@@ -129,7 +155,7 @@ static int uffd_protect(uintptr_t start, uintptr_t end, bool on)
         .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0};
     long err;
     do
-        err = gm_sys3(SYS_ioctl, uffd.fd, UFFDIO_WRITEPROTECT, &w);
+        err = gm_sys3(SYS_ioctl, uffd.faults.fd, UFFDIO_WRITEPROTECT, &w);
     while (err == -EAGAIN || err == -EINTR);
     return (int)err;
 }
@@ -146,7 +172,7 @@ static long uffd_scan(
         .region_count = UFFD_REGIONS,
         .category_mask = GM_PAGE_IS_WRITTEN,
         .return_mask = GM_PAGE_IS_WRITTEN};
-    long count = gm_sys3(SYS_ioctl, uffd.pagemap, GM_PAGEMAP_SCAN, &scan);
+    long count = gm_sys3(SYS_ioctl, uffd.pagemap.fd, GM_PAGEMAP_SCAN, &scan);
     if (count >= 0)
         *ret_end = scan.walk_end;
     return count;
@@ -226,26 +252,21 @@ static int way_open(struct gm_dirty *dirty)
 static void way_close(struct gm_dirty *dirty)
 {
     struct uffdio_range range = {.start = dirty->start, .len = dirty->pages << GM_PAGE_LOG2};
-    gm_sys3(SYS_ioctl, uffd.fd, UFFDIO_UNREGISTER, &range);
+    gm_sys3(SYS_ioctl, uffd.faults.fd, UFFDIO_UNREGISTER, &range);
     if (--uffd.users == 0)
         uffd_close_both();
 }
 
-/* The descriptors are not ours any more, or not of this process: new ones. Numbers that may be the program's by now are
- * not closed. */
-static int uffd_renew(bool close_old)
+/* The descriptors are not ours any more, or not of this process: new ones. */
+static int uffd_renew(void)
 {
-    if (close_old)
-        uffd_close_both();
-    uffd.fd = uffd.pagemap = -1;
+    uffd_close_both();
     return uffd_open_both();
 }
 
 static bool uffd_is_ours(void)
 {
-    struct stat status;
-    return uffd.pid == gm_sys0(SYS_getpid) && gm_sys2(SYS_fstat, uffd.pagemap, &status) == 0 &&
-           status.st_dev == uffd.pagemap_dev && status.st_ino == uffd.pagemap_ino;
+    return uffd.pid == gm_sys0(SYS_getpid) && file_is_ours(&uffd.pagemap);
 }
 
 /* What another opening of the descriptors protected counts as written. */
@@ -291,7 +312,7 @@ static int way_arm(struct gm_dirty *dirty, size_t from, size_t to)
     int err = way_protect(dirty, start, end);
     if (err != -EBADF && err != -ENOTTY && err != -EINVAL)
         return err;
-    if (uffd_renew(false) < 0)
+    if (uffd_renew() < 0)
         return -EIO;
     way_adopt(dirty);
     gm_dirty_bits_clear(dirty->written, from, to);
@@ -328,9 +349,9 @@ static void way_take_written(
 }
 
 /* The protection is lost, or cannot be read: all that is watched counts as written. */
-static void way_lost(struct gm_dirty *dirty, bool close_old)
+static void way_lost(struct gm_dirty *dirty)
 {
-    if (uffd_renew(close_old) < 0)
+    if (uffd_renew() < 0)
         way_give_up(dirty);
     else
         way_adopt(dirty);
@@ -343,7 +364,7 @@ static void way_take_run(
     if (dirty->way == &gm_dirty_way_uffd && !gm_dirty_bit(dirty->written, from)) {
         if (way_take_scan(dirty, from, to, rearm, runs) == 0)
             return;
-        way_lost(dirty, false);
+        way_lost(dirty);
     }
     if (dirty->way == &gm_dirty_way_uffd)
         way_take_written(dirty, from, to, rearm, runs);
@@ -422,7 +443,7 @@ static int way_take(
     struct gm_dirty *dirty, size_t from, size_t to, bool rearm, struct gm_dirty_runs *runs)
 {
     if (!uffd_is_ours())
-        way_lost(dirty, uffd.pid != gm_sys0(SYS_getpid));
+        way_lost(dirty);
     if (dirty->way != &gm_dirty_way_uffd)
         return dirty->way->take(dirty, from, to, rearm, runs);
     way_adopt(dirty);
@@ -444,7 +465,7 @@ static int way_after_fork(struct gm_dirty *dirty)
 {
     /* the first of several heaps renews, the others adopt */
     if (uffd.pid != gm_sys0(SYS_getpid))
-        way_lost(dirty, true);
+        way_lost(dirty);
     if (dirty->way == &gm_dirty_way_uffd)
         way_adopt(dirty);
     return 0;

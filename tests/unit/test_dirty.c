@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -194,6 +196,10 @@ static void fork_child(struct gm_dirty *first, struct gm_dirty *second, unsigned
 {
     if (gm_dirty_after_fork(first) < 0 || gm_dirty_after_fork(second) < 0)
         _exit(1);
+    int zero = open("/dev/zero", O_RDONLY);
+    gm_dirty_open_for_kernel((uintptr_t)memory + 3 * PAGE, PAGE);
+    if (read(zero, memory + 3 * PAGE, PAGE) != (ssize_t)PAGE)
+        _exit(6);
     struct seen *seen = take(first, memory, 0, 1024, true);
     for (size_t i = 0; i < 1024; i++)
         if (seen->page[i] != (i < 512))
@@ -281,6 +287,80 @@ Test(dirty, a_program_that_closes_all_descriptors_loses_no_write)
         cr_assert_eq(waitpid(pid, &status, 0), pid);
         cr_assert_eq(status, 0, "round %d ended with %#x", round, (unsigned)status);
     }
+}
+
+/* Not all of a kind: a userfaultfd is an anonymous inode too. */
+static void descriptors_fill(void)
+{
+    int poll = epoll_create1(0);
+    for (int fd = 3; fd < 1024; fd++)
+        if (fd != poll)
+            dup2(fd & 1 ? poll : 1, fd);
+}
+
+static bool descriptors_are_open(void)
+{
+    for (int fd = 3; fd < 1024; fd++)
+        if (fcntl(fd, F_GETFD) == -1)
+            return false;
+    return true;
+}
+
+/* The same, with the program's files at the numbers, in a child of a fork, and at the end. 0, or what went wrong. */
+static int descriptors_over_fork(struct gm_dirty *dirty, unsigned char *memory)
+{
+    gm_dirty_watch(dirty, (uintptr_t)memory, 100 * PAGE);
+    descriptors_fill();
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (gm_dirty_after_fork(dirty) < 0)
+            _exit(1);
+        _exit(descriptors_are_open() ? 0 : 2);
+    }
+    int status;
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        return 10 + WEXITSTATUS(status);
+    gm_dirty_close(dirty);
+    return descriptors_are_open() ? 0 : 3;
+}
+
+Test(dirty, descriptors_of_the_program_are_not_closed)
+{
+    unsigned char *memory = memory_new(PAGES);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct gm_dirty *dirty = dirty_new(memory, PAGES, GM_DIRTY_UFFD);
+        _exit(dirty == NULL ? 0 : descriptors_over_fork(dirty, memory));
+    }
+    int status;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert_eq(status, 0, "ended with %#x", (unsigned)status);
+}
+
+static unsigned char *volatile alarmed_page;
+static volatile sig_atomic_t alarms;
+static void on_alarm(int number)
+{
+    (void)number;
+    *alarmed_page = (unsigned char)++alarms;
+}
+
+Test(dirty, a_signal_handler_may_write_to_a_watched_page_at_any_time, .timeout = 60)
+{
+    unsigned char *memory = memory_new(PAGES);
+    struct gm_dirty *dirty = dirty_new(memory, PAGES, GM_DIRTY_MPROTECT);
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+    alarmed_page = memory + 5 * PAGE;
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    while (alarms < 5000) {
+        cr_assert_eq(gm_dirty_watch(dirty, (uintptr_t)memory, 64 * PAGE), 0);
+        take(dirty, memory, 0, 64, true);
+        gm_dirty_unwatch(dirty, (uintptr_t)memory, 64 * PAGE);
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    gm_dirty_close(dirty);
 }
 
 Test(dirty, memory_that_was_mapped_anew_is_watched_again)
