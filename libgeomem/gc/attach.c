@@ -65,12 +65,13 @@ static void heap_born_old(struct gm_heap *heap, struct gm_span *span, void *bloc
     gm_span_flags_set(span, GM_SPAN_HAS_OLD);
 }
 
+static struct gm_gc_stop walk_stop; /* under the world's lock */
+
 static int heap_stop(struct gm_heap *heap)
 {
     (void)heap;
-    struct gm_world_stop_figures figures;
     gm_world_lock();
-    int err = gm_world_stop(&figures);
+    int err = gm_gc_stop_begin(&walk_stop);
     if (err < 0)
         gm_world_unlock();
     return err;
@@ -79,7 +80,7 @@ static int heap_stop(struct gm_heap *heap)
 static void heap_start(struct gm_heap *heap)
 {
     (void)heap;
-    gm_world_start();
+    gm_gc_stop_end(&walk_stop);
     gm_world_unlock();
 }
 

@@ -2,6 +2,7 @@
 #include "libgeomem/gc/cycle.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -120,9 +121,26 @@ static void observer_tell(bool begins)
         tell(begins);
 }
 
-static int stop_begin(struct gm_gc_stop *stop)
+/* A handler of the program's on this thread would store pointers in the middle of marking, or wait in a region for this
+ * very stop to end. What an instruction of ours raises cannot wait: it would end the process. */
+static uint64_t signals_block(void)
 {
-    observer_tell(true);
+    const uint64_t synchronous = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) |
+                                 1ull << (SIGILL - 1) | 1ull << (SIGFPE - 1) |
+                                 1ull << (SIGTRAP - 1);
+    uint64_t mask = ~synchronous, before = 0;
+    gm_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &before, sizeof before);
+    return before;
+}
+
+static void signals_restore(uint64_t before)
+{
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+}
+
+int gm_gc_stop_begin(struct gm_gc_stop *stop)
+{
+    stop->signals = signals_block();
     heaps_lock();
     stop->cpu_ns = thread_cpu_ns();
     stop->start_ns = gm_sys_monotonic_ns();
@@ -131,18 +149,34 @@ static int stop_begin(struct gm_gc_stop *stop)
     if (err < 0) {
         gm_notes_unlock();
         heaps_unlock();
-        observer_tell(false);
+        signals_restore(stop->signals);
     }
     return err;
 }
 
-static void stop_end(struct gm_gc_stop *stop)
+void gm_gc_stop_end(struct gm_gc_stop *stop)
 {
     gm_world_start();
     stop->pause_ns = gm_sys_monotonic_ns() - stop->start_ns;
     gm_notes_unlock();
     heaps_unlock();
     stop->cpu_ns = thread_cpu_ns() - stop->cpu_ns;
+    /* last: a handler that comes now finds none of these locks held */
+    signals_restore(stop->signals);
+}
+
+static int stop_begin(struct gm_gc_stop *stop)
+{
+    observer_tell(true);
+    int err = gm_gc_stop_begin(stop);
+    if (err < 0)
+        observer_tell(false);
+    return err;
+}
+
+static void stop_end(struct gm_gc_stop *stop)
+{
+    gm_gc_stop_end(stop);
     observer_tell(false);
 }
 

@@ -49,6 +49,7 @@ struct gm_gc_totals {
 struct gm_gc_stop {
     struct gm_world_stop_figures figures;
     uint64_t start_ns, pause_ns, cpu_ns;
+    uint64_t signals; /* that the thread which stopped it had blocked before */
 };
 
 /* The collector of the process. Under the world's lock. */

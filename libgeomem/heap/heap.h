@@ -54,7 +54,7 @@ struct gm_collector {
     void (*born_old)(struct gm_heap *heap, struct gm_span *span, void *block);
     /* The heap is about to go: no lock held. */
     void (*destroy)(struct gm_heap *heap);
-    /* For geomem_heap_walk and geomem_heap_check: takes the locks that a collection takes, this heap's last, and stops all
+    /* For geomem_heap_walk and geomem_heap_check: takes the locks that a collection takes, this heap's too, and stops all
      * other threads; and the reverse. NULL: the heap's lock is taken, and the caller sees to it that nobody else uses
      * the heap. */
     int (*stop)(struct gm_heap *heap);

@@ -168,7 +168,8 @@ struct geomem_block {
     int leaf;
     unsigned age;
 };
-/* Calls visit for each block while the world is stopped; a non-zero return ends the walk and is returned. */
+/* Calls visit for each block while the world is stopped; a non-zero return ends the walk and is returned. A stopped thread may
+ * hold any lock, and those of the heaps are held: visit may not allocate, free, or take a lock (printf takes one). */
 int geomem_heap_walk(
     struct geomem_heap *heap, int (*visit)(const struct geomem_block *block, void *arg), void *arg);
 /* The block that an address points into; -ENOENT. */
