@@ -116,11 +116,17 @@ static const struct gm_collector collector = {
 
 /* ---- beginning ---- */
 
-/* The world's own handlers, which stand around this one, hold its lock over the fork. */
 static void fork_child(void)
 {
     if (gm_gc.cards.dirty)
         gm_dirty_after_fork(gm_gc.cards.dirty);
+}
+
+/* Handlers in a child run in the order of their registration: before the world's, which gives its lock back. See
+ * docs/design/threads.md, "fork". */
+__attribute__((constructor(103))) static void fork_register(void)
+{
+    pthread_atfork(NULL, NULL, fork_child);
 }
 
 static enum gm_dirty_mechanism mechanism_wanted(const struct geomem_heap_options *options)
@@ -169,7 +175,7 @@ static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
     gc->verifies = getenv("GEOMEM_VERIFY") != NULL && gm_verify_init(&gc->verify) == 0;
     if (gc->verifies)
         gc->marker.log = &gc->verify.roots;
-    return -pthread_atfork(NULL, NULL, fork_child);
+    return 0;
 }
 
 int gm_collector_attach(struct gm_heap *heap)

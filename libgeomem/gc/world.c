@@ -488,6 +488,15 @@ static void fork_child(void)
         gm_world_unlock();
 }
 
+static int fork_error;
+
+/* Handlers before a fork run in reverse order: after those of the program, which may collect, and before those of the heaps and
+ * the notes, whose locks rank below. See docs/design/threads.md, "fork". */
+__attribute__((constructor(104))) static void fork_register(void)
+{
+    fork_error = -pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
 static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* What fails for want of memory is tried again by the next call. */
@@ -498,7 +507,7 @@ static int world_setup(void)
     int err = gm_modules_init();
     if (err < 0 || (err = gm_mutators_init()) < 0 || (err = gm_signals_init()) < 0)
         return err;
-    err = -pthread_atfork(fork_prepare, fork_parent, fork_child);
+    err = fork_error;
     /* release: pairs with the acquire in gm_world_setup */
     atomic_store_explicit(&world.in_use, err == 0, memory_order_release);
     return err;

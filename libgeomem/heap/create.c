@@ -63,9 +63,9 @@ static void fork_child(void)
     fork_parent();
 }
 
-/* Handlers before a fork run in reverse order: registered first, the heaps' locks are taken last, as a collection does,
- * which holds the lock of the world by then. */
-__attribute__((constructor(101))) static void fork_init(void)
+/* Handlers before a fork run in reverse order: the heaps' locks are taken between that of the world (104) and that of the
+ * notes (101), as a collection does. */
+__attribute__((constructor(102))) static void fork_init(void)
 {
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

@@ -1,11 +1,14 @@
-/* world_stops.c CASE: what runs beside a stop: handlers of the program, threads in the middle of the allocator. One case a
- * run; a hang is a failure. */
+/* world_stops.c CASE: what runs beside a stop: handlers of the program, threads in the middle of the allocator, forks. One case
+ * a run; a hang is a failure. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "geomem/geomem.h"
 #include "libgeomem/base/sys.h"
+#include "libgeomem/gc/notes.h"
+#include "libgeomem/heap/heap.h"
 #include "tests/gc/world.h"
 
 enum { THREADS = 3, KEPT = 512 };
@@ -120,6 +123,57 @@ static void case_check(void)
     look_often(true);
 }
 
+/* ---- forks: locks in the order of a collection, and those of the program's handlers around ours ------------------ */
+
+static void child_wait(pid_t child)
+{
+    int status;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void *forks(void *arg)
+{
+    (void)arg;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(geomem_gc(NULL, GEOMEM_OLD) == 0 ? 0 : 1);
+    child_wait(child);
+    return NULL;
+}
+
+/* While the notes' lock is held, a fork comes as far as the heaps' locks, and no further. */
+static void case_fork_order(void)
+{
+    pthread_t thread;
+    list_make(1000);
+    gm_notes_lock();
+    CHECK(pthread_create(&thread, NULL, forks, NULL) == 0);
+    while (atomic_load(&gm_heaps_lock.word) == 0 || atomic_load(&gm_heap_default()->lock.word) == 0)
+        gm_sys_sleep_ns(100000);
+    gm_notes_unlock();
+    pthread_join(thread, NULL);
+}
+
+static void collect(void)
+{
+    CHECK(geomem_gc(NULL, GEOMEM_YOUNG) == 0 && geomem_gc(NULL, GEOMEM_OLD) == 0);
+    list_make(100);
+}
+
+/* Registered before anything has been allocated: they are called while no lock of ours is held, and in the child when
+ * all has been made anew. */
+static void case_fork_collects(void)
+{
+    CHECK(pthread_atfork(collect, collect, collect) == 0);
+    list_make(1000);
+    CHECK(geomem_gc(NULL, GEOMEM_OLD) == 0);
+    for (int i = 0; i < 20; i++) {
+        forks(NULL);
+        list_make(100);
+    }
+    CHECK(geomem_heap_check(NULL, 3, stderr) == 0);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -127,6 +181,8 @@ static const struct {
     {"handler", case_handler},
     {"walk", case_walk},
     {"check", case_check},
+    {"fork_order", case_fork_order},
+    {"fork_collects", case_fork_collects},
 };
 
 int main(int argc, char **argv)
