@@ -7,8 +7,10 @@
 #define KB ((uint64_t)1 << 10)
 #define MB ((uint64_t)1 << 20)
 
-/* Aimed at for a young collection. */
+/* Aimed at for a young collection; and where its fixed part is large: twice that, up to a bound. No further: pages written to
+ * are of that part, and are more the longer the nursery lasts. */
 #define PAUSE_NS 1500000.0
+#define PAUSE_MOST_NS 3000000.0
 /* Of the nursery. The least is what its fixed costs, some 50 us, are worth. */
 #define YOUNG_LEAST (1 * MB)
 #define YOUNG_MOST (64 * MB)
@@ -27,9 +29,9 @@
 /* Between two steps so much is allocated. */
 #define STEP_BYTES (512 * KB)
 
-static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
+static uint64_t clamp(uint64_t value, uint64_t lowest, uint64_t highest)
 {
-    return value < least ? least : value > most ? most : value;
+    return value < lowest ? lowest : value > highest ? highest : value;
 }
 
 /* Without libm. */
@@ -86,13 +88,32 @@ static uint64_t left_bytes(const struct gm_pacer *pacer)
     return limit > old + YOUNG_LEAST ? limit - old : YOUNG_LEAST;
 }
 
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static double most(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* The nursery that the pause allows. */
+static uint64_t young_in_pause(const struct gm_pacer *pacer)
+{
+    double fixed = pacer->fixed_ns;
+    double pause = most(PAUSE_NS, least(2 * fixed, PAUSE_MOST_NS));
+    double bytes = most(pause - fixed, 0) / most(pacer->young_ns_per_byte, 1e-6);
+    return clamp((uint64_t)least(bytes, (double)YOUNG_MOST), YOUNG_LEAST, YOUNG_MOST);
+}
+
 static void young_set(struct gm_pacer *pacer)
 {
     uint64_t bytes = clamp(pacer->old_bytes / YOUNG_PART, YOUNG_FIRST, YOUNG_MOST);
     if (gm_pacer_wants_full(pacer))
         bytes = left_bytes(pacer);
-    else if (pacer->pause_ns_per_byte > 0 && (double)bytes * pacer->pause_ns_per_byte > PAUSE_NS)
-        bytes = clamp((uint64_t)(PAUSE_NS / pacer->pause_ns_per_byte), YOUNG_LEAST, YOUNG_MOST);
+    else if (pacer->pause_ns_per_byte > 0 && bytes > young_in_pause(pacer))
+        bytes = young_in_pause(pacer);
     pacer->young_bytes = pacer->young_option_bytes ? pacer->young_option_bytes : bytes;
     step_set(pacer);
 }
@@ -105,9 +126,9 @@ static void old_set(struct gm_pacer *pacer)
         extra = square_root(
             live * pacer->growth_bytes_per_ns / pacer->mark_bytes_per_ns * TUNING_BYTES);
     uint64_t part = pacer->full_run > 0 ? pacer->live_bytes : pacer->live_bytes / 4;
-    uint64_t least = clamp(part, 8 * MB, UINT64_MAX);
-    uint64_t most = clamp(pacer->live_bytes, 8 * MB, UINT64_MAX);
-    pacer->old_limit_bytes = pacer->live_bytes + clamp((uint64_t)extra, least, most);
+    uint64_t lowest = clamp(part, 8 * MB, UINT64_MAX);
+    uint64_t highest = clamp(pacer->live_bytes, 8 * MB, UINT64_MAX);
+    pacer->old_limit_bytes = pacer->live_bytes + clamp((uint64_t)extra, lowest, highest);
     if (pacer->limit_bytes && pacer->old_limit_bytes > pacer->limit_bytes / 10 * 8)
         pacer->old_limit_bytes =
             clamp(pacer->limit_bytes / 10 * 8, pacer->live_bytes + MB, UINT64_MAX);
@@ -153,11 +174,24 @@ void gm_pacer_set_full_only(struct gm_pacer *pacer, bool full_only)
     young_set(pacer);
 }
 
+/* Phases are known in time of day only: their shares are taken of processor time. */
+static double fixed_share(const struct geomem_gc_cycle *cycle)
+{
+    double roots = (double)cycle->phase_ns[GEOMEM_PHASE_ROOTS];
+    double rest =
+        (double)(cycle->phase_ns[GEOMEM_PHASE_MARK] + cycle->phase_ns[GEOMEM_PHASE_NOTES] +
+                 cycle->phase_ns[GEOMEM_PHASE_SWEEP]);
+    return roots + rest > 0 ? roots / (roots + rest) : 0;
+}
+
 void gm_pacer_after_young(
     struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle, uint64_t pause_ns)
 {
     if (cycle->young_before_bytes > 0) {
         double young = (double)cycle->young_before_bytes;
+        double fixed = fixed_share(cycle) * (double)pause_ns;
+        average(&pacer->fixed_ns, fixed);
+        average(&pacer->young_ns_per_byte, ((double)pause_ns - fixed) / young);
         average(&pacer->pause_ns_per_byte, (double)pause_ns / young);
         average(&pacer->survival, (double)cycle->promoted_bytes / young);
     }

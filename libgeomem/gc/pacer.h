@@ -1,7 +1,9 @@
 /* pacer.h - when to collect what.
  *
  * The nursery: a part of what lives, so that it does not dominate the footprint, but no more than can be collected within
- * the pause that is aimed at: nanoseconds of pause for each byte of nursery are measured as it goes.
+ * the pause that is aimed at. A pause is measured as it goes: the part that a smaller nursery would not shorten (roots, pages
+ * that were written to), and nanoseconds for each byte of nursery. Where the first part is large the pause may be longer, so
+ * that a collection does as much for the nursery as for getting there.
  *
  * The old generation: collected when it has grown by
  *     extra = sqrt(live * growth / speed * TUNING_BYTES)
@@ -38,7 +40,9 @@ struct gm_pacer {
     uint64_t limit_bytes;        /* of the footprint: the program's, or the container's; 0: none */
     uint64_t young_option_bytes; /* the program's wish; 0: none */
     /* Measured, as moving averages. */
-    double pause_ns_per_byte;   /* of nursery */
+    double pause_ns_per_byte;   /* of nursery, all parts of the pause */
+    double fixed_ns;            /* the part of the pause that does not depend on the nursery */
+    double young_ns_per_byte;   /* the part that does */
     double survival;            /* of the nursery's bytes */
     double growth_bytes_per_ns; /* of the old generation */
     double mark_bytes_per_ns;

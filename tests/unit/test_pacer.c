@@ -1,0 +1,67 @@
+/* The pacer, driven by figures: how large the nursery becomes. */
+#include <criterion/criterion.h>
+
+#include "libgeomem/gc/pacer.h"
+
+#define MB ((uint64_t)1 << 20)
+#define MS 1000000u
+
+static struct gm_pacer pacer_with_old(uint64_t old_bytes)
+{
+    static const struct geomem_heap_options options = {.struct_bytes = sizeof options};
+    struct gm_pacer pacer;
+    gm_pacer_init(&pacer, &options, 0);
+    gm_pacer_after_old(&pacer, old_bytes, old_bytes, old_bytes, 1000u * MS);
+    return pacer;
+}
+
+/* Young collections of a program whose pauses are so long: a part for each, and one for each MiB of nursery. */
+static void collect(struct gm_pacer *pacer, double fixed_ns, double ns_per_mib)
+{
+    for (int i = 0; i < 100; i++) {
+        uint64_t young = pacer->young_bytes;
+        double rest = ns_per_mib * (double)young / (double)MB;
+        struct geomem_gc_cycle cycle = {.young_before_bytes = young};
+        cycle.phase_ns[GEOMEM_PHASE_ROOTS] = (uint64_t)fixed_ns;
+        cycle.phase_ns[GEOMEM_PHASE_MARK] = (uint64_t)rest;
+        gm_pacer_after_young(pacer, &cycle, (uint64_t)(fixed_ns + rest));
+    }
+}
+
+static double nursery_mib(uint64_t old_bytes, double fixed_ns, double ns_per_mib)
+{
+    struct gm_pacer pacer = pacer_with_old(old_bytes);
+    collect(&pacer, fixed_ns, ns_per_mib);
+    return (double)pacer.young_bytes / (double)MB;
+}
+
+Test(pacer, a_nursery_that_costs_nothing_is_a_part_of_what_lives)
+{
+    cr_expect_float_eq(nursery_mib(100 * MB, 0, 0), 25, 0.1);
+    cr_expect_float_eq(nursery_mib(1 * MB, 0, 0), 4, 0.1);
+    cr_expect_float_eq(nursery_mib(10000 * MB, 0, 0), 64, 0.1);
+}
+
+Test(pacer, a_nursery_is_as_large_as_its_pause_allows)
+{
+    cr_expect_float_eq(nursery_mib(100 * MB, 0, 0.25 * MS), 6, 0.1);
+    cr_expect_float_eq(nursery_mib(100 * MB, 0, 3 * MS), 1, 0.01, "never below 1 MiB");
+}
+
+Test(pacer, where_getting_there_is_dear_the_pause_may_be_twice_that)
+{
+    cr_expect_float_eq(nursery_mib(100 * MB, 1 * MS, 0.25 * MS), 4, 0.1);
+    cr_expect_float_eq(nursery_mib(100 * MB, 2 * MS, 0.25 * MS), 4, 0.1, "up to 3 ms");
+    cr_expect_float_eq(
+        nursery_mib(100 * MB, 5 * MS, 0.25 * MS), 1, 0.01, "beyond, the least there is");
+}
+
+Test(pacer, the_programs_wish_comes_before_all_that)
+{
+    const struct geomem_heap_options options = {
+        .struct_bytes = sizeof options, .young_bytes = 2 * MB};
+    struct gm_pacer pacer;
+    gm_pacer_init(&pacer, &options, 0);
+    collect(&pacer, 5 * MS, 1 * MS);
+    cr_expect_eq(pacer.young_bytes, 2 * MB);
+}
