@@ -96,8 +96,6 @@ static void heap_statistics(struct gm_heap *heap, struct geomem_heap_statistics 
     statistics->collector_cpu_ns = totals->cpu_ns;
     statistics->promoted_blocks = totals->promoted_blocks;
     statistics->promoted_bytes = totals->promoted_bytes;
-    statistics->collected_blocks = totals->swept_blocks;
-    statistics->collected_bytes = totals->swept_bytes;
     gm_world_unlock();
 }
 

@@ -42,7 +42,6 @@ struct gm_gc_totals {
     uint64_t young_collections, full_collections;
     uint64_t pause_ns, pause_max_ns, cpu_ns;
     uint64_t promoted_blocks, promoted_bytes;
-    uint64_t swept_blocks, swept_bytes; /* given back by sweeping */
 };
 
 /* The world was stopped once. */

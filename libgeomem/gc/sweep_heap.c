@@ -15,6 +15,17 @@ static bool span_needs_watching(const struct gm_span *span)
     return flags & GM_SPAN_HAS_OLD && !(flags & GM_SPAN_BARRIERED) && span->kind != GM_KIND_LEAF;
 }
 
+/* A block is counted where it becomes free, and so once, whoever sweeps it and when. */
+static uint32_t span_sweep(struct gm_sweep *sweep, struct gm_span *span)
+{
+    struct gm_heap *heap = span->heap;
+    sweep->heap = heap->number;
+    uint32_t freed = gm_sweep_span(sweep, span);
+    heap->collected_blocks += freed;
+    heap->collected_bytes += freed * (uint64_t)gm_block_bytes(span);
+    return freed;
+}
+
 /* The spans that were allocated from since the last collection. The last of them to be given back may take the segment with
  * it: so nothing of the segment is touched any more when the first is. */
 static void segment_settle(struct gm_segment *segment, void *arg)
@@ -30,8 +41,7 @@ static void segment_settle(struct gm_segment *segment, void *arg)
             stay |= bit;
             continue;
         }
-        settle->sweep.heap = span->heap->number;
-        freed[i] = gm_sweep_span(&settle->sweep, span);
+        freed[i] = span_sweep(&settle->sweep, span);
         swept |= bit;
         if (gm_span_flags(span) & GM_SPAN_HAS_YOUNG)
             stay |= bit;
@@ -83,11 +93,9 @@ void gm_gc_sweep_later(struct gm_gc *gc)
 
 uint32_t gm_gc_sweep_old(struct gm_gc *gc, struct gm_span *span)
 {
-    struct gm_sweep sweep = {.live = gc->live,
-        .promote_age = (uint8_t)gc->promote_age,
-        .old = true,
-        .heap = span->heap->number};
-    return gm_sweep_span(&sweep, span);
+    struct gm_sweep sweep = {
+        .live = gc->live, .promote_age = (uint8_t)gc->promote_age, .old = true};
+    return span_sweep(&sweep, span);
 }
 
 static void span_sweep_rest(struct gm_span *span, void *arg)

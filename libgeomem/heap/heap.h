@@ -145,8 +145,10 @@ struct gm_heap {
     size_t reserved_bytes;               /* segments */
     _Atomic size_t footprint_bytes;      /* slices that have memory behind them, and headers */
     size_t dirty_bytes;                  /* of these: in slices not in use */
-    uint64_t purge_time_ns;              /* when the next purge is due; UINT64_MAX: never */
-    struct gm_heap *next;                /* gm_heaps_lock */
+    /* Found dead and made GM_STATE_FREE, since the beginning: the collector counts. */
+    uint64_t collected_blocks, collected_bytes;
+    uint64_t purge_time_ns; /* when the next purge is due; UINT64_MAX: never */
+    struct gm_heap *next;   /* gm_heaps_lock */
     _Atomic uint64_t allocations_of_ended[GM_CACHES];
     _Atomic uint64_t large_allocations_of_ended, large_allocated_bytes_of_ended;
 };

@@ -1,7 +1,8 @@
 /* statistics.c - the figures of a heap.
  *
  * What lives is counted from the states, so it is exact while nobody allocates; what was ever allocated is counted by
- * each thread on its own, and what was freed follows from the two. Nothing is counted twice, so nothing can disagree.
+ * each thread on its own, what was collected by the sweeping of each span; and what was freed follows from the three.
+ * Dead blocks that are still to be swept count as old. Nothing is counted twice, so nothing can disagree.
  */
 #include <errno.h>
 #include <string.h>
@@ -73,6 +74,8 @@ int geomem_heap_statistics(
     threads_add(heap, &figures);
     figures.footprint_bytes = gm_heap_footprint(heap);
     figures.reserved_bytes = heap->reserved_bytes;
+    figures.collected_blocks = heap->collected_blocks;
+    figures.collected_bytes = heap->collected_bytes;
     gm_heap_unlock(heap);
     if (heap->collector.statistics != NULL)
         heap->collector.statistics(heap, &figures);
