@@ -184,6 +184,7 @@ static void stop_end(struct gm_gc_stop *stop)
 
 static void steps_finish(struct gm_gc *gc)
 {
+    gm_marker_trim(&gc->old_marker);
     gm_gc_sweep_rest(gc);
     cycle_end(gc, &gc->steps);
 }

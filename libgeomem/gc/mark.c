@@ -2,10 +2,12 @@
 #include "libgeomem/gc/mark.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "geomem/geomem.h"
+#include "libgeomem/base/sys.h"
 #include "libgeomem/gc/notes.h"
 #include "libgeomem/gc/unsanitized.h"
 
@@ -16,6 +18,14 @@
 /* Kept behind a stack between collections. */
 #define MARK_STACK_KEPT_BYTES ((size_t)256 << 10)
 
+/* Behind each stack: whatever runs into it before it is noticed faults there, and overwrites nothing. */
+#define MARK_STACK_GUARD_BYTES ((size_t)4096)
+/* Words that may be pushed before the next look whether there is room: a piece's, and a FIFO's. */
+#define MARK_STACK_ROOM ((size_t)2 * GM_MARK_PIECE_WORDS)
+
+/* So many words side by side cost what one block does that they may point to. Arbitrary. */
+#define PIECE_SHARE 16
+
 /* ---- stacks ---- */
 
 int gm_mark_stack_init(struct gm_mark_stack *stack)
@@ -25,6 +35,8 @@ int gm_mark_stack_init(struct gm_mark_stack *stack)
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED)
             continue;
+        bytes -= MARK_STACK_GUARD_BYTES;
+        mprotect((char *)memory + bytes, MARK_STACK_GUARD_BYTES, PROT_NONE);
         stack->bottom = stack->top = stack->peak = memory;
         stack->limit = stack->bottom + bytes / sizeof(uintptr_t);
         return 0;
@@ -35,8 +47,27 @@ int gm_mark_stack_init(struct gm_mark_stack *stack)
 static void stack_done(struct gm_mark_stack *stack)
 {
     if (stack->bottom)
-        munmap(stack->bottom, (size_t)((char *)stack->limit - (char *)stack->bottom));
+        munmap(stack->bottom,
+            (size_t)((char *)stack->limit - (char *)stack->bottom) + MARK_STACK_GUARD_BYTES);
     memset(stack, 0, sizeof *stack);
+}
+
+/* No stdio: a stopped thread may hold its locks. */
+static __attribute__((noinline, cold)) void stack_is_full(void)
+{
+    static const char text[] =
+        "libgeomem: a mark stack is full: the limit on the address space of the "
+        "process (ulimit -v) has to be raised\n";
+    gm_sys3(SYS_write, 2, text, sizeof text - 1);
+    abort();
+}
+
+/* Higher than ever since it was trimmed: rarely. */
+static void stack_grew(struct gm_mark_stack *stack)
+{
+    stack->peak = stack->top;
+    if (stack->top + MARK_STACK_ROOM > stack->limit)
+        stack_is_full();
 }
 
 static void stack_trim(struct gm_mark_stack *stack)
@@ -258,6 +289,7 @@ GM_UNSANITIZED void gm_mark_words_young(struct gm_marker *marker, uintptr_t from
         /* relaxed: the world is stopped */
         if (span && gm_state_is_young(__atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
             *marker->words.top++ = word;
+        gm_mark_relieve(marker);
     }
 }
 
@@ -268,11 +300,11 @@ static void piece_push(struct gm_marker *marker, const struct gm_mark_piece *pie
     *top = *piece;
     stack->top = (uintptr_t *)(top + 1);
     if (stack->top > stack->peak)
-        stack->peak = stack->top;
+        stack_grew(stack);
 }
 
-/* Takes a piece's beginning off the stack of pieces, and pushes its words. */
-static void piece_scan_some(struct gm_marker *marker)
+/* Takes a piece's beginning off the stack of pieces, and pushes its words. Returns how many it has looked at. */
+static size_t piece_scan_some(struct gm_marker *marker)
 {
     struct gm_mark_stack *stack = &marker->pieces;
     struct gm_mark_piece *top = (struct gm_mark_piece *)stack->top - 1;
@@ -287,6 +319,7 @@ static void piece_scan_some(struct gm_marker *marker)
         words_push_typed(marker, &some);
     else
         words_push(marker, some.from, some.to);
+    return (size_t)(some.to - some.from);
 }
 
 GM_UNSANITIZED static const struct geomem_layout *layout_of(
@@ -304,7 +337,10 @@ static void word_push(struct gm_marker *marker, uintptr_t word)
 
 static void traced_keep(void *pointer, void *arg)
 {
-    word_push(arg, (uintptr_t)pointer);
+    struct gm_marker *marker = arg;
+    word_push(marker, (uintptr_t)pointer);
+    if (marker->words.top > marker->words.peak)
+        stack_grew(&marker->words);
 }
 
 void gm_mark_part(struct gm_marker *marker, const struct gm_span *span, uintptr_t block,
@@ -365,6 +401,7 @@ GM_UNSANITIZED void gm_mark_roots(struct gm_marker *marker, const void *start, s
             *marker->log->top++ = block;
         if (map_holds(&marker->map, block))
             word_push(marker, block);
+        gm_mark_relieve(marker);
     }
 }
 
@@ -385,6 +422,19 @@ static inline void fifo_put(struct gm_marker *marker, uintptr_t word)
     marker->fifo[marker->fifo_in++ % GM_MARK_FIFO] = (struct gm_mark_entry){block, span, state};
 }
 
+/* For the other marker the block is marked at once, and scanned later: so it is passed on once, however often it is met, and
+ * the other's stack is bounded by the blocks there are. It has waited in that stack between two stops like the rest of
+ * a large block: what the program stores into it meanwhile is on a written page of a marked block. */
+static void entry_mark_later(
+    struct gm_marker *later, const struct gm_mark_entry *entry, uint8_t state)
+{
+    uint8_t become = later->become[state & GM_STATE_MASK];
+    __atomic_store_n(entry->state, (uint8_t)((state & ~GM_STATE_MASK) | become), __ATOMIC_RELAXED);
+    later->figures.blocks++;
+    later->figures.bytes += gm_block_bytes(entry->span);
+    gm_mark_part(later, entry->span, entry->block, entry->block, UINTPTR_MAX);
+}
+
 /* Marks the block that has waited longest, and pushes its words. */
 static inline void fifo_get(struct gm_marker *marker)
 {
@@ -395,7 +445,7 @@ static inline void fifo_get(struct gm_marker *marker)
     if (become == GM_MARK_IGNORE)
         return;
     if (__builtin_expect(become == GM_MARK_LATER, 0)) {
-        word_push(marker->later, entry.block);
+        entry_mark_later(marker->later, &entry, state);
         return;
     }
     __atomic_store_n(entry.state, (uint8_t)((state & ~GM_STATE_MASK) | become), __ATOMIC_RELAXED);
@@ -414,13 +464,17 @@ static void fifo_give_back(struct gm_marker *marker)
         word_push(marker, marker->fifo[marker->fifo_out++ % GM_MARK_FIFO].block);
 }
 
-/* Is what is left of the piece inside one living block still? */
+/* Is what is left of the piece inside one living block still, and of the layout that it was found with? Of a block freed
+ * meanwhile the layout may be gone: the new one at its address, if it has one, brings its own. */
 static bool piece_is_whole(const struct gm_mark_piece *piece)
 {
     uint32_t index;
     const struct gm_span *span = gm_word_find(piece->start, false, &index);
-    return span && gm_state_is_block(__atomic_load_n(&span->state[index], __ATOMIC_RELAXED)) &&
-           (uintptr_t)piece->to <= piece->start + gm_block_bytes(span);
+    if (!span || !gm_state_is_block(__atomic_load_n(&span->state[index], __ATOMIC_RELAXED)) ||
+        (uintptr_t)piece->to > piece->start + gm_block_bytes(span))
+        return false;
+    return !piece->layout ||
+           (span->kind == GM_KIND_TYPED && layout_of(span, piece->start) == piece->layout);
 }
 
 void gm_mark_resume(struct gm_marker *marker)
@@ -444,11 +498,11 @@ bool gm_mark_run(struct gm_marker *marker, uint64_t words)
         if (marker->fifo_in != marker->fifo_out)
             fifo_get(marker);
         else if (marker->pieces.top > pieces)
-            piece_scan_some(marker);
+            looked_at += 1 + piece_scan_some(marker) / PIECE_SHARE;
         else if (stack->top == stack->bottom)
             return true;
         if (stack->top > stack->peak)
-            stack->peak = stack->top;
+            stack_grew(stack);
     }
     fifo_give_back(marker);
     return false;

@@ -40,7 +40,7 @@ enum {
 
 /* In the table of states: nothing to be done. */
 #define GM_MARK_IGNORE 0xffu
-/* In the table of states: its address goes on the stack of the marker `later`. */
+/* In the table of states: it is marked for the marker `later`, which is to scan it. */
 #define GM_MARK_LATER 0xfeu
 
 struct gm_mark_entry {
