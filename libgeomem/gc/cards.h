@@ -5,8 +5,8 @@
  *   - cards that geomem_write has set, in spans with GM_SPAN_BARRIERED;
  *   - cards on which an old block was left pointing to a block that stayed young;
  *   - all old blocks of spans that were allocated from since the last collection and so are not watched. Of spans with
- *     GM_SPAN_BARRIERED too: a program need not report what it stores into a block that it has just been given, and the
- *     block may have become old in between.
+ *     GM_SPAN_BARRIERED too. That is no leave to store unreported into a block that has just been given out: it may be
+ *     old after the next collection, and its span no longer looked at.
  *
  *   a span:  given to a thread ──► spans_young set, not watched ──► swept, owned by nobody ──► spans_young cleared, watched
  *                 ▲                                                                                     │
