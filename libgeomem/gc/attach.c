@@ -168,12 +168,45 @@ static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
     gc->cards.marker = &gc->marker;
     gc->live = gc->cards.live = GM_STATE_OLD_A;
     gc->promote_age = GM_PROMOTE_AGE;
-    gc->marker.exact = gc->old_marker.exact = heap->options.exact_pointers != 0;
+    gc->tracking = heap->options.tracking;
     gm_pacer_init(&gc->pacer, &heap->options, gm_sys_monotonic_ns());
     gc->verifies = getenv("GEOMEM_VERIFY") != NULL && gm_verify_init(&gc->verify) == 0;
     if (gc->verifies)
         gc->marker.log = &gc->verify.roots;
     return 0;
+}
+
+/* There is one nursery, and one way to watch pages. The world's lock held. */
+static int options_check(const struct gm_gc *gc, const struct geomem_heap_options *options)
+{
+    uint64_t young_bytes = gc->pacer.young_option_bytes;
+    bool asks_for_way =
+        options->tracking == GEOMEM_TRACK_MPROTECT || options->tracking == GEOMEM_TRACK_NONE;
+    if ((options->young_bytes && young_bytes && options->young_bytes != young_bytes) ||
+        (asks_for_way && options->tracking != gc->tracking))
+        return -EINVAL;
+    return 0;
+}
+
+int gm_collector_accepts(const struct geomem_heap_options *options)
+{
+    if (!gm_gc.ready)
+        return 0;
+    gm_world_lock();
+    int err = options_check(&gm_gc, options);
+    gm_world_unlock();
+    return err;
+}
+
+/* The first heap begins the collector, the others join it. */
+static int gc_add_heap(struct gm_gc *gc, const struct gm_heap *heap)
+{
+    if (!gc->ready)
+        return gc_init(gc, heap);
+    int err = options_check(gc, &heap->options);
+    if (err == 0)
+        gm_pacer_add_heap(&gc->pacer, &heap->options);
+    return err;
 }
 
 int gm_collector_attach(struct gm_heap *heap)
@@ -184,7 +217,7 @@ int gm_collector_attach(struct gm_heap *heap)
     if (err < 0 || (err = gm_roots_exclude(gc, sizeof *gc)) < 0)
         return err;
     gm_world_lock();
-    err = gc->ready ? 0 : gc_init(gc, heap);
+    err = heap->attached ? 0 : gc_add_heap(gc, heap);
     if (err == 0 && !heap->attached) {
         gc->ready = true;
         heap->budget_step = BUDGET_STEP_BYTES;

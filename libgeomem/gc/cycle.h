@@ -70,6 +70,8 @@ struct gm_gc {
         forgets_writes; /* so far every collection has been full: nobody asks which pages were written to */
     unsigned promote_age; /* GM_PROMOTE_AGE */
     unsigned disabled;    /* counts */
+    enum geomem_write_tracking
+        tracking; /* of the first heap: pages are watched for all in one way */
     uint64_t cycles;
     struct geomem_gc_cycle cycle;  /* under way, or the last */
     struct geomem_gc_cycle steps;  /* the collection in steps under way */

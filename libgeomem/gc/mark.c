@@ -285,7 +285,9 @@ GM_UNSANITIZED void gm_mark_words_young(struct gm_marker *marker, uintptr_t from
         uint32_t index;
         if (!map_holds(&marker->map, word))
             continue;
-        const struct gm_span *span = gm_word_find(word, !marker->exact, &index);
+        const struct gm_span *span = gm_word_find(word, true, &index);
+        if (span && gm_block_start(span, index) != word && gm_span_is_exact(span))
+            continue;
         /* relaxed: the world is stopped */
         if (span && gm_state_is_young(__atomic_load_n(&span->state[index], __ATOMIC_RELAXED)))
             *marker->words.top++ = word;
@@ -414,7 +416,7 @@ static inline void fifo_put(struct gm_marker *marker, uintptr_t word)
         return;
     uintptr_t block = word;
     uint32_t index;
-    if (!word_to_block(span, &block, &index) || (marker->exact && block != word))
+    if (!word_to_block(span, &block, &index) || (block != word && gm_span_is_exact(span)))
         return;
     uint8_t *state = span->state + index;
     __builtin_prefetch(state, 1);

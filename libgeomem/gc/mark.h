@@ -82,7 +82,6 @@ struct gm_mark_map {
 struct gm_marker {
     uint8_t become[16]; /* state → state, or GM_MARK_IGNORE, or GM_MARK_LATER */
     struct gm_mark_map map;
-    bool exact;      /* a word in a block must be a block's beginning */
     unsigned fifo_in;
     unsigned fifo_out;
     struct gm_mark_entry fifo[GM_MARK_FIFO];
@@ -141,6 +140,12 @@ void gm_marker_trim(struct gm_marker *marker);
 /* The span of the block that a word points into (in use, the index below its capacity; the block may be free); NULL: none.
  * Without `interior` the word must be the block's beginning. */
 struct gm_span *gm_word_find(uintptr_t word, bool interior, uint32_t *ret_index);
+
+/* A word in a block must be the beginning of one of its blocks, to keep it. */
+static inline bool gm_span_is_exact(const struct gm_span *span)
+{
+    return span->heap->options.exact_pointers != 0;
+}
 
 static inline uintptr_t gm_block_start(const struct gm_span *span, uint32_t index)
 {

@@ -168,6 +168,18 @@ void gm_pacer_init(
     young_set(pacer);
 }
 
+void gm_pacer_add_heap(struct gm_pacer *pacer, const struct geomem_heap_options *options)
+{
+    uint64_t sum;
+    if (!pacer->limit_bytes || !options->max_bytes ||
+        __builtin_add_overflow(pacer->limit_bytes, options->max_bytes, &sum))
+        sum = 0;
+    pacer->limit_bytes = sum;
+    if (options->young_bytes)
+        pacer->young_option_bytes = options->young_bytes;
+    young_set(pacer);
+}
+
 void gm_pacer_set_full_only(struct gm_pacer *pacer, bool full_only)
 {
     pacer->full_only = full_only;

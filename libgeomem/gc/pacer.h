@@ -55,6 +55,8 @@ struct gm_pacer {
 
 void gm_pacer_init(
     struct gm_pacer *pacer, const struct geomem_heap_options *options, uint64_t now_ns);
+/* One more heap: limits add up, and there is none if one heap has none; a nursery that it wishes for is everybody's. */
+void gm_pacer_add_heap(struct gm_pacer *pacer, const struct geomem_heap_options *options);
 /* True if it may be time for something. */
 bool gm_pacer_allocated(struct gm_pacer *pacer, size_t bytes);
 bool gm_pacer_is_time(const struct gm_pacer *pacer);    /* for a young collection */

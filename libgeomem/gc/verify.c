@@ -70,15 +70,16 @@ static bool state_is_doomed(const struct gm_verify *verify, uint8_t state)
 }
 
 /* `from`: the block that the word stands in; 0: a root. */
-static void word_reach(struct gm_verify *verify, uintptr_t word, bool interior, uintptr_t from)
+static void word_reach(struct gm_verify *verify, uintptr_t word, uintptr_t from)
 {
     uint32_t index;
-    const struct gm_span *span = gm_word_find(word, interior, &index);
+    const struct gm_span *span = gm_word_find(word, true, &index);
     if (!span)
         return;
     uint8_t state = span->state[index];
     uintptr_t block = gm_block_start(span, index);
-    if (!gm_state_is_collected(state) || seen_set(verify, block))
+    if ((from && block != word && gm_span_is_exact(span)) || !gm_state_is_collected(state) ||
+        seen_set(verify, block))
         return;
     verify->blocks++;
     if (state_is_doomed(verify, state))
@@ -88,14 +89,13 @@ static void word_reach(struct gm_verify *verify, uintptr_t word, bool interior, 
 
 struct reach {
     struct gm_verify *verify;
-    bool interior;
     uintptr_t from;
 };
 
 static void traced_reach(void *pointer, void *arg)
 {
     const struct reach *reach = arg;
-    word_reach(reach->verify, (uintptr_t)pointer, reach->interior, reach->from);
+    word_reach(reach->verify, (uintptr_t)pointer, reach->from);
 }
 
 GM_UNSANITIZED static void words_reach(const struct reach *reach, const uintptr_t *block,
@@ -103,17 +103,16 @@ GM_UNSANITIZED static void words_reach(const struct reach *reach, const uintptr_
 {
     for (size_t i = 0; i < words; i++)
         if (!map || map[i % repeat / 64] >> (i % repeat % 64) & 1)
-            word_reach(reach->verify, block[i], reach->interior, reach->from);
+            word_reach(reach->verify, block[i], reach->from);
 }
 
-GM_UNSANITIZED static void block_reach_words(
-    struct gm_verify *verify, const struct gm_gc *gc, uintptr_t block)
+GM_UNSANITIZED static void block_reach_words(struct gm_verify *verify, uintptr_t block)
 {
     uint32_t index;
     const struct gm_span *span = gm_word_find(block, false, &index);
     const uintptr_t *first = (const uintptr_t *)block;
     size_t words = gm_block_bytes(span) / sizeof(uintptr_t);
-    struct reach reach = {verify, !gc->marker.exact, block};
+    struct reach reach = {verify, block};
     if (span->kind == GM_KIND_SCANNED)
         words_reach(&reach, first, words, NULL, 1);
     if (span->kind != GM_KIND_TYPED || first[words - 1] == 0)
@@ -126,10 +125,10 @@ GM_UNSANITIZED static void block_reach_words(
             &reach, first, words - 1, layout->pointers, layout->element_bytes / sizeof(uintptr_t));
 }
 
-static void reach_all(struct gm_verify *verify, const struct gm_gc *gc)
+static void reach_all(struct gm_verify *verify)
 {
     while (verify->stack.top > verify->stack.bottom)
-        block_reach_words(verify, gc, *--verify->stack.top);
+        block_reach_words(verify, *--verify->stack.top);
 }
 
 /* ---- where it begins ---- */
@@ -146,7 +145,7 @@ static void span_reach_root_blocks(struct gm_span *span, void *arg)
         return;
     for (uint32_t i = 0; i < span->capacity; i++)
         if ((span->state[i] & GM_STATE_MASK) == GM_STATE_ROOT)
-            block_reach_words(visit->verify, visit->gc, gm_block_start(span, i));
+            block_reach_words(visit->verify, gm_block_start(span, i));
 }
 
 static void each_span(gm_span_visitor *visit, void *arg)
@@ -163,9 +162,9 @@ void gm_verify_marked(struct gm_verify *verify, struct gm_gc *gc, bool young, bo
     verify->blocks = 0;
     madvise(verify->seen, SEEN_BYTES, MADV_DONTNEED);
     for (const uintptr_t *root = verify->roots.bottom; root < verify->roots.top; root++)
-        word_reach(verify, *root, true, 0);
+        word_reach(verify, *root, 0);
     each_span(span_reach_root_blocks, &visit);
-    reach_all(verify, gc);
+    reach_all(verify);
 }
 
 /* ---- spans ---- */

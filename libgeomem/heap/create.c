@@ -110,7 +110,7 @@ static bool options_are_valid(const struct geomem_heap_options *options)
 
 int geomem_heap_create(const struct geomem_heap_options *options, struct geomem_heap **ret_heap)
 {
-    if (options != NULL && !options_are_valid(options))
+    if (options != NULL && (!options_are_valid(options) || gm_collector_accepts(options) != 0))
         return -EINVAL;
     /* The default heap comes first: it has number 1. */
     struct gm_heap *heap = gm_heap_default() != NULL ? gm_os_map(HEAP_BYTES) : NULL;
@@ -132,8 +132,9 @@ int geomem_heap_configure(struct geomem_heap *public, const struct geomem_heap_o
     struct gm_heap *heap = gm_heap_of(public);
     if (heap == NULL)
         return -ENOMEM;
+    int accepted = gm_collector_accepts(options);
     gm_lock_acquire(&gm_heaps_lock);
-    int error = heap->attached ? -EBUSY : 0;
+    int error = heap->attached ? -EBUSY : accepted;
     if (error == 0)
         heap->options = *options;
     gm_lock_release(&gm_heaps_lock);

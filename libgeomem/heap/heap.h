@@ -168,6 +168,8 @@ static inline size_t gm_heap_footprint(const struct gm_heap *heap)
 /* Called by the heap before it hands out its first collected block, no lock held, perhaps by several threads: fills in
  * heap->collector, then sets heap->attached. Defined by libgeomem/gc. 0 or a negative errno: the allocation fails. */
 int gm_collector_attach(struct gm_heap *heap);
+/* May a heap have these options, beside those that collect already? 0 or -EINVAL. No lock held. */
+int gm_collector_accepts(const struct geomem_heap_options *options);
 /* Makes sure that it has been. */
 int gm_heap_attach_collector(struct gm_heap *heap);
 

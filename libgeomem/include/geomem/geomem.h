@@ -44,6 +44,10 @@ enum geomem_write_tracking {
     GEOMEM_TRACK_NONE =
         3, /* nothing is known of writes: every young collection scans all of the old generation */
 };
+/* Heaps are collected together. What one of them says of tracking (GEOMEM_TRACK_MPROTECT, GEOMEM_TRACK_NONE) and young_bytes
+ * holds for all: to say something else once collected blocks have been handed out is -EINVAL, and of heaps made before that
+ * the first to hand one out decides, and a heap that contradicts it gets no collected blocks. gc_mode: each collection that
+ * one heap causes is one of all. The rest is each heap's own. */
 struct geomem_heap_options {
     size_t
         struct_bytes; /* sizeof(struct geomem_heap_options); 0 in all other members: the default */
@@ -76,6 +80,8 @@ enum geomem_generation {
     GEOMEM_YOUNG = 0,
     GEOMEM_OLD = 1,
 };
+/* Must stay as it is, and where it is, as long as there are blocks made with it that were not freed: those that are
+ * unreachable, and not collected yet, too. */
 struct geomem_layout {
     size_t struct_bytes;      /* sizeof(struct geomem_layout) */
     size_t element_bytes;     /* the map repeats with this distance; a multiple of 8 */
