@@ -120,6 +120,7 @@ static struct gm_span *large_try(
     return span;
 }
 
+/* Only what was had: a refused request is no allocation. */
 static void large_count(struct gm_heap_thread *thread, uint32_t sort, size_t bytes)
 {
     /* relaxed: figures, of which this thread is the only writer */
@@ -127,27 +128,33 @@ static void large_count(struct gm_heap_thread *thread, uint32_t sort, size_t byt
         &thread->large_allocations, thread->large_allocations + 1, memory_order_relaxed);
     atomic_store_explicit(&thread->large_allocated_bytes, thread->large_allocated_bytes + bytes,
         memory_order_relaxed);
-    struct gm_heap *heap = thread->heap;
-    if (!gm_sort_is_collected(sort))
-        return;
-    size_t since = thread->allocated_bytes_since += bytes;
-    if (since >= heap->budget_step && heap->collector.allocated != NULL) {
-        thread->allocated_bytes_since = 0;
-        heap->collector.allocated(heap, since);
-    }
+    if (gm_sort_is_collected(sort))
+        thread->allocated_bytes_since += bytes;
+}
+
+/* The span of a large block, or NULL when memory cannot be had. */
+static struct gm_span *large_span(
+    struct gm_heap *heap, uint32_t sort, size_t bytes, size_t alignment, bool *ret_zero)
+{
+    struct gm_heap_thread *thread = heap != NULL ? gm_heap_thread_get(heap) : NULL;
+    if (thread == NULL || bytes > gm_range.bytes)
+        return NULL;
+    if (gm_sort_is_collected(sort))
+        gm_heap_thread_tell(thread);
+    struct gm_span *span;
+    while ((span = large_try(heap, sort, bytes, alignment, ret_zero)) == NULL)
+        if (heap->collector.exhausted == NULL || !heap->collector.exhausted(heap, bytes))
+            return NULL;
+    large_count(thread, sort, span->large_bytes);
+    return span;
 }
 
 static void *large_allocate(struct gm_heap *heap, uint32_t sort, size_t bytes, size_t alignment)
 {
-    struct gm_heap_thread *thread = gm_heap_thread_get(heap);
-    if (thread == NULL || bytes > PTRDIFF_MAX)
-        return NULL;
-    large_count(thread, sort, bytes);
-    struct gm_span *span;
     bool zero;
-    while ((span = large_try(heap, sort, bytes, alignment, &zero)) == NULL)
-        if (heap->collector.exhausted == NULL || !heap->collector.exhausted(heap, bytes))
-            return NULL;
+    struct gm_span *span = large_span(heap, sort, bytes, alignment, &zero);
+    if (span == NULL)
+        return NULL;
     void *block = (void *)span->start;  /* NOLINT */
     __asm__ volatile("" : "+r"(block)); /* as in cached_become */
     gm_checker_open(span->start, span->large_bytes);
@@ -221,16 +228,12 @@ void *geomem_alloc(size_t size)
 /* Large memory fresh from the system is zero already. */
 static __attribute__((noinline)) void *calloc_large(size_t bytes)
 {
-    struct gm_heap *heap = gm_heap_default();
-    struct gm_heap_thread *thread = heap != NULL ? gm_heap_thread_get(heap) : NULL;
-    if (thread == NULL || bytes > PTRDIFF_MAX)
-        return allocate_told(NULL, 0, GM_SORT_EXPLICIT);
     bool zero;
-    struct gm_span *span;
-    large_count(thread, GM_SORT_EXPLICIT, bytes);
-    while ((span = large_try(heap, GM_SORT_EXPLICIT, bytes, GM_GRANULE_BYTES, &zero)) == NULL)
-        if (heap->collector.exhausted == NULL || !heap->collector.exhausted(heap, bytes))
-            return allocate_told(NULL, 0, GM_SORT_EXPLICIT);
+    struct gm_span *span =
+        large_span(gm_heap_default(), GM_SORT_EXPLICIT, bytes, GM_GRANULE_BYTES, &zero);
+    if (span == NULL)
+        return allocate_told(NULL, 0, GM_SORT_EXPLICIT);
+    gm_checker_open(span->start, span->large_bytes);
     if (!zero)
         memset((void *)span->start, 0, bytes); /* NOLINT */
     __atomic_store_n(&span->state[0], GM_STATE_EXPLICIT, __ATOMIC_RELEASE);

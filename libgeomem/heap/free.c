@@ -121,6 +121,7 @@ void geomem_free(void *block)
         goto slow;
     __atomic_store_n(state, GM_STATE_CACHED, __ATOMIC_RELAXED);
     *top = (struct gm_cached){block, state};
+    atomic_signal_fence(memory_order_seq_cst); /* a fork in another thread copies it as it is */
     cache->top = top + 1;
     return;
 slow:

@@ -42,7 +42,8 @@ static int range_reserve(void)
         piece_taken = (uint8_t *)(uintptr_t)map + pieces * sizeof *map;
         gm_range.map = map;
         gm_range.start = start;
-        gm_range.bytes = bytes;
+        /* release: pairs with the acquire in gm_range_init */
+        __atomic_store_n(&gm_range.bytes, bytes, __ATOMIC_RELEASE);
         return 0;
     }
     return -ENOMEM;
@@ -50,6 +51,8 @@ static int range_reserve(void)
 
 int gm_range_init(void)
 {
+    if (__atomic_load_n(&gm_range.bytes, __ATOMIC_ACQUIRE) != 0)
+        return 0;
     gm_lock_acquire(&gm_range_lock);
     int error = gm_range.bytes != 0 ? 0 : range_reserve();
     gm_lock_release(&gm_range_lock);

@@ -131,7 +131,9 @@ static uint32_t span_carve_fresh(struct gm_span *span, struct gm_cache *cache, u
     span->cursor = span->fresh;
     /* A collector that stops this thread looks at states below fresh only. */
     atomic_signal_fence(memory_order_seq_cst);
-    cache->top = stack_run(span, cache->top, first, count);
+    struct gm_cached *top = stack_run(span, cache->top, first, count);
+    atomic_signal_fence(memory_order_seq_cst);
+    cache->top = top;
     return count;
 }
 
@@ -214,8 +216,7 @@ static bool cache_fill(struct gm_heap_thread *thread, uint32_t index)
     return true;
 }
 
-/* Tells the collector how much was handed out, and asks it for help when memory runs out. */
-static void thread_tell_collector(struct gm_heap_thread *thread)
+void gm_heap_thread_tell(struct gm_heap_thread *thread)
 {
     struct gm_heap *heap = thread->heap;
     size_t bytes = thread->allocated_bytes_since;
@@ -230,7 +231,7 @@ bool gm_cache_pop(struct gm_heap_thread *thread, uint32_t index, struct gm_cache
     struct gm_cache *cache = &thread->caches[index];
     if (cache->top == cache_base(thread, index)) {
         if (gm_sort_is_collected(gm_sort_of_index(index)))
-            thread_tell_collector(thread);
+            gm_heap_thread_tell(thread);
         struct gm_heap *heap = thread->heap;
         while (!cache_fill(thread, index))
             if (heap->collector.exhausted == NULL ||
@@ -276,9 +277,13 @@ static void cache_spill(struct gm_heap_thread *thread, uint32_t index)
     struct gm_cached *base = cache_base(thread, index);
     size_t have = (size_t)(cache->top - base), gone = have - have / 2;
     struct gm_cached blocks[GM_CACHE_ENTRIES];
-    memcpy(blocks, base, gone * sizeof *blocks);
-    memmove(base, base + gone, (have - gone) * sizeof *base);
-    cache->top -= gone;
+    memcpy(blocks, base, have * sizeof *blocks);
+    /* A fork in another thread copies the cache as it is at any instruction: no block may be in it twice. */
+    cache->top = base;
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy(base, blocks + gone, (have - gone) * sizeof *base);
+    atomic_signal_fence(memory_order_seq_cst);
+    cache->top = base + (have - gone);
     blocks_release(thread, blocks, gone);
 }
 
@@ -288,6 +293,7 @@ void gm_cache_push(struct gm_heap_thread *thread, uint32_t index, void *block, u
     if (cache->top >= cache_base(thread, index) + gm_cache_capacity(index))
         cache_spill(thread, index);
     *cache->top = (struct gm_cached){block, state};
+    atomic_signal_fence(memory_order_seq_cst); /* for fork: see cache_spill */
     cache->top++;
 }
 

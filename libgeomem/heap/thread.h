@@ -35,6 +35,9 @@ bool gm_cache_pop(struct gm_heap_thread *thread, uint32_t index, struct gm_cache
 /* A block, GM_STATE_CACHED by now, into a cache. */
 void gm_cache_push(struct gm_heap_thread *thread, uint32_t index, void *block, uint8_t *state);
 
+/* Tells the collector how much was handed out, if it is enough to tell: it may collect. No lock held. */
+void gm_heap_thread_tell(struct gm_heap_thread *thread);
+
 /* All blocks in its caches, and the spans that it owns, go back to the heap. */
 void gm_heap_thread_flush(struct gm_heap_thread *thread);
 

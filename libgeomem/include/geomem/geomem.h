@@ -57,22 +57,38 @@ struct geomem_heap_options {
     size_t young_bytes; /* of the nursery; 0: sized by survival and pauses */
     int exact_pointers; /* non-zero: only a pointer to a block's beginning, found in another block, keeps it */
 };
+/* The heap of all functions that are not given one; it lives as long as the process. NULL: no memory. */
 struct geomem_heap *geomem_heap_default(void);
+/* A heap of its own, for geomem_heap_alloc and geomem_heap_gc_alloc; options NULL: the default ones, else they are copied.
+ * -EINVAL: struct_bytes, or a value that is not known; -ENOMEM. The caller destroys it. */
 int geomem_heap_create(const struct geomem_heap_options *options, struct geomem_heap **ret_heap);
+/* All its blocks are gone at once, without finalizers. No thread may use the heap or its blocks meanwhile or later. NULL and
+ * the default heap: nothing happens. */
 void geomem_heap_destroy(struct geomem_heap *heap);
 /* Options for a heap that has not handed out a collected block yet (-EBUSY later): the way to choose those of the default
  * heap (NULL), first thing in main. -EINVAL: struct_bytes, or a value that is not known. */
 int geomem_heap_configure(struct geomem_heap *heap, const struct geomem_heap_options *options);
 int geomem_gc_mode(struct geomem_heap *heap, enum geomem_gc_mode mode);
 
-/* ---- explicit blocks ---- */
+/* ---- explicit blocks: the program's until it frees them; NULL and errno ENOMEM when there is no memory ---- */
+/* `size` bytes, 0 counting as 1; contents undefined. */
 void *geomem_alloc(size_t size);
+/* count * size bytes, zeroed; ENOMEM also when the product overflows. */
 void *geomem_calloc(size_t count, size_t size);
+/* Moves a block of any kind, with its contents up to the lesser size, unless it fits where it is; a collected block stays
+ * one, but its finalizer and weak references are dropped when it moves. NULL as block: as geomem_alloc; size 0: as 1, the
+ * block is not freed. On failure the old block stays as it is. */
 void *geomem_realloc(void *block, size_t size);
+/* On a multiple of `alignment`, a power of two up to 64 MB at least; else EINVAL. Freed by geomem_free. */
 void *geomem_aligned(size_t alignment, size_t size);
-void *geomem_alloc_root(size_t size); /* zeroed; scanned for pointers */
+/* Zeroed; what it points to is kept, as if it were a global. */
+void *geomem_alloc_root(size_t size);
+/* A block of any kind and heap, by any thread; also a collected one, if nothing uses it any more. NULL: nothing happens. Any
+ * other address is misuse: see geomem_misuse_handler. */
 void geomem_free(void *block);
+/* Bytes that may be used of a block, at least as many as were asked for; 0 if the address is no block's beginning. */
 size_t geomem_usable_size(const void *block);
+/* As geomem_alloc, in a heap of one's own; heap NULL: the default. */
 void *geomem_heap_alloc(struct geomem_heap *heap, size_t size);
 
 /* ---- collected blocks: zeroed, but those of _leaf ---- */
@@ -159,6 +175,8 @@ struct geomem_heap_statistics {
     uint64_t pause_total_ns, pause_max_ns;
     uint64_t collector_cpu_ns;
 };
+/* heap NULL: the default, here and below. The caller sets struct_bytes; -EINVAL if it is not this structure's. Exact while no
+ * other thread allocates, else close. Takes time in proportion to the number of blocks, and stops nobody. */
 int geomem_heap_statistics(struct geomem_heap *heap, struct geomem_heap_statistics *ret_statistics);
 
 enum geomem_block_state {
@@ -174,20 +192,23 @@ struct geomem_block {
     int leaf;
     unsigned age;
 };
-/* Calls visit for each block while the world is stopped; a non-zero return ends the walk and is returned. A stopped thread may
- * hold any lock, and those of the heaps are held: visit may not allocate, free, or take a lock (printf takes one). */
+/* Calls visit for each block while the world is stopped; a non-zero return ends the walk and is returned. visit allocates
+ * and frees nothing, and takes no lock (printf takes one): a stopped thread may hold any. -ETIMEDOUT: a thread could not be stopped. */
 int geomem_heap_walk(
     struct geomem_heap *heap, int (*visit)(const struct geomem_block *block, void *arg), void *arg);
-/* The block that an address points into; -ENOENT. */
+/* The block that an address points into, at its beginning or not; -ENOENT: none. */
 int geomem_block_at(const void *address, struct geomem_block *ret_block);
+/* Non-zero if there is one. */
 int geomem_owns(const void *address);
 /* 0: whole. Levels: 1 counters and lists, 2 every span, 3 every block and every pointer. Else -EUCLEAN, and one line on
  * `out` (unless NULL) for each thing found wrong. */
 int geomem_heap_check(struct geomem_heap *heap, int level, FILE *out);
-int geomem_heap_purge(struct geomem_heap *heap); /* gives unused memory back to the system now */
+/* Gives unused memory back to the system now, not after 100 ms of the heap's own time. 0, or -ENOMEM without a heap. */
+int geomem_heap_purge(struct geomem_heap *heap);
 
-/* What happens on misuse (double free, foreign or interior pointer): called with one line of text; the default prints it
- * to stderr and aborts. */
+/* What happens on misuse (double free, foreign or interior pointer; with GEOMEM_HEAP_DEBUG=1 in the environment also a write
+ * to a freed block): called with one line of text, on the thread that did it, no lock held. If it returns, the call that
+ * was misused does nothing. NULL, the default: the line goes to stderr, and the process aborts. */
 void geomem_misuse_handler(void (*handler)(const char *text, const void *address));
 
 #if defined(__GNUC__)
