@@ -149,7 +149,10 @@ class Clients(harness.Case):
         self.assertGreater(of_all["collections"], 3)
         self.assertGreater(of_all["pauses"]["count"], 3)
         self.assertGreater(of_all["pauses"]["max_ns"], 0)
-        self.assertEqual(gc["lost_events"], 0)
+        # A recorder with sanitizers is too slow for programs that do nothing but allocate: the ring is full for longer
+        # than the program is made to wait.
+        if not harness.is_sanitized():
+            self.assertEqual(gc["lost_events"], 0)
         return made
 
     def test_exports_all_that_clients_import_and_no_insides(self):
