@@ -43,6 +43,7 @@ struct gm_mutator {
     uint32_t stops, stops_before;
     uint32_t handlers, handlers_before;
     uintptr_t sp;        /* written by the thread before it is stopped; 0: not known */
+    uintptr_t asleep_sp; /* of one unreachable: as the kernel told when it was counted */
     uintptr_t saved[6];  /* the registers that calls keep, as of the beginning of the region */
     uintptr_t tp;        /* thread pointer (fs base); 0: not known */
     uintptr_t stack_low; /* of its own stack, as given by the system; 0: not known */

@@ -142,27 +142,25 @@ static void foreign_stack_visit(struct walk *walk, const struct gm_mutator *m, u
         doubtful_visit(walk, m->stack_low, m->stack_high);
 }
 
-/* One that runs is in libc's code, about to end, to begin, or to wait for work: waited for a little while. */
-static uintptr_t unreachable_stack_pointer(const struct gm_mutator *m)
+/* Where to begin on the stack of one that waited when it was counted. It may have woken since, and a busy machine leaves
+ * it waiting for a processor: after a little while, the whole mapping that its stack lies in. */
+static uintptr_t unreachable_stack_low(struct walk *walk, const struct gm_mutator *m)
 {
-    uintptr_t sp = 0;
-    for (int tries = 0; !sp && tries < 20; tries++) {
-        sp = gm_task_stack_pointer(m->tid);
-        if (!sp)
-            gm_sys_sleep_ns(20000);
+    struct gm_mapping mapping;
+    for (int tries = 0; tries < 20; tries++) {
+        uintptr_t sp = gm_task_stack_pointer(m->tid);
+        if (sp)
+            return sp - RED_ZONE_BYTES;
+        gm_sys_sleep_ns(20000);
     }
-    return sp;
+    if (!block_end(m->asleep_sp) && gm_maps_at(&walk->maps, m->asleep_sp, &mapping) == 0)
+        return mapping.start;
+    return m->asleep_sp - RED_ZONE_BYTES;
 }
 
 static void mutator_visit(struct walk *walk, struct gm_mutator *m)
 {
-    uintptr_t sp = m->sp;
-    if (m->unreachable) {
-        sp = unreachable_stack_pointer(m);
-        if (!sp)
-            return;
-        sp -= RED_ZONE_BYTES;
-    }
+    uintptr_t sp = m->unreachable ? unreachable_stack_low(walk, m) : m->sp;
     bool own = m->kind == GM_MUTATOR_REGISTERED && sp - m->stack_low < m->stack_high - m->stack_low;
     if (own)
         range_visit(walk, sp, m->stack_high);

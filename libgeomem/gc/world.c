@@ -266,6 +266,7 @@ struct stop {
     /* of the pass under way: */
     uint32_t live;    /* tasks accounted for, the caller included */
     uint32_t waiting; /* for an answer */
+    bool awake;       /* one is waited for that will not answer, but sleep */
     struct gm_world_stop_figures figures;
 };
 
@@ -292,7 +293,9 @@ static enum look mutator_look(struct stop *stop, struct gm_mutator *m)
     /* A slot that was found may have become another thread's, with the same tid, which was never asked. */
     if (!m->unreachable && !(task.pending_signals >> (gm_stop_signal() - 1) & 1))
         mutator_signal(m);
-    return m->unreachable ? LOOK_COUNTS : LOOK_WAIT;
+    /* One that runs, or is about to on a busy machine, has no stack to search yet: it will wait, take the signal or end. */
+    m->asleep_sp = m->unreachable ? gm_task_stack_pointer(m->tid) : 0;
+    return m->asleep_sp ? LOOK_COUNTS : LOOK_WAIT;
 }
 
 /* 0: a signal is on its way. -EAGAIN: RLIMIT_SIGPENDING is reached. -ESRCH: the thread has ended. */
@@ -316,9 +319,12 @@ static void mutator_pass(struct stop *stop, struct gm_mutator *m)
     if (m->kind == GM_MUTATOR_NEWBORN || m->kind == GM_MUTATOR_ENDED)
         return;
     stop->live++;
-    if (m->kind == GM_MUTATOR_INTERNAL || m->kind == GM_MUTATOR_ZOMBIE || m->tid == stop->self ||
-        mutator_has_stopped(m, stop->epoch))
+    if (m->kind == GM_MUTATOR_INTERNAL || m->kind == GM_MUTATOR_ZOMBIE || m->tid == stop->self)
         return;
+    if (mutator_has_stopped(m, stop->epoch)) {
+        m->unreachable = false; /* any more: it has told where its stack ends */
+        return;
+    }
     bool asked = m->asked_in == stop->epoch;
     /* seq_cst: see gm_region_leave. One that was asked, and came into a region before the signal came to it, stops all the
      * same. */
@@ -341,6 +347,7 @@ static void mutator_pass(struct stop *stop, struct gm_mutator *m)
         return;
     stop->figures.slowest_tid = m->tid;
     stop->waiting++;
+    stop->awake |= m->unreachable;
 }
 
 static void world_pass(struct stop *stop)
@@ -349,6 +356,7 @@ static void world_pass(struct stop *stop)
     uint64_t mask;
     stop->live = gm_mutator_self ? 0 : 1;
     stop->waiting = stop->figures.in_regions = stop->figures.unreachable = 0;
+    stop->awake = false;
     gm_mutators_lock(&mask);
     for (struct gm_mutator *m = gm_mutators.first; m; m = next) {
         next = m->next;
@@ -432,6 +440,8 @@ int gm_world_stop(struct gm_world_stop_figures *ret_figures)
     int complete = 0;
     while (complete == 0) {
         world_pass(&stop);
+        if (stop.awake)
+            patience_ns = LOOK_AFTER_NS; /* its sleep may be short */
         if (stop.waiting)
             stop.look = world_wait(&stop, &patience_ns);
         else

@@ -448,7 +448,12 @@ static void on_timer(union sigval value)
     volatile uint64_t word __attribute__((unused)) = ~secret_hidden(1);
     (void)value;
     atomic_fetch_add(&ready, 1);
-    wait_for(&done, 1);
+    while (!atomic_load(&done)) { /* runs more than it waits, with all signals blocked */
+        uint64_t until = gm_sys_monotonic_ns() + 300000;
+        while (gm_sys_monotonic_ns() < until)
+            ;
+        gm_sys_sleep_ns(100000);
+    }
     word = 0;
     atomic_fetch_add(&ready, 1);
 }
