@@ -197,7 +197,6 @@ bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns)
 {
     uint64_t time = gm_sys_monotonic_ns();
     bool all;
-    gm_mark_resume(&gc->old_marker);
     do
         all = gm_mark_run(&gc->old_marker, STEP_WORDS);
     while (!all && gm_sys_monotonic_ns() < until_ns);

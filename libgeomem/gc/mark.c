@@ -305,12 +305,39 @@ static void piece_push(struct gm_marker *marker, const struct gm_mark_piece *pie
         stack_grew(stack);
 }
 
-/* Takes a piece's beginning off the stack of pieces, and pushes its words. Returns how many it has looked at. */
+GM_UNSANITIZED static const struct geomem_layout *layout_of(
+    const struct gm_span *span, uintptr_t block)
+{
+    size_t bytes = gm_block_bytes(span) & ~(sizeof(uintptr_t) - 1);
+    uintptr_t last = block + bytes - sizeof(uintptr_t);
+    return (const struct geomem_layout *)__atomic_load_n((uintptr_t *)last, __ATOMIC_RELAXED);
+}
+
+/* Is what is left of the piece inside one living block still, and of the layout that it was found with? Of a block freed
+ * meanwhile the layout may be gone: the new one at its address, if it has one, brings its own. */
+static bool piece_is_whole(const struct gm_mark_piece *piece)
+{
+    uint32_t index;
+    const struct gm_span *span = gm_word_find(piece->start, false, &index);
+    if (!span || !gm_state_is_block(__atomic_load_n(&span->state[index], __ATOMIC_RELAXED)) ||
+        (uintptr_t)piece->to > piece->start + gm_block_bytes(span))
+        return false;
+    return !piece->layout ||
+           (span->kind == GM_KIND_TYPED && layout_of(span, piece->start) == piece->layout);
+}
+
+/* Takes a piece's beginning off the stack of pieces, and pushes its words. Returns how many it has looked at. The program
+ * may have run since the piece was pushed, and have freed its block: asked of each piece when its turn comes, not of all at
+ * the beginning of a step, since there may be as many as old blocks. */
 static size_t piece_scan_some(struct gm_marker *marker)
 {
     struct gm_mark_stack *stack = &marker->pieces;
     struct gm_mark_piece *top = (struct gm_mark_piece *)stack->top - 1;
     struct gm_mark_piece some = *top;
+    if (!piece_is_whole(&some)) {
+        stack->top = (uintptr_t *)top;
+        return 0;
+    }
     if (some.to - some.from > GM_MARK_PIECE_WORDS) {
         some.to = some.from + GM_MARK_PIECE_WORDS;
         top->from = some.to;
@@ -322,14 +349,6 @@ static size_t piece_scan_some(struct gm_marker *marker)
     else
         words_push(marker, some.from, some.to);
     return (size_t)(some.to - some.from);
-}
-
-GM_UNSANITIZED static const struct geomem_layout *layout_of(
-    const struct gm_span *span, uintptr_t block)
-{
-    size_t bytes = gm_block_bytes(span) & ~(sizeof(uintptr_t) - 1);
-    uintptr_t last = block + bytes - sizeof(uintptr_t);
-    return (const struct geomem_layout *)__atomic_load_n((uintptr_t *)last, __ATOMIC_RELAXED);
 }
 
 static void word_push(struct gm_marker *marker, uintptr_t word)
@@ -464,29 +483,6 @@ static void fifo_give_back(struct gm_marker *marker)
 {
     while (marker->fifo_out != marker->fifo_in)
         word_push(marker, marker->fifo[marker->fifo_out++ % GM_MARK_FIFO].block);
-}
-
-/* Is what is left of the piece inside one living block still, and of the layout that it was found with? Of a block freed
- * meanwhile the layout may be gone: the new one at its address, if it has one, brings its own. */
-static bool piece_is_whole(const struct gm_mark_piece *piece)
-{
-    uint32_t index;
-    const struct gm_span *span = gm_word_find(piece->start, false, &index);
-    if (!span || !gm_state_is_block(__atomic_load_n(&span->state[index], __ATOMIC_RELAXED)) ||
-        (uintptr_t)piece->to > piece->start + gm_block_bytes(span))
-        return false;
-    return !piece->layout ||
-           (span->kind == GM_KIND_TYPED && layout_of(span, piece->start) == piece->layout);
-}
-
-void gm_mark_resume(struct gm_marker *marker)
-{
-    struct gm_mark_piece *kept = (struct gm_mark_piece *)marker->pieces.bottom;
-    struct gm_mark_piece *end = (struct gm_mark_piece *)marker->pieces.top;
-    for (const struct gm_mark_piece *piece = kept; piece < end; piece++)
-        if (piece_is_whole(piece))
-            *kept++ = *piece;
-    marker->pieces.top = (uintptr_t *)kept;
 }
 
 bool gm_mark_run(struct gm_marker *marker, uint64_t words)

@@ -122,11 +122,8 @@ void gm_mark_part(struct gm_marker *marker, const struct gm_span *span, uintptr_
 void gm_mark_block(struct gm_marker *marker, uintptr_t block);
 
 /* Marks until nothing is left (true), or about `words` words have been looked at (false): then nothing but the stacks
- * holds what is left to do, and the program may go on. */
+ * holds what is left to do, and the program may go on. Parts of large blocks that it frees meanwhile are passed over. */
 bool gm_mark_run(struct gm_marker *marker, uint64_t words);
-/* The program has run since then: parts of large blocks that it has freed meanwhile are forgotten, since their memory may
- * be gone. To be called before gm_mark_run goes on in another stop. */
-void gm_mark_resume(struct gm_marker *marker);
 /* To be called now and then while roots are pushed, lest the stack grows: marks if it has. */
 static inline void gm_mark_relieve(struct gm_marker *marker)
 {

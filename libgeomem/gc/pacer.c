@@ -8,9 +8,11 @@
 #define MB ((uint64_t)1 << 20)
 
 /* Aimed at for a young collection; and where its fixed part is large: twice that, up to a bound. No further: pages written to
- * are of that part, and are more the longer the nursery lasts. */
+ * are of that part, and are more the longer the nursery lasts. Beyond the bound a small nursery keeps no promise any more, and
+ * only makes collections many: it has this size then. */
 #define PAUSE_NS 1500000.0
 #define PAUSE_MOST_NS 3000000.0
+#define YOUNG_BEYOND (8 * MB)
 /* Of the nursery. The least is what its fixed costs, some 50 us, are worth. */
 #define YOUNG_LEAST (1 * MB)
 #define YOUNG_MOST (64 * MB)
@@ -102,6 +104,8 @@ static double most(double a, double b)
 static uint64_t young_in_pause(const struct gm_pacer *pacer)
 {
     double fixed = pacer->fixed_ns;
+    if (fixed > PAUSE_MOST_NS)
+        return YOUNG_BEYOND;
     double pause = most(PAUSE_NS, least(2 * fixed, PAUSE_MOST_NS));
     double bytes = most(pause - fixed, 0) / most(pacer->young_ns_per_byte, 1e-6);
     return clamp((uint64_t)least(bytes, (double)YOUNG_MOST), YOUNG_LEAST, YOUNG_MOST);

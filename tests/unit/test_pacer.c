@@ -53,7 +53,7 @@ Test(pacer, where_getting_there_is_dear_the_pause_may_be_twice_that)
     cr_expect_float_eq(nursery_mib(100 * MB, 1 * MS, 0.25 * MS), 4, 0.1);
     cr_expect_float_eq(nursery_mib(100 * MB, 2 * MS, 0.25 * MS), 4, 0.1, "up to 3 ms");
     cr_expect_float_eq(
-        nursery_mib(100 * MB, 5 * MS, 0.25 * MS), 1, 0.01, "beyond, the least there is");
+        nursery_mib(100 * MB, 5 * MS, 0.25 * MS), 8, 0.01, "beyond, a size that does not follow it");
 }
 
 Test(pacer, the_programs_wish_comes_before_all_that)
