@@ -474,8 +474,12 @@ void gm_world_after_fork(void)
 }
 
 /* What the lock protects must be whole in the child. A collector's own handler may have taken it. */
+/* Before the world's lock, where both are held. */
+static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void fork_prepare(void)
 {
+    pthread_mutex_lock(&setup_lock);
     bool held =
         atomic_load_explicit(&world.owner, memory_order_relaxed) == (int32_t)gm_sys0(SYS_gettid);
     if (!held)
@@ -487,6 +491,7 @@ static void fork_parent(void)
 {
     if (!world.forks_under_lock)
         gm_world_unlock();
+    pthread_mutex_unlock(&setup_lock);
 }
 
 static void fork_child(void)
@@ -496,6 +501,7 @@ static void fork_child(void)
         atomic_store(&world.owner, (int32_t)gm_sys0(SYS_gettid));
     else
         gm_world_unlock();
+    pthread_mutex_unlock(&setup_lock);
 }
 
 static int fork_error;
@@ -506,8 +512,6 @@ __attribute__((constructor(104))) static void fork_register(void)
 {
     fork_error = -pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
-
-static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* What fails for want of memory is tried again by the next call. */
 static int world_setup(void)
