@@ -1,4 +1,4 @@
-/* geomem/listener.h - what happens in a program's libgeomem heaps, as it happens.
+/* geomem/listener.h - what happens in a program's libgeomem heaps and caches, as it happens.
  *
  * One listener per process. A program that is being recorded has the recorder's. All functions are called on the
  * thread on which the thing happens, inside the allocator or the collector, also while the world is stopped: they do
@@ -78,6 +78,84 @@ struct geomem_swept {
     unsigned age;      /* of the promoted: collections survived */
 };
 
+/* ---- caches ----
+ * Each use of a cache is counted; key by key is told what happens to a sample of the keys: those whose hash, well mixed
+ * over 64 bits, is not above the cache's sample_threshold. */
+
+/* Why an entry left a cache, or was not let in. Codes are stable. */
+enum geomem_cache_cause {
+    GEOMEM_CACHE_SIZE = 1,     /* the policy made room */
+    GEOMEM_CACHE_EXPIRED = 2,  /* its time was up */
+    GEOMEM_CACHE_REPLACED = 3, /* another value was stored for its key */
+    GEOMEM_CACHE_REMOVED = 4,  /* the program took it out */
+    GEOMEM_CACHE_PRESSURE = 5, /* memory ran short, and the cache gave way */
+    GEOMEM_CACHE_REJECTED = 6, /* never got in: larger than the cache, or everything was pinned */
+    GEOMEM_CACHE_CLOSED = 7,   /* the cache was destroyed */
+};
+#define GEOMEM_CACHE_CAUSE_COUNT 8
+
+/* How a cache decides what leaves. Codes are stable. */
+enum geomem_cache_policy {
+    GEOMEM_POLICY_ADAPTIVE = 0, /* the default: chooses among several by simulating them */
+    GEOMEM_POLICY_LRU = 1,      /* the least recently used */
+    GEOMEM_POLICY_S3FIFO = 2,
+    GEOMEM_POLICY_OTHER = 255, /* the program's own cache: not known */
+};
+
+enum geomem_cache_use {
+    GEOMEM_CACHE_HIT = 1,
+    GEOMEM_CACHE_MISS = 2,
+    GEOMEM_CACHE_STORE = 3, /* a value was let in */
+    GEOMEM_CACHE_LOAD = 4,  /* a loader made a value: `ns` is what it took */
+    GEOMEM_CACHE_PIN = 5,   /* a value was handed out and may be used until */
+    GEOMEM_CACHE_UNPIN = 6,
+};
+
+/* A cache as it is: all counts since it was made. Told when it is made, when its capacity or its policy's choice changes,
+ * every now and then while it is used, when it is destroyed, and when the process ends. */
+struct geomem_cache_state {
+    uint64_t cache;            /* number in the process, from 1 */
+    const char *name;          /* UTF-8; read during the call only */
+    uint32_t policy;           /* enum geomem_cache_policy */
+    uint32_t choice;           /* of an adaptive policy: what it runs now, numbered by the policy */
+    uint32_t closed;           /* 1: destroyed, the last that is told of it */
+    uint32_t switches;         /* of the policy's choice */
+    uint64_t sample_threshold; /* UINT64_MAX: every key; 0: none */
+    uint64_t capacity_bytes;
+    uint64_t used_bytes;
+    uint64_t entries;
+    uint64_t pinned_entries; /* handed out now, those included that have left the cache since */
+    uint64_t pinned_bytes;
+    uint64_t hits, hit_bytes;
+    uint64_t misses;
+    uint64_t stores, store_bytes;
+    uint64_t loads, load_failures,
+        load_waits;   /* waits: for a loader that another thread was running */
+    uint64_t load_ns; /* of all loads together */
+    uint64_t evictions[GEOMEM_CACHE_CAUSE_COUNT]; /* by enum geomem_cache_cause */
+    uint64_t evicted_bytes[GEOMEM_CACHE_CAUSE_COUNT];
+};
+
+/* Something done with one key of the sample. */
+struct geomem_cache_key_use {
+    uint64_t cache;
+    uint64_t key;       /* its hash */
+    uint32_t use;       /* enum geomem_cache_use */
+    uint32_t key_class; /* as the program divides its keys; 0: not told */
+    uint64_t bytes;     /* charged for the entry; of a miss 0 */
+    uint64_t ns;        /* of a load */
+};
+
+/* An entry of the sample has left. */
+struct geomem_cache_eviction {
+    uint64_t cache;
+    uint64_t key;
+    uint32_t cause; /* enum geomem_cache_cause */
+    uint32_t hits;  /* it had had; UINT32_MAX: not known */
+    uint64_t bytes;
+    uint64_t age_ns; /* since it was stored; 0: not known */
+};
+
 struct geomem_listener {
     uint32_t version; /* GEOMEM_LISTENER_VERSION */
     /* A block was given out, and the program does not have it yet. `collected`: 0 explicit, 1 collected.
@@ -93,8 +171,14 @@ struct geomem_listener {
     void (*swept)(const struct geomem_swept *swept);
     void (*gc_begin)(uint64_t heap, uint64_t number, uint32_t kind, uint32_t trigger);
     void (*gc_end)(const struct geomem_gc_cycle *cycle);
+    /* One stop of the world, of the collection that began last: told when it is over. Nanoseconds, CLOCK_MONOTONIC. */
+    void (*gc_stop)(uint64_t number, uint64_t start_ns, uint64_t pause_ns);
+    /* Of caches: on any thread, no lock held but a shard's of the cache. What is pointed to is read during the call only. */
+    void (*cache_state)(const struct geomem_cache_state *state);
+    void (*cache_use)(const struct geomem_cache_key_use *use);
+    void (*cache_evict)(const struct geomem_cache_eviction *eviction);
 };
-#define GEOMEM_LISTENER_VERSION 1u
+#define GEOMEM_LISTENER_VERSION 2u
 
 /* The listener of the recorder that is recording this process, if any: defined by its preload library. */
 __attribute__((weak)) const struct geomem_listener *geomem_recorder_listener(void);
