@@ -60,7 +60,7 @@ static void gc_generations(struct pager *p, const struct gm_gc_generation *g)
     char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], c[GM_SHORT_BYTES], text[160];
     pager_text(p, 1, GM_STYLE_NORMAL, "");
     pager_text(
-        p, 1, GM_STYLE_BOLD, "GENERATIONS     LIVE   BLOCKS     DEAD    FREED PROMOTED     RATE");
+        p, 1, GM_STYLE_BOLD, "GENERATIONS     LIVE     BORN     DEAD    FREED PROMOTED     RATE");
     gc_generation(p, &g[0], false);
     gc_generation(p, &g[1], true);
     if (!g[0].promoted.blocks)
