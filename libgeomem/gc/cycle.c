@@ -95,6 +95,9 @@ static void cycle_end(struct gm_gc *gc, struct geomem_gc_cycle *cycle)
 
 static void cycle_add_stop(struct geomem_gc_cycle *cycle, const struct gm_gc_stop *stop)
 {
+    const struct geomem_listener *listener = gm_listener_get();
+    if (listener && listener->version >= 2 && listener->gc_stop)
+        listener->gc_stop(cycle->number, stop->start_ns, stop->pause_ns);
     cycle->stops++;
     cycle->pause_ns += stop->pause_ns;
     cycle->cpu_ns += stop->cpu_ns;

@@ -29,8 +29,9 @@ static uint64_t bucket_end(uint32_t bucket)
     return ((uint64_t)(SUB_BUCKETS + bucket % SUB_BUCKETS + 1) << shift) - 1;
 }
 
-static void pause_add(struct gm_profile_pauses *p, uint64_t ns)
+void gm_profile_pauses_add_stop(uint64_t ns)
 {
+    struct gm_profile_pauses *p = &pauses_now;
     static const uint64_t ends_us[GEOMEM_PAUSE_BUCKETS - 1] = {
         100, 200, 500, 1000, 2000, 5000, 10000, 50000, 200000};
     uint32_t coarse = 0;
@@ -62,10 +63,6 @@ void gm_profile_pauses_add(const struct geomem_gc_cycle *cycle)
     p->collections.collected_bytes += cycle->swept_bytes;
     if (cycle->footprint_bytes > p->footprint_peak_bytes)
         p->footprint_peak_bytes = cycle->footprint_bytes;
-    /* Of several stops the longest is known, and what the others took together. */
-    pause_add(p, cycle->max_pause_ns);
-    for (uint64_t stop = 1; stop < cycle->stops && stop < 1000; stop++)
-        pause_add(p, (cycle->pause_ns - cycle->max_pause_ns) / (cycle->stops - 1));
 }
 
 static uint64_t percentile(const struct gm_profile_pauses *p, uint64_t percent)

@@ -237,6 +237,14 @@ static void on_gc_end(const struct geomem_gc_cycle *cycle)
         next->gc_end(cycle);
 }
 
+static void on_gc_stop(uint64_t number, uint64_t start_ns, uint64_t pause_ns)
+{
+    gm_profile_pauses_add_stop(pause_ns);
+    const struct geomem_listener *next = listener_next();
+    if (next && next->version >= 2 && next->gc_stop)
+        next->gc_stop(number, start_ns, pause_ns);
+}
+
 static const struct geomem_listener profile_listener = {
     .version = GEOMEM_LISTENER_VERSION,
     .alloc = on_alloc,
@@ -245,6 +253,7 @@ static const struct geomem_listener profile_listener = {
     .swept = on_swept,
     .gc_begin = on_gc_begin,
     .gc_end = on_gc_end,
+    .gc_stop = on_gc_stop,
 };
 
 /* ---- start, stop ---- */

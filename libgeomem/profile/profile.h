@@ -69,6 +69,7 @@ struct gm_profile_pauses {
 };
 void gm_profile_pauses_reset(void);
 void gm_profile_pauses_add(const struct geomem_gc_cycle *cycle);
+void gm_profile_pauses_add_stop(uint64_t pause_ns);
 void gm_profile_pauses_read(struct gm_profile_pauses *ret_pauses);
 
 /* ---- name.c ---- */

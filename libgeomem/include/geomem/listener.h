@@ -171,7 +171,8 @@ struct geomem_listener {
     void (*swept)(const struct geomem_swept *swept);
     void (*gc_begin)(uint64_t heap, uint64_t number, uint32_t kind, uint32_t trigger);
     void (*gc_end)(const struct geomem_gc_cycle *cycle);
-    /* One stop of the world, of the collection that began last: told when it is over. Nanoseconds, CLOCK_MONOTONIC. */
+    /* One stop of the world, of the collection `number`: told when it is over, before that collection's gc_end. A stop in
+     * which a young collection and a part of one in steps were done is the young one's. Nanoseconds, CLOCK_MONOTONIC. */
     void (*gc_stop)(uint64_t number, uint64_t start_ns, uint64_t pause_ns);
     /* Of caches: on any thread, no lock held but a shard's of the cache. What is pointed to is read during the call only. */
     void (*cache_state)(const struct geomem_cache_state *state);
