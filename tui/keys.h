@@ -48,6 +48,7 @@ enum gm_action {
     GM_ACTION_HELP,
     GM_ACTION_STOP,
     GM_ACTION_QUIT,
+    GM_ACTION_COUNT,
 };
 
 struct gm_key_line {
