@@ -298,6 +298,21 @@ static void recorder_end_images(struct gm_recorder *r)
     }
 }
 
+/* Merges and ends images. One that was replaced ends in its place: before its successor's events are told, even if both
+ * were drained in one round, or the peak would hold the blocks of both. */
+static void recorder_tell(struct gm_recorder *r, uint64_t watermark)
+{
+    for (size_t i = 0; i < r->images.count; i++) {
+        struct gm_image *image = r->images.v[i];
+        bool waits = image->replaced && image->state == GM_IMAGE_DYING;
+        if (!waits || image->replaced_stamp > watermark)
+            continue;
+        recorder_merge(r, image->replaced_stamp - 1);
+        recorder_end_images(r);
+    }
+    recorder_merge(r, watermark);
+}
+
 static void recorder_note_root_status(struct gm_recorder *r)
 {
     struct gm_run_state *run = &r->rollup.run;
@@ -315,9 +330,9 @@ static void recorder_round(struct gm_recorder *r)
     recorder_take_newcomers(r);
     uint64_t watermark = recorder_drain(r, now, false);
     if (r->left_words <= LEFT_WORDS_MAX) {
-        recorder_merge(r, watermark);
+        recorder_tell(r, watermark);
     } else {
-        recorder_merge(r, UINT64_MAX); /* stamps from the future as well: they may be lies */
+        recorder_tell(r, UINT64_MAX); /* stamps from the future as well: they may be lies */
         r->order.watermark = now;
     }
     gm_images_watch_cost(&r->images);
@@ -457,7 +472,7 @@ int gm_recorder_finish(struct gm_recorder *r)
     /* Nothing is waited for any more: all that is there is told. */
     uint64_t now = recorder_now(r);
     recorder_drain(r, now, true);
-    recorder_merge(r, UINT64_MAX);
+    recorder_tell(r, UINT64_MAX);
     r->order.watermark = now;
     for (size_t i = 0; i < r->images.count; i++)
         if (r->images.v[i]->state != GM_IMAGE_GONE)

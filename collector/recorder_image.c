@@ -174,6 +174,7 @@ static int images_enter(struct gm_images *images, struct gm_newcomer *newcomer, 
     if (replaced) {
         replaced->state = GM_IMAGE_DYING;
         replaced->replaced = true;
+        replaced->replaced_stamp = newcomer->stamp;
     }
     images_note_interval(images, image, start.sample_bytes);
     image->drain.group.owner = image->process;

@@ -29,8 +29,9 @@ struct gm_image {
     struct gm_process *process; /* the roll-up's */
     struct gm_doorman *doorman; /* keeps count of session memory */
     enum gm_image_state state;
-    bool replaced;     /* by another image of the same process */
-    bool drained_last; /* after its process was seen to be dead */
+    bool replaced;           /* by another image of the same process */
+    uint64_t replaced_stamp; /* session clock when that one knocked: nothing here is from later */
+    bool drained_last;       /* after its process was seen to be dead */
     bool has_status;
     int status;        /* as of waitpid */
     uint32_t end_kind; /* of the session header, when last drained */
