@@ -10,7 +10,7 @@ import harness
 EDGES = {
     "schemas": {"schemas"},
     "libgeomem": {"schemas", "libgeomem"},
-    "collector": {"schemas", "collector", "libgeomem/ring", "libgeomem/base"},
+    "collector": {"schemas", "collector", "libgeomem/ring", "libgeomem/base", "libgeomem/policy"},
     "analyzer/core": {"schemas", "analyzer/core"},
     "analyzer/report": {"schemas", "analyzer/core", "analyzer/report"},
     "tui": {"schemas", "analyzer/core", "tui"},
@@ -27,7 +27,9 @@ LIBGEOMEM = {
     "libgeomem/profile": {"libgeomem/base", "libgeomem/unwind", "libgeomem/heap", "libgeomem/gc",
                           "libgeomem/profile", "libgeomem/include"},
     "libgeomem/bdwgc": {"libgeomem/base", "libgeomem/heap", "libgeomem/gc", "libgeomem/bdwgc", "libgeomem/include"},
-    "libgeomem/cache": {"libgeomem/base", "libgeomem/cache", "libgeomem/include"},
+    "libgeomem/policy": {"libgeomem/base", "libgeomem/policy"},
+    "libgeomem/cache": {"libgeomem/base", "libgeomem/heap", "libgeomem/gc", "libgeomem/policy", "libgeomem/cache",
+                        "libgeomem/include"},
 }
 SQL_HOMES = ("schemas/", "collector/store", "collector/symbolize", "analyzer/core/")
 FOLDERS = ("schemas", "libgeomem", "collector", "analyzer", "tui")
