@@ -43,8 +43,8 @@ struct gm_world_stop_figures {
     int32_t slowest_tid;
 };
 /* Stops all other threads. The caller holds gm_world_lock. 0, or -ETIMEDOUT when a thread could not be stopped within
- * 10 s (`slowest_tid` names it), -EMFILE when there is a thread that nobody knows and no descriptor to look for it: all go on
- * again; the collection must be given up. */
+ * 10 s (`slowest_tid` names it), -EMFILE when for 1 s there has been a thread that nobody knows and no descriptor to look for it:
+ * all go on again; the collection must be given up. */
 int gm_world_stop(struct gm_world_stop_figures *ret_figures);
 void gm_world_start(void);
 

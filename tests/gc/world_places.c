@@ -1,5 +1,6 @@
 /* world_places.c CASE: a secret is found in the places that are easily missed. One case a run. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -516,6 +517,39 @@ static void case_no_descriptor(void)
     places_check();
 }
 
+static void *ends_at_once(void *arg)
+{
+    return arg;
+}
+
+/* A thread that was joined is counted by the kernel for a moment more, and cannot be looked for. */
+static void case_no_descriptor_ends(void)
+{
+    struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+    found(9);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    for (int i = 0; i < 1000; i++) {
+        pthread_join(started(ends_at_once, NULL), NULL);
+        found(9);
+    }
+}
+
+/* One that is really there, and that nobody knows: the stop is given up, and is possible again when it has gone. */
+static void case_no_descriptor_unknown(void)
+{
+    struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+    struct gm_world_stop_figures figures;
+    found(9);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    clone_start(cloned, NULL);
+    wait_for(&ready, 1);
+    gm_world_lock();
+    CHECK(gm_world_stop(&figures) == -EMFILE);
+    gm_world_unlock();
+    atomic_store(&done, 1);
+    found(9);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -535,6 +569,8 @@ static const struct {
     {"timer", case_timer},
     {"no_proc", case_no_proc},
     {"no_descriptor", case_no_descriptor},
+    {"no_descriptor_ends", case_no_descriptor_ends},
+    {"no_descriptor_unknown", case_no_descriptor_unknown},
 };
 
 int main(int argc, char **argv)
