@@ -20,7 +20,7 @@ _Thread_local bool gm_bdwgc_has_lock;
 
 void GC_alloc_lock(void)
 {
-    gm_world_lock();
+    gm_world_lock_for_program();
     gm_bdwgc_has_lock = true;
 }
 

@@ -2,7 +2,6 @@
 #include "libgeomem/gc/cycle.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -124,26 +123,8 @@ static void observer_tell(bool begins)
         tell(begins);
 }
 
-/* A handler of the program's on this thread would store pointers in the middle of marking, or wait in a region for this
- * very stop to end. What an instruction of ours raises cannot wait: it would end the process. */
-static uint64_t signals_block(void)
-{
-    const uint64_t synchronous = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) |
-                                 1ull << (SIGILL - 1) | 1ull << (SIGFPE - 1) |
-                                 1ull << (SIGTRAP - 1);
-    uint64_t mask = ~synchronous, before = 0;
-    gm_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &before, sizeof before);
-    return before;
-}
-
-static void signals_restore(uint64_t before)
-{
-    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
-}
-
 int gm_gc_stop_begin(struct gm_gc_stop *stop)
 {
-    stop->signals = signals_block();
     heaps_lock();
     stop->cpu_ns = thread_cpu_ns();
     stop->start_ns = gm_sys_monotonic_ns();
@@ -152,7 +133,6 @@ int gm_gc_stop_begin(struct gm_gc_stop *stop)
     if (err < 0) {
         gm_notes_unlock();
         heaps_unlock();
-        signals_restore(stop->signals);
     }
     return err;
 }
@@ -164,8 +144,6 @@ void gm_gc_stop_end(struct gm_gc_stop *stop)
     gm_notes_unlock();
     heaps_unlock();
     stop->cpu_ns = thread_cpu_ns() - stop->cpu_ns;
-    /* last: a handler that comes now finds none of these locks held */
-    signals_restore(stop->signals);
 }
 
 static int stop_begin(struct gm_gc_stop *stop)
@@ -324,6 +302,9 @@ __attribute__((used)) int gm_gc_collect_from(struct gm_heap *heap, enum gm_gc_wa
 {
     struct gm_gc *gc = &gm_gc;
     int err = -EBUSY;
+    /* by code of the program's under the lock, or by a handler in the middle of that */
+    if (gm_world_lock_is_mine())
+        return err;
     /* else its stack is searched from the collector's own frames on; no matter if it cannot be */
     gm_mutator_register();
     gm_checker_quiet(true);

@@ -48,7 +48,6 @@ struct gm_gc_totals {
 struct gm_gc_stop {
     struct gm_world_stop_figures figures;
     uint64_t start_ns, pause_ns, cpu_ns;
-    uint64_t signals; /* that the thread which stopped it had blocked before */
 };
 
 /* The collector of the process. Under the world's lock. */
@@ -88,7 +87,8 @@ enum gm_gc_want {
     GM_WANT_YOUNG,
     GM_WANT_FULL,
 };
-/* 0 or a negative errno: -ETIMEDOUT, a thread could not be stopped. No lock held. */
+/* 0 or a negative errno: -ETIMEDOUT, a thread could not be stopped; -EBUSY, collections are disabled, or the caller holds the
+ * lock of the world. No other lock held. */
 int gm_gc_collect(struct gm_heap *heap, enum gm_gc_want want, enum geomem_gc_trigger trigger);
 
 /* Somebody who wants to know, beside the listener: called before the world is stopped (true) and after it has been let go,

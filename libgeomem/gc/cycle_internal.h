@@ -14,8 +14,8 @@ static inline bool gm_gc_span_is_young(const struct gm_span *span)
     return segment->spans_young >> (span - segment->spans) & 1;
 }
 
-/* Takes the locks that a collection takes below the world's, which is held, and stops the world; and the reverse. In between no
- * handler of the program's runs on the calling thread. 0, or what gm_world_stop returns: then all is as before. */
+/* Takes the locks that a collection takes below the world's, which is held, and stops the world; and the reverse. 0, or what
+ * gm_world_stop returns: then all is as before. */
 int gm_gc_stop_begin(struct gm_gc_stop *stop);
 void gm_gc_stop_end(struct gm_gc_stop *stop);
 

@@ -18,7 +18,7 @@
     do { \
         bool locks = gm_world_is_ours(); \
         if (locks) \
-            gm_world_lock(); \
+            gm_world_lock_for_program(); \
         int result = (call); \
         if (locks) \
             gm_world_unlock(); \

@@ -44,6 +44,8 @@ static struct {
     _Atomic uint32_t lock;    /* 0 free, 1 held, 2 held and waited for */
     _Atomic bool in_use;
     _Atomic int32_t owner; /* of the lock: a tid, or 0 */
+    uint64_t signals;      /* that the owner had blocked before */
+    bool blocks_signals;   /* the owner has all blocked */
     bool forks_under_lock; /* the thread that forks had it already */
     int32_t pid;
 } world;
@@ -214,31 +216,76 @@ void gm_world_region_leave(void)
 
 /* ---- the lock --------------------------------------------------------------------------------------------- */
 
-static void lock_wait(void)
+/* A handler of the program's on the thread that holds the lock could want it, or wait in a region for the end of the stop that its
+ * own thread makes; or store pointers in the middle of marking. What an instruction of ours raises cannot wait: it would end
+ * the process. By the bare system call: libc's masks leave the stop signal out. */
+static uint64_t signals_block(void)
 {
-    struct gm_mutator *region = gm_region_enter();
-    /* acquire: pairs with the release in gm_world_unlock */
-    while (atomic_exchange_explicit(&world.lock, 2, memory_order_acquire) != 0)
-        gm_sys4(SYS_futex, &world.lock, FUTEX_WAIT_PRIVATE, 2, 0);
-    gm_region_leave(region);
+    const uint64_t synchronous = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) |
+                                 1ull << (SIGILL - 1) | 1ull << (SIGFPE - 1) |
+                                 1ull << (SIGTRAP - 1);
+    uint64_t mask = ~synchronous, before = 0;
+    gm_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &before, sizeof before);
+    return before;
+}
+
+static void signals_restore(uint64_t before)
+{
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+}
+
+/* Blocked before the lock is taken, but not while it is waited for: one that is asked to stop there answers. */
+static bool lock_take(uint32_t value)
+{
+    uint32_t free = 0;
+    uint64_t signals = signals_block();
+    /* acquire: pairs with the release in gm_world_unlock. A 2 may stand where nobody waits, a 1 not where somebody does. */
+    bool taken = value == 2 ? atomic_exchange_explicit(&world.lock, 2, memory_order_acquire) == 0
+                            : atomic_compare_exchange_strong_explicit(&world.lock, &free, 1,
+                                  memory_order_acquire, memory_order_relaxed);
+    if (!taken) {
+        signals_restore(signals);
+        return false;
+    }
+    world.signals = signals;
+    world.blocks_signals = true;
+    atomic_store_explicit(&world.owner, (int32_t)gm_sys0(SYS_gettid), memory_order_relaxed);
+    return true;
 }
 
 void gm_world_lock(void)
 {
-    uint32_t expected = 0;
-    /* acquire: pairs with the release in gm_world_unlock */
-    if (!atomic_compare_exchange_strong_explicit(
-            &world.lock, &expected, 1, memory_order_acquire, memory_order_relaxed))
-        lock_wait();
-    atomic_store_explicit(&world.owner, (int32_t)gm_sys0(SYS_gettid), memory_order_relaxed);
+    if (lock_take(1))
+        return;
+    struct gm_mutator *region = gm_region_enter();
+    while (!lock_take(2))
+        gm_sys4(SYS_futex, &world.lock, FUTEX_WAIT_PRIVATE, 2, 0);
+    gm_region_leave(region);
+}
+
+void gm_world_lock_for_program(void)
+{
+    gm_world_lock();
+    world.blocks_signals = false;
+    signals_restore(world.signals);
+}
+
+bool gm_world_lock_is_mine(void)
+{
+    /* relaxed: a thread reads its own number only if it stored it */
+    return atomic_load_explicit(&world.owner, memory_order_relaxed) == (int32_t)gm_sys0(SYS_gettid);
 }
 
 void gm_world_unlock(void)
 {
+    uint64_t signals = world.signals;
+    bool blocked = world.blocks_signals;
     atomic_store_explicit(&world.owner, 0, memory_order_relaxed);
-    /* release: pairs with the acquire in gm_world_lock */
+    /* release: pairs with the acquire in lock_take */
     if (atomic_exchange_explicit(&world.lock, 0, memory_order_release) == 2)
         futex_wake(&world.lock, 1);
+    if (blocked) /* last: a handler that comes now finds the lock free */
+        signals_restore(signals);
 }
 
 /* ---- the collector's side ------------------------------------------------------------------------------- */
@@ -488,8 +535,7 @@ static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
 static void fork_prepare(void)
 {
     pthread_mutex_lock(&setup_lock);
-    bool held =
-        atomic_load_explicit(&world.owner, memory_order_relaxed) == (int32_t)gm_sys0(SYS_gettid);
+    bool held = gm_world_lock_is_mine();
     if (!held)
         gm_world_lock();
     world.forks_under_lock = held;

@@ -30,9 +30,14 @@ void gm_mutator_unregister(void);
  * may have locked while the world is stopped. */
 int gm_mutator_register_internal(void);
 
-/* A thread that waits for the lock counts as stopped. Not recursive. */
+/* A thread that waits for the lock counts as stopped. Not recursive. No handler of the program's runs on a thread that holds
+ * it; those of signals that came meanwhile run when it has been given back. */
 void gm_world_lock(void);
 void gm_world_unlock(void);
+/* The same, for one who runs the program's code under the lock, or another program: signals stay as they are, and a handler
+ * must not want the lock. */
+void gm_world_lock_for_program(void);
+bool gm_world_lock_is_mine(void);
 
 struct gm_world_stop_figures {
     uint32_t threads;    /* stopped, without the caller */

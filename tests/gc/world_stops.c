@@ -59,6 +59,25 @@ static void case_handler(void)
         CHECK(sigismember(&before, number) == sigismember(&after, number));
 }
 
+/* ---- a handler that collects, on the thread that has just collected ------------------------------------------- */
+
+static void on_timer_collect(int number)
+{
+    (void)number;
+    CHECK(geomem_gc(NULL, GEOMEM_YOUNG) == 0);
+    atomic_fetch_add(&handled, 1);
+}
+
+static void case_handler_collects(void)
+{
+    struct itimerval often = {.it_interval = {.tv_usec = 50}, .it_value = {.tv_usec = 50}};
+    struct sigaction action = {.sa_handler = on_timer_collect, .sa_flags = SA_RESTART};
+    list_make(1000);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
+    for (unsigned i = 0; i < 300 || atomic_load(&handled) < 300; i++)
+        CHECK(geomem_gc(NULL, i % 2 ? GEOMEM_OLD : GEOMEM_YOUNG) == 0);
+}
+
 /* ---- threads that allocate and free while the heap is looked through ------------------------------------------- */
 
 static _Atomic bool done;
@@ -179,6 +198,7 @@ static const struct {
     void (*run)(void);
 } cases[] = {
     {"handler", case_handler},
+    {"handler_collects", case_handler_collects},
     {"walk", case_walk},
     {"check", case_check},
     {"fork_order", case_fork_order},
