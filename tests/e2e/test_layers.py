@@ -27,6 +27,7 @@ LIBGEOMEM = {
     "libgeomem/profile": {"libgeomem/base", "libgeomem/unwind", "libgeomem/heap", "libgeomem/gc",
                           "libgeomem/profile", "libgeomem/include"},
     "libgeomem/bdwgc": {"libgeomem/base", "libgeomem/heap", "libgeomem/gc", "libgeomem/bdwgc", "libgeomem/include"},
+    "libgeomem/adapters": {"libgeomem/base", "libgeomem/adapters", "libgeomem/include"},
     "libgeomem/policy": {"libgeomem/base", "libgeomem/policy"},
     "libgeomem/cache": {"libgeomem/base", "libgeomem/heap", "libgeomem/gc", "libgeomem/policy", "libgeomem/cache",
                         "libgeomem/include"},
