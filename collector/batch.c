@@ -32,6 +32,8 @@ static void batch_free_texts(struct gm_batch *batch)
     }
     for (size_t i = 0; i < batch->marks.n; i++)
         free(batch->marks.v[i].text);
+    for (size_t i = 0; i < batch->caches.n; i++)
+        free(batch->caches.v[i].name);
 }
 
 void gm_batch_clear(struct gm_batch *batch)
@@ -52,6 +54,14 @@ void gm_batch_clear(struct gm_batch *batch)
     batch->losses.n = 0;
     batch->marks.n = 0;
     batch->cycles.n = 0;
+    batch->gc_stops.n = 0;
+    batch->gc_stop_buckets.n = 0;
+    batch->caches.n = 0;
+    batch->cache_changes.n = 0;
+    batch->cache_points.n = 0;
+    batch->cache_uses.n = 0;
+    batch->cache_pins.n = 0;
+    batch->cache_buckets.n = 0;
     batch->events.n = 0;
 }
 
@@ -73,6 +83,14 @@ void gm_batch_done(struct gm_batch *batch)
     free(batch->losses.v);
     free(batch->marks.v);
     free(batch->cycles.v);
+    free(batch->gc_stops.v);
+    free(batch->gc_stop_buckets.v);
+    free(batch->caches.v);
+    free(batch->cache_changes.v);
+    free(batch->cache_points.v);
+    free(batch->cache_uses.v);
+    free(batch->cache_pins.v);
+    free(batch->cache_buckets.v);
     free(batch->events.v);
     memset(batch, 0, sizeof *batch);
 }

@@ -116,6 +116,77 @@ struct gm_row_cycle {
     int64_t start_ns, end_ns;
     uint64_t figures[GM_CYCLE_FIGURE_COUNT]; /* enum gm_cycle_figure */
 };
+/* A stop of the world, and how many there were of a length. */
+struct gm_row_gc_stop {
+    uint32_t process_id;
+    uint64_t stop, number;
+    int64_t start_ns;
+    uint64_t pause_ns;
+};
+struct gm_row_gc_stop_bucket {
+    uint32_t process_id;
+    uint64_t from_ns, stops; /* in all */
+};
+/* What is estimated of a cache from its sample, in all: see table cache. */
+struct gm_cache_estimates {
+    double sample_rate, sample_rate_min;
+    uint64_t samples, hits, misses, left, one_hit_wonders, premature_misses, refills, refill_ns;
+    uint64_t belady_uses, belady_hits, belady_real_hits;
+    uint64_t open_pins, unmatched_unpins;
+};
+struct gm_row_cache {
+    uint32_t cache_id, process_id;
+    uint64_t number;
+    char *name;
+    uint32_t policy, choice, switches;
+    int64_t first_ns, last_ns, closed_ns;     /* closed_ns < 0: it is there */
+    uint64_t figures[GM_CACHE_FIGURE_COUNT];  /* enum gm_cache_figure */
+    uint64_t d_counts[GM_CACHE_FIGURE_COUNT]; /* of those that are counts */
+    struct gm_cache_estimates estimates;
+    uint64_t d_premature_misses;
+    bool pins_told,
+        mrc_told; /* the batch has all its pins, its whole curve: those before are void */
+};
+struct gm_row_cache_change {
+    uint32_t cache_id, change;
+    int64_t ns;
+    const char *kind; /* static */
+    uint64_t from_value, to_value;
+};
+struct gm_row_cache_point {
+    uint32_t cache_id;
+    const char *policy; /* static */
+    uint64_t capacity_bytes, samples, sample_entries;
+    double hit_ratio, byte_hit_ratio, error;
+};
+/* Of a call site or a class of keys, in all. */
+struct gm_row_cache_uses {
+    uint32_t cache_id, id; /* stack, 0: none; or class */
+    bool is_class;
+    uint64_t samples, hits, hit_bytes, misses, premature_misses, stores, store_bytes, loads,
+        load_ns;
+    uint64_t pins, open_pins, open_pin_bytes; /* of a site */
+    int64_t oldest_pin_ns;                    /* < 0: none */
+};
+struct gm_row_cache_pin {
+    uint32_t cache_id, pin, stack_id;
+    uint64_t key, bytes;
+    int64_t ns;
+};
+enum gm_cache_time {
+    GM_CACHE_EVICTION_AGE,
+    GM_CACHE_REUSE_TIME,
+    GM_CACHE_REFILL_TIME,
+    GM_CACHE_LOAD_TIME,
+    GM_CACHE_PIN_TIME,
+    GM_CACHE_TIMES
+};
+struct gm_row_cache_bucket {
+    uint32_t cache_id;
+    uint8_t kind; /* enum gm_cache_time */
+    uint8_t bucket;
+    uint64_t count; /* in all */
+};
 struct gm_row_thread {
     uint32_t thread_id, process_id;
     int32_t tid;
@@ -179,6 +250,14 @@ struct gm_batch {
     GM_ROWS(struct gm_row_loss) losses;
     GM_ROWS(struct gm_row_mark) marks;
     GM_ROWS(struct gm_row_cycle) cycles;
+    GM_ROWS(struct gm_row_gc_stop) gc_stops;
+    GM_ROWS(struct gm_row_gc_stop_bucket) gc_stop_buckets; /* those that changed */
+    GM_ROWS(struct gm_row_cache) caches; /* those that changed; as the following */
+    GM_ROWS(struct gm_row_cache_change) cache_changes;
+    GM_ROWS(struct gm_row_cache_point) cache_points;
+    GM_ROWS(struct gm_row_cache_uses) cache_uses;
+    GM_ROWS(struct gm_row_cache_pin) cache_pins;
+    GM_ROWS(struct gm_row_cache_bucket) cache_buckets;
     GM_ROWS(struct gm_log_event) events; /* in order; only with rollup.log_events */
 };
 

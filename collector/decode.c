@@ -17,7 +17,7 @@
 #define STAMP_BACKWARD (1u << 15)
 #define BUILD_ID_MAX 64u
 #define GC_NUMBER_MAX (1ull << 48) /* of heaps and collections */
-#define GC_FIGURE_MAX (1ull << 56) /* two years in nanoseconds; far above any size */
+#define FIGURE_MAX (1ull << 56)    /* two years in nanoseconds; far above any size */
 
 static const uint8_t record_least_words[256] = {
 #define GM_X(code, NAME, words, text) [code] = (words),
@@ -248,11 +248,62 @@ static bool decode_cycle(const uint64_t *w, struct gm_event *event)
 {
     const uint64_t *f = event->figures = w + GM_CYCLE_FIRST_WORD;
     for (unsigned i = 0; i < GM_CYCLE_FIGURE_COUNT; i++)
-        if (f[i] > GC_FIGURE_MAX)
+        if (f[i] > FIGURE_MAX)
             return false;
     event->duration_ns = (int64_t)w[4];
-    return decode_gc(w, event) && w[4] <= GC_FIGURE_MAX &&
+    return decode_gc(w, event) && w[4] <= FIGURE_MAX &&
            f[GM_CYCLE_max_pause_ns] <= f[GM_CYCLE_pause_ns];
+}
+
+static bool decode_gc_stop(const uint64_t *w, struct gm_event *event)
+{
+    event->number = w[1];
+    event->duration_ns = (int64_t)w[2];
+    return w[1] <= GC_NUMBER_MAX && w[2] <= FIGURE_MAX;
+}
+
+static bool decode_cache(const uint64_t *w, unsigned words, struct gm_event *event)
+{
+    const uint64_t *f = event->cache_figures = w + GM_CACHE_FIRST_WORD;
+    unsigned fixed = GM_CACHE_FIRST_WORD + GM_CACHE_FIGURE_COUNT;
+    for (unsigned i = 0; i < GM_CACHE_FIGURE_COUNT; i++)
+        if (f[i] > FIGURE_MAX)
+            return false;
+    event->cache = w[1];
+    event->policy = gm_cache_policy(w[2]);
+    event->closed = gm_cache_closed(w[2]);
+    event->choice = gm_cache_choice(w[2]);
+    event->switches = gm_cache_switches(w[2]);
+    event->sample_threshold = w[4];
+    event->name_text = (const char *)(w + fixed);
+    event->name_bytes = (uint32_t)w[3];
+    return w[1] <= GM_ADDRESS_MASK && gm_cache_policy_name(event->policy) &&
+           w[3] <= GM_CACHE_NAME_MAX && w[3] <= (words - fixed) * 8;
+}
+
+static bool decode_cache_use(const uint64_t *w, struct gm_event *event)
+{
+    event->cache = gm_cache_key_cache(w[1]);
+    event->use = gm_cache_key_what(w[1]);
+    event->key = w[2];
+    event->size_bytes = w[3];
+    event->ns = (int64_t)w[4];
+    event->key_class = (uint32_t)w[5];
+    event->hash = w[6];
+    return event->use >= 1 && event->use < GM_USE_COUNT && w[3] <= GM_SIZE_MAX &&
+           w[4] <= FIGURE_MAX && w[5] <= UINT32_MAX;
+}
+
+static bool decode_cache_evict(const uint64_t *w, struct gm_event *event)
+{
+    event->cache = gm_cache_key_cache(w[1]);
+    event->cause = gm_cache_key_what(w[1]);
+    event->key = w[2];
+    event->size_bytes = w[3];
+    event->key_hits = (uint32_t)w[4];
+    event->ns = (int64_t)w[5];
+    return gm_cache_cause_name(event->cause) && w[3] <= GM_SIZE_MAX && w[4] <= UINT32_MAX &&
+           w[5] <= FIGURE_MAX;
 }
 
 /* Fills what one record says; false where it cannot be true. */
@@ -290,8 +341,15 @@ static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *ev
     case GM_EV_REALLOC: /* of an older target */
     case GM_EV_PROMOTION:
         return false;
-    case GM_EV_MODULE_EPOCH:
+    case GM_EV_GC_STOP:
+        return decode_gc_stop(w, event);
     case GM_EV_CACHE:
+        return decode_cache(w, words, event);
+    case GM_EV_CACHE_USE:
+        return decode_cache_use(w, event);
+    case GM_EV_CACHE_EVICT:
+        return decode_cache_evict(w, event);
+    case GM_EV_MODULE_EPOCH:
         return true;
     }
     return false;

@@ -64,11 +64,23 @@ struct gm_event {
             uint64_t dead, promoted;
             uint32_t age, swept_heap;
         };
-        struct { /* GC_BEGIN, GC_CYCLE */
+        struct { /* GC_BEGIN, GC_CYCLE, GC_STOP: the number and how long */
             uint64_t heap, number;
             uint32_t gc_kind, gc_trigger;
-            int64_t duration_ns;     /* GC_CYCLE */
+            int64_t duration_ns;     /* GC_CYCLE, GC_STOP */
             const uint64_t *figures; /* GC_CYCLE: by enum gm_cycle_figure; bounded */
+        };
+        struct
+        { /* CACHE, CACHE_USE, CACHE_EVICT; the latter two with size_bytes, and a use with the hash of its stack */
+            uint64_t cache, key;
+            const uint64_t *cache_figures; /* CACHE: by enum gm_cache_figure; bounded */
+            uint64_t sample_threshold;
+            const char *name_text; /* not terminated */
+            uint32_t name_bytes;
+            uint32_t policy, choice, switches;
+            bool closed;
+            uint32_t use, cause, key_class, key_hits;
+            int64_t ns; /* of a load; of what left: since it was stored */
         };
     };
 };

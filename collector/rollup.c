@@ -574,7 +574,10 @@ static bool process_event(
     case GM_EV_REALLOC: /* of an older target: decode refuses it */
     case GM_EV_PROMOTION:
     case GM_EV_PROCESS_END: /* the session header says the same */
+    case GM_EV_GC_STOP:
     case GM_EV_CACHE:
+    case GM_EV_CACHE_USE:
+    case GM_EV_CACHE_EVICT:
         return true;
     }
     return true;

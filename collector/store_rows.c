@@ -5,7 +5,6 @@
  */
 #include "collector/store_rows.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,8 @@
 #include <unistd.h>
 
 #include "collector/life.h"
+#include "collector/store_bind.h"
+#include "collector/store_caches.h"
 #include "collector/store_names.h"
 #include "schemas/db.h"
 #include "schemas/event_kinds.h"
@@ -39,6 +40,8 @@ enum statement {
     S_GENERATION_INTERVAL,
     S_GC_INTERVAL,
     S_GC_CYCLE,
+    S_GC_STOP,
+    S_GC_STOP_BUCKET,
     S_SITE_INTERVAL,
     S_SAMPLE,
     S_LOSS,
@@ -175,6 +178,10 @@ static const char *const statements[S_COUNT] = {
               "?, ?,"
               " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 #undef GM_X
+    [S_GC_STOP] = "INSERT INTO gc_stop (process_id, stop, number, start_ns, pause_ns) VALUES"
+                  " (?, ?, ?, ?, ?)",
+    [S_GC_STOP_BUCKET] = "INSERT OR REPLACE INTO gc_stop_histogram (process_id, from_ns, stops)"
+                         " VALUES (?, ?, ?)",
     [S_SITE_INTERVAL] =
         "INSERT INTO site_interval VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " allocs = allocs + excluded.allocs, alloc_bytes = alloc_bytes + excluded.alloc_bytes,"
@@ -192,82 +199,14 @@ struct slice {
 struct gm_store_rows {
     sqlite3 *db;
     sqlite3_stmt *s[S_COUNT];
+    struct gm_store_caches *caches;
     struct slice open, before; /* before: as it was before the current batch */
 };
 
-/* ---- binding
+/* ---- opening
  * -------------------------------------------------------------------------------------------- */
 
-static int bind_clean(sqlite3_stmt *s, int i, const char *text)
-{
-    char small[1024];
-    size_t room = GM_TEXT_CLEAN_ROOM(text ? strlen(text) : 0);
-    char *buffer = room <= sizeof small ? small : malloc(room);
-    if (!buffer)
-        return SQLITE_NOMEM;
-    gm_text_clean(text, buffer, room);
-    int rc = sqlite3_bind_text(s, i, buffer, -1, SQLITE_TRANSIENT);
-    if (buffer != small)
-        free(buffer);
-    return rc;
-}
-
-/* A JSON array of strings. What cleaning would change becomes an array of one cleaned string, as a
- * change inside could break the JSON. */
-static int bind_json(sqlite3_stmt *s, int i, const char *json)
-{
-    size_t bytes = json ? strlen(json) : 0, room = 2 * GM_TEXT_CLEAN_ROOM(bytes) + 8;
-    char *clean = malloc(room);
-    if (!clean)
-        return SQLITE_NOMEM;
-    if (gm_text_clean_bytes(json ? json : "", bytes, clean, room) != bytes) {
-        clean[0] = '[';
-        gm_text_json(json, clean + 1, room - 2);
-        strcat(clean, "]");
-    }
-    return sqlite3_bind_text(s, i, bytes ? clean : strcpy(clean, "[]"), -1, free);
-}
-
-/* Binds from the first parameter on, by letter, and runs the statement:
- *   i int64_t   z int64_t, 0 is NULL   n int64_t, negative is NULL   d double   e double, negative is NULL
- *   s const char * of ours, NULL is NULL   t text to be cleaned   j JSON array to be cleaned
- *   p const struct gm_life_delta *, NULL is NULL */
-static int row_write(struct gm_store_rows *rows, enum statement statement, const char *letters, ...)
-{
-    sqlite3_stmt *s = rows->s[statement];
-    /* A list that does not fit its statement would read arguments that are not there. */
-    int rc = (int)strlen(letters) == sqlite3_bind_parameter_count(s) ? SQLITE_OK : SQLITE_MISUSE;
-    va_list args;
-    va_start(args, letters);
-    for (int i = 1; letters[i - 1] && rc == SQLITE_OK; i++) {
-        char letter = letters[i - 1];
-        if (letter == 'd' || letter == 'e') {
-            double value = va_arg(args, double);
-            rc = letter == 'e' && value < 0 ? sqlite3_bind_null(s, i)
-                                            : sqlite3_bind_double(s, i, value);
-        } else if (letter == 's') {
-            rc = sqlite3_bind_text(s, i, va_arg(args, const char *), -1, SQLITE_STATIC);
-        } else if (letter == 't') {
-            rc = bind_clean(s, i, va_arg(args, const char *));
-        } else if (letter == 'j') {
-            rc = bind_json(s, i, va_arg(args, const char *));
-        } else if (letter == 'p') {
-            rc = sqlite3_bind_pointer(
-                s, i, va_arg(args, struct gm_life_delta *), GM_LIFE_POINTER, NULL);
-        } else {
-            int64_t value = va_arg(args, int64_t);
-            bool null = (letter == 'z' && value == 0) || (letter == 'n' && value < 0);
-            rc = null ? sqlite3_bind_null(s, i) : sqlite3_bind_int64(s, i, value);
-        }
-    }
-    va_end(args);
-    if (rc == SQLITE_OK)
-        sqlite3_step(s);
-    int end = sqlite3_reset(s);
-    return rc == SQLITE_OK ? end : rc;
-}
-/* Figures are unsigned in the batch and signed in SQL. */
-#define I(value) ((int64_t)(value))
+#define row_write(rows, statement, ...) gm_row_write((rows)->s[statement], __VA_ARGS__)
 
 int gm_store_rows_create(sqlite3 *db, struct gm_store_rows **ret_rows)
 {
@@ -276,9 +215,10 @@ int gm_store_rows_create(sqlite3 *db, struct gm_store_rows **ret_rows)
         return SQLITE_NOMEM;
     rows->db = db;
     int rc = gm_life_register(db);
-    for (int i = 0; i < S_COUNT && rc == SQLITE_OK; i++)
-        rc =
-            sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &rows->s[i], NULL);
+    if (rc == SQLITE_OK)
+        rc = gm_statements_prepare(db, statements, S_COUNT, rows->s);
+    if (rc == SQLITE_OK)
+        rc = gm_store_caches_create(db, &rows->caches);
     if (rc != SQLITE_OK) {
         gm_store_rows_free(rows);
         return rc;
@@ -291,8 +231,8 @@ void gm_store_rows_free(struct gm_store_rows *rows)
 {
     if (!rows)
         return;
-    for (int i = 0; i < S_COUNT; i++)
-        sqlite3_finalize(rows->s[i]);
+    gm_statements_finalize(rows->s, S_COUNT);
+    gm_store_caches_free(rows->caches);
     free(rows);
 }
 
@@ -618,9 +558,26 @@ static int write_cycles(struct gm_store_rows *rows, const struct gm_batch *b)
     return rc;
 }
 
+static int write_gc_stops(struct gm_store_rows *rows, const struct gm_batch *b)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < b->gc_stops.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_gc_stop *p = &b->gc_stops.v[i];
+        rc = row_write(rows, S_GC_STOP, "iiiii", I(p->process_id), I(p->stop), I(p->number),
+            p->start_ns, I(p->pause_ns));
+    }
+    for (size_t i = 0; i < b->gc_stop_buckets.n && rc == SQLITE_OK; i++) {
+        const struct gm_row_gc_stop_bucket *k = &b->gc_stop_buckets.v[i];
+        rc = row_write(rows, S_GC_STOP_BUCKET, "iii", I(k->process_id), I(k->from_ns), I(k->stops));
+    }
+    return rc;
+}
+
 static int write_moments(struct gm_store_rows *rows, const struct gm_batch *b)
 {
     int rc = write_cycles(rows, b);
+    if (rc == SQLITE_OK)
+        rc = write_gc_stops(rows, b);
     for (size_t i = 0; i < b->samples.n && rc == SQLITE_OK; i++) {
         const struct gm_row_sample *m = &b->samples.v[i];
         rc = row_write(
@@ -649,6 +606,8 @@ int gm_store_rows_batch(struct gm_store_rows *rows, const struct gm_batch *batch
         rc = write_sites(rows, batch);
     if (rc == SQLITE_OK)
         rc = write_moments(rows, batch);
+    if (rc == SQLITE_OK)
+        rc = gm_store_caches_batch(rows->caches, batch, rows->open.id);
     if (rc == SQLITE_OK)
         rc = write_run_state(rows, &batch->run);
     return rc;

@@ -14,7 +14,7 @@
 #include <sqlite3.h>
 
 #define GM_DB_APPLICATION_ID 0x474D454D
-#define GM_DB_VERSION 4
+#define GM_DB_VERSION 5
 
 enum gm_db_error {
     GM_DB_OK = 0,

@@ -14,72 +14,134 @@
 #include <limits.h>
 #include <string.h>
 
-/* steps[n - 1] leads from version n to n + 1. */
-static const char *const steps[] = {
+/* steps[n - 1] leads from version n to n + 1; in two parts where it is longer than a string may be in C. */
+#define STEP_PARTS 2
+static const char *const steps[][STEP_PARTS] = {
     /* 1 -> 2: limits of memory; which peak an ended process saw last. Version 1 knew times only: an end after
      * the time of the peak saw the peak. */
-    "ALTER TABLE run ADD COLUMN memory_limit_bytes INTEGER;"
-    "ALTER TABLE run ADD COLUMN memory_limit_kind TEXT CHECK (memory_limit_kind IN"
-    " ('cgroup', 'RLIMIT_AS', 'RLIMIT_DATA'));"
-    "ALTER TABLE process ADD COLUMN end_peak_epoch INTEGER;"
-    "UPDATE process SET end_peak_epoch ="
-    " (SELECT CASE WHEN process.end_ns < peak_ns THEN peak_epoch - 1 ELSE peak_epoch END FROM run)"
-    " WHERE end_ns IS NOT NULL;",
+    {"ALTER TABLE run ADD COLUMN memory_limit_bytes INTEGER;"
+     "ALTER TABLE run ADD COLUMN memory_limit_kind TEXT CHECK (memory_limit_kind IN"
+     " ('cgroup', 'RLIMIT_AS', 'RLIMIT_DATA'));"
+     "ALTER TABLE process ADD COLUMN end_peak_epoch INTEGER;"
+     "UPDATE process SET end_peak_epoch ="
+     " (SELECT CASE WHEN process.end_ns < peak_ns THEN peak_epoch - 1 ELSE peak_epoch END FROM run)"
+     " WHERE end_ns IS NOT NULL;"},
     /* 2 -> 3: the log of events; sampled recordings; stacks above the bound. Before, every event was recorded. */
-    "CREATE TABLE event_chunk (chunk_id INTEGER PRIMARY KEY, events INTEGER NOT NULL, allocs "
-    "INTEGER NOT NULL,"
-    " frees INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,"
-    " min_process_id INTEGER NOT NULL, max_process_id INTEGER NOT NULL, min_thread_id INTEGER NOT "
-    "NULL,"
-    " max_thread_id INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL);"
-    "ALTER TABLE run ADD COLUMN sample_bytes INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE run ADD COLUMN sample_min_bytes INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE run ADD COLUMN sample_max_bytes INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE run ADD COLUMN sample_budget REAL;"
-    "ALTER TABLE run ADD COLUMN sample_share REAL;"
-    "ALTER TABLE run ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE run ADD COLUMN peak_bytes_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE run ADD COLUMN left_out_stacks INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE process ADD COLUMN sample_bytes INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE process ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE process ADD COLUMN allocs_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE process ADD COLUMN alloc_bytes_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE process ADD COLUMN live_blocks_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE process ADD COLUMN live_bytes_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE process ADD COLUMN peak_bytes_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE site ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE site ADD COLUMN allocs_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE site ADD COLUMN alloc_bytes_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE site ADD COLUMN live_blocks_var REAL NOT NULL DEFAULT 0;"
-    "ALTER TABLE site ADD COLUMN live_bytes_var REAL NOT NULL DEFAULT 0;",
+    {"CREATE TABLE event_chunk (chunk_id INTEGER PRIMARY KEY, events INTEGER NOT NULL, allocs "
+     "INTEGER NOT NULL,"
+     " frees INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,"
+     " min_process_id INTEGER NOT NULL, max_process_id INTEGER NOT NULL, min_thread_id INTEGER NOT "
+     "NULL,"
+     " max_thread_id INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL);"
+     "ALTER TABLE run ADD COLUMN sample_bytes INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE run ADD COLUMN sample_min_bytes INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE run ADD COLUMN sample_max_bytes INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE run ADD COLUMN sample_budget REAL;"
+     "ALTER TABLE run ADD COLUMN sample_share REAL;"
+     "ALTER TABLE run ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE run ADD COLUMN peak_bytes_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE run ADD COLUMN left_out_stacks INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE process ADD COLUMN sample_bytes INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE process ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE process ADD COLUMN allocs_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE process ADD COLUMN alloc_bytes_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE process ADD COLUMN live_blocks_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE process ADD COLUMN live_bytes_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE process ADD COLUMN peak_bytes_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE site ADD COLUMN samples INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE site ADD COLUMN allocs_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE site ADD COLUMN alloc_bytes_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE site ADD COLUMN live_blocks_var REAL NOT NULL DEFAULT 0;"
+     "ALTER TABLE site ADD COLUMN live_bytes_var REAL NOT NULL DEFAULT 0;"},
     /* 3 -> 4: collections and collected blocks. Before, there was no collector to record. */
-    "CREATE TABLE gc_cycle (cycle_id INTEGER PRIMARY KEY, process_id INTEGER NOT NULL "
-    "REFERENCES process, heap INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL "
-    "CHECK (kind IN ('young', 'full', 'mostly_concurrent')), cause TEXT NOT NULL CHECK (cause "
-    "IN ('allocation', 'explicit', 'limit', 'pressure', 'finish')), start_ns INTEGER NOT "
-    "NULL, end_ns INTEGER NOT NULL, stops INTEGER NOT NULL, pause_ns INTEGER NOT NULL, "
-    "max_pause_ns INTEGER NOT NULL, stop_ns INTEGER NOT NULL, roots_ns INTEGER NOT NULL, "
-    "mark_ns INTEGER NOT NULL, notes_ns INTEGER NOT NULL, sweep_ns INTEGER NOT NULL, "
-    "concurrent_mark_ns INTEGER NOT NULL, cpu_ns INTEGER NOT NULL, threads_stopped INTEGER "
-    "NOT NULL, roots_bytes INTEGER NOT NULL, dirty_bytes INTEGER NOT NULL, marked_blocks "
-    "INTEGER NOT NULL, marked_bytes INTEGER NOT NULL, swept_blocks INTEGER NOT NULL, "
-    "swept_bytes INTEGER NOT NULL, promoted_blocks INTEGER NOT NULL, promoted_bytes INTEGER "
-    "NOT NULL, young_before_bytes INTEGER NOT NULL, young_after_bytes INTEGER NOT NULL, "
-    "old_before_bytes INTEGER NOT NULL, old_after_bytes INTEGER NOT NULL, footprint_bytes "
-    "INTEGER NOT NULL);"
-    "CREATE TABLE gc_interval (interval_id INTEGER NOT NULL REFERENCES interval, process_id "
-    "INTEGER NOT NULL REFERENCES process, generation INTEGER NOT NULL, born INTEGER NOT NULL, "
-    "born_bytes INTEGER NOT NULL, died INTEGER NOT NULL, died_bytes INTEGER NOT NULL, freed "
-    "INTEGER NOT NULL, freed_bytes INTEGER NOT NULL, promoted INTEGER NOT NULL, "
-    "promoted_bytes INTEGER NOT NULL, premature INTEGER NOT NULL, premature_bytes INTEGER NOT "
-    "NULL, nepotism INTEGER NOT NULL, nepotism_bytes INTEGER NOT NULL, PRIMARY KEY "
-    "(interval_id, process_id, generation)) WITHOUT ROWID;"
-    "CREATE TABLE site_gc (site_id INTEGER PRIMARY KEY REFERENCES site, born INTEGER NOT "
-    "NULL, born_bytes INTEGER NOT NULL, died_young INTEGER NOT NULL, died_young_bytes INTEGER "
-    "NOT NULL, died_old INTEGER NOT NULL, died_old_bytes INTEGER NOT NULL, freed INTEGER NOT "
-    "NULL, freed_bytes INTEGER NOT NULL, promoted INTEGER NOT NULL, promoted_bytes INTEGER "
-    "NOT NULL, premature INTEGER NOT NULL, premature_bytes INTEGER NOT NULL, nepotism INTEGER "
-    "NOT NULL, nepotism_bytes INTEGER NOT NULL);",
+    {"CREATE TABLE gc_cycle (cycle_id INTEGER PRIMARY KEY, process_id INTEGER NOT NULL "
+     "REFERENCES process, heap INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL "
+     "CHECK (kind IN ('young', 'full', 'mostly_concurrent')), cause TEXT NOT NULL CHECK (cause "
+     "IN ('allocation', 'explicit', 'limit', 'pressure', 'finish')), start_ns INTEGER NOT "
+     "NULL, end_ns INTEGER NOT NULL, stops INTEGER NOT NULL, pause_ns INTEGER NOT NULL, "
+     "max_pause_ns INTEGER NOT NULL, stop_ns INTEGER NOT NULL, roots_ns INTEGER NOT NULL, "
+     "mark_ns INTEGER NOT NULL, notes_ns INTEGER NOT NULL, sweep_ns INTEGER NOT NULL, "
+     "concurrent_mark_ns INTEGER NOT NULL, cpu_ns INTEGER NOT NULL, threads_stopped INTEGER "
+     "NOT NULL, roots_bytes INTEGER NOT NULL, dirty_bytes INTEGER NOT NULL, marked_blocks "
+     "INTEGER NOT NULL, marked_bytes INTEGER NOT NULL, swept_blocks INTEGER NOT NULL, "
+     "swept_bytes INTEGER NOT NULL, promoted_blocks INTEGER NOT NULL, promoted_bytes INTEGER "
+     "NOT NULL, young_before_bytes INTEGER NOT NULL, young_after_bytes INTEGER NOT NULL, "
+     "old_before_bytes INTEGER NOT NULL, old_after_bytes INTEGER NOT NULL, footprint_bytes "
+     "INTEGER NOT NULL);"
+     "CREATE TABLE gc_interval (interval_id INTEGER NOT NULL REFERENCES interval, process_id "
+     "INTEGER NOT NULL REFERENCES process, generation INTEGER NOT NULL, born INTEGER NOT NULL, "
+     "born_bytes INTEGER NOT NULL, died INTEGER NOT NULL, died_bytes INTEGER NOT NULL, freed "
+     "INTEGER NOT NULL, freed_bytes INTEGER NOT NULL, promoted INTEGER NOT NULL, "
+     "promoted_bytes INTEGER NOT NULL, premature INTEGER NOT NULL, premature_bytes INTEGER NOT "
+     "NULL, nepotism INTEGER NOT NULL, nepotism_bytes INTEGER NOT NULL, PRIMARY KEY "
+     "(interval_id, process_id, generation)) WITHOUT ROWID;"
+     "CREATE TABLE site_gc (site_id INTEGER PRIMARY KEY REFERENCES site, born INTEGER NOT "
+     "NULL, born_bytes INTEGER NOT NULL, died_young INTEGER NOT NULL, died_young_bytes INTEGER "
+     "NOT NULL, died_old INTEGER NOT NULL, died_old_bytes INTEGER NOT NULL, freed INTEGER NOT "
+     "NULL, freed_bytes INTEGER NOT NULL, promoted INTEGER NOT NULL, promoted_bytes INTEGER "
+     "NOT NULL, premature INTEGER NOT NULL, premature_bytes INTEGER NOT NULL, nepotism INTEGER "
+     "NOT NULL, nepotism_bytes INTEGER NOT NULL);"},
+    /* 4 -> 5: stops of the world one by one, and caches. Before, neither was told. */
+    {"CREATE TABLE gc_stop (process_id INTEGER NOT NULL REFERENCES process, stop INTEGER "
+     "NOT NULL, number INTEGER NOT NULL, start_ns INTEGER NOT NULL, pause_ns INTEGER NOT "
+     "NULL, PRIMARY KEY (process_id, stop)) WITHOUT ROWID;"
+     "CREATE TABLE gc_stop_histogram (process_id INTEGER NOT NULL REFERENCES process, "
+     "from_ns INTEGER NOT NULL, stops INTEGER NOT NULL, PRIMARY KEY (process_id, from_ns)) "
+     "WITHOUT ROWID;"
+     "CREATE TABLE cache (cache_id INTEGER PRIMARY KEY, process_id INTEGER NOT NULL "
+     "REFERENCES process, number INTEGER NOT NULL, name TEXT NOT NULL, policy TEXT NOT "
+     "NULL CHECK (policy IN ('adaptive', 'lru', 's3fifo', 'other')), choice INTEGER NOT "
+     "NULL, switches INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT "
+     "NULL, closed_ns INTEGER, capacity_bytes INTEGER NOT NULL, used_bytes INTEGER NOT "
+     "NULL, entries INTEGER NOT NULL, pinned_entries INTEGER NOT NULL, pinned_bytes "
+     "INTEGER NOT NULL, hits INTEGER NOT NULL, hit_bytes INTEGER NOT NULL, misses INTEGER "
+     "NOT NULL, stores INTEGER NOT NULL, store_bytes INTEGER NOT NULL, loads INTEGER NOT "
+     "NULL, load_failures INTEGER NOT NULL, load_waits INTEGER NOT NULL, load_ns INTEGER "
+     "NOT NULL, sample_rate REAL NOT NULL, sample_rate_min REAL NOT NULL, samples INTEGER "
+     "NOT NULL, sample_hits INTEGER NOT NULL, sample_misses INTEGER NOT NULL, sample_left "
+     "INTEGER NOT NULL, one_hit_wonders INTEGER NOT NULL, premature_misses INTEGER NOT "
+     "NULL, refills INTEGER NOT NULL, refill_ns INTEGER NOT NULL, belady_uses INTEGER NOT "
+     "NULL, belady_hits INTEGER NOT NULL, belady_real_hits INTEGER NOT NULL, open_pins "
+     "INTEGER NOT NULL, unmatched_unpins INTEGER NOT NULL);"
+     "CREATE TABLE cache_eviction (cache_id INTEGER NOT NULL REFERENCES cache, cause TEXT "
+     "NOT NULL CHECK (cause IN ('size', 'expired', 'replaced', 'removed', 'pressure', "
+     "'rejected', 'closed')), evictions INTEGER NOT NULL, evicted_bytes INTEGER NOT NULL, "
+     "PRIMARY KEY (cache_id, cause)) WITHOUT ROWID;"
+     "CREATE TABLE cache_interval (interval_id INTEGER NOT NULL REFERENCES interval, "
+     "cache_id INTEGER NOT NULL REFERENCES cache, hits INTEGER NOT NULL, hit_bytes INTEGER "
+     "NOT NULL, misses INTEGER NOT NULL, stores INTEGER NOT NULL, store_bytes INTEGER NOT "
+     "NULL, loads INTEGER NOT NULL, load_ns INTEGER NOT NULL, evictions INTEGER NOT NULL, "
+     "evicted_bytes INTEGER NOT NULL, premature_misses INTEGER NOT NULL, capacity_bytes "
+     "INTEGER NOT NULL, used_bytes INTEGER NOT NULL, entries INTEGER NOT NULL, "
+     "pinned_entries INTEGER NOT NULL, pinned_bytes INTEGER NOT NULL, PRIMARY KEY "
+     "(interval_id, cache_id)) WITHOUT ROWID;"
+     "CREATE TABLE cache_change (cache_id INTEGER NOT NULL REFERENCES cache, change "
+     "INTEGER NOT NULL, ns INTEGER NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('made', "
+     "'resized', 'switched', 'closed')), from_value INTEGER NOT NULL, to_value INTEGER NOT "
+     "NULL, PRIMARY KEY (cache_id, change)) WITHOUT ROWID;",
+        "CREATE TABLE cache_mrc (cache_id INTEGER NOT NULL REFERENCES cache, capacity_bytes "
+        "INTEGER NOT NULL, hit_ratio REAL NOT NULL, byte_hit_ratio REAL NOT NULL, error REAL "
+        "NOT NULL, samples INTEGER NOT NULL, sample_entries INTEGER NOT NULL, policy TEXT NOT "
+        "NULL CHECK (policy IN ('adaptive', 'lru', 's3fifo')), PRIMARY KEY (cache_id, "
+        "capacity_bytes)) WITHOUT ROWID;"
+        "CREATE TABLE cache_site (cache_id INTEGER NOT NULL REFERENCES cache, stack_id "
+        "INTEGER NOT NULL, samples INTEGER NOT NULL, hits INTEGER NOT NULL, hit_bytes INTEGER "
+        "NOT NULL, misses INTEGER NOT NULL, premature_misses INTEGER NOT NULL, stores INTEGER "
+        "NOT NULL, store_bytes INTEGER NOT NULL, loads INTEGER NOT NULL, load_ns INTEGER NOT "
+        "NULL, pins INTEGER NOT NULL, open_pins INTEGER NOT NULL, open_pin_bytes INTEGER NOT "
+        "NULL, oldest_pin_ns INTEGER, PRIMARY KEY (cache_id, stack_id)) WITHOUT ROWID;"
+        "CREATE TABLE cache_class (cache_id INTEGER NOT NULL REFERENCES cache, key_class "
+        "INTEGER NOT NULL, samples INTEGER NOT NULL, hits INTEGER NOT NULL, hit_bytes INTEGER "
+        "NOT NULL, misses INTEGER NOT NULL, premature_misses INTEGER NOT NULL, stores INTEGER "
+        "NOT NULL, store_bytes INTEGER NOT NULL, loads INTEGER NOT NULL, load_ns INTEGER NOT "
+        "NULL, PRIMARY KEY (cache_id, key_class)) WITHOUT ROWID;"
+        "CREATE TABLE cache_pin (cache_id INTEGER NOT NULL REFERENCES cache, pin INTEGER NOT "
+        "NULL, key INTEGER NOT NULL, stack_id INTEGER NOT NULL, ns INTEGER NOT NULL, bytes "
+        "INTEGER NOT NULL, PRIMARY KEY (cache_id, pin)) WITHOUT ROWID;"
+        "CREATE TABLE cache_histogram (cache_id INTEGER NOT NULL REFERENCES cache, kind TEXT "
+        "NOT NULL CHECK (kind IN ('eviction_age', 'reuse_time', 'refill_time', 'load_time', "
+        "'pin_time')), bucket INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY "
+        "(cache_id, kind, bucket)) WITHOUT ROWID;"},
 };
 static_assert(sizeof steps / sizeof *steps == GM_DB_VERSION - 1, "one step per version");
 
@@ -273,13 +335,21 @@ static int views_create(sqlite3 *db)
     return rc;
 }
 
+static int step_apply(sqlite3 *db, const char *const *step)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < STEP_PARTS && step[i] && rc == SQLITE_OK; i++)
+        rc = sqlite3_exec(db, step[i], NULL, NULL, NULL);
+    return rc;
+}
+
 static int steps_apply(sqlite3 *db, int version)
 {
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = views_drop(db);
     for (; rc == SQLITE_OK && version < GM_DB_VERSION; version++)
-        rc = sqlite3_exec(db, steps[version - 1], NULL, NULL, NULL);
+        rc = step_apply(db, steps[version - 1]);
     if (rc == SQLITE_OK)
         rc = views_create(db);
     if (rc == SQLITE_OK) {

@@ -26,9 +26,12 @@
     X(10, MARK, 2, "a named moment set by the program") \
     X(11, PROMOTION, 4, "never written: a SWEEP tells of promotions") \
     X(12, GC_CYCLE, 29, "a collection has ended: kind, trigger, phases, figures") \
-    X(13, CACHE, 6, "cache traffic: hits, misses, stores, evictions since the last record") \
+    X(13, CACHE, 33, "a cache as it is: capacity, contents, all counts since it was made") \
     X(14, SWEEP, 5, "blocks side by side that a collection found dead, or promoted") \
-    X(15, GC_BEGIN, 4, "a collection has begun")
+    X(15, GC_BEGIN, 4, "a collection has begun") \
+    X(16, CACHE_USE, 7, "something done with one key of a cache's sample") \
+    X(17, CACHE_EVICT, 6, "an entry of a cache's sample has left") \
+    X(18, GC_STOP, 3, "one stop of the world is over")
 
 enum gm_event_kind {
 #define GM_X(code, NAME, words, text) GM_EV_##NAME = code,
@@ -95,6 +98,61 @@ static inline const char *gm_gc_trigger_name(unsigned code)
     static const char *const names[] = {
 #define GM_X(code, name) [code] = #name,
         GM_GC_TRIGGERS(GM_X)
+#undef GM_X
+    };
+    return code < sizeof names / sizeof *names ? names[code] : 0;
+}
+
+/* Of caches, with the codes of geomem/listener.h. */
+#define GM_CACHE_CAUSES(X) \
+    X(1, size) \
+    X(2, expired) \
+    X(3, replaced) \
+    X(4, removed) \
+    X(5, pressure) \
+    X(6, rejected) \
+    X(7, closed)
+#define GM_CACHE_POLICIES(X) \
+    X(0, adaptive) \
+    X(1, lru) \
+    X(2, s3fifo) \
+    X(255, other)
+#define GM_CACHE_USES(X) \
+    X(1, hit) \
+    X(2, miss) \
+    X(3, store) \
+    X(4, load) \
+    X(5, pin) \
+    X(6, unpin)
+
+enum gm_cache_cause {
+#define GM_X(code, name) GM_CAUSE_##name = code,
+    GM_CACHE_CAUSES(GM_X)
+#undef GM_X
+        GM_CAUSE_COUNT /* of codes, 0 included, which is none */
+};
+enum gm_cache_use {
+#define GM_X(code, name) GM_USE_##name = code,
+    GM_CACHE_USES(GM_X)
+#undef GM_X
+        GM_USE_COUNT
+};
+
+/* NULL: there is none with this code. */
+static inline const char *gm_cache_cause_name(unsigned code)
+{
+    static const char *const names[] = {
+#define GM_X(code, name) [code] = #name,
+        GM_CACHE_CAUSES(GM_X)
+#undef GM_X
+    };
+    return code < sizeof names / sizeof *names ? names[code] : 0;
+}
+static inline const char *gm_cache_policy_name(unsigned code)
+{
+    static const char *const names[] = {
+#define GM_X(code, name) [code] = #name,
+        GM_CACHE_POLICIES(GM_X)
 #undef GM_X
     };
     return code < sizeof names / sizeof *names ? names[code] : 0;

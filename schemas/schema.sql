@@ -9,7 +9,7 @@
 -- estimates from run.samples allocations, and *_var are the variances of these estimates (0 else).
 
 PRAGMA application_id = 0x474D454D;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 
 -- The recording as a whole. One row.
 CREATE TABLE run (
@@ -347,6 +347,191 @@ CREATE TABLE site_gc (
     nepotism_bytes INTEGER NOT NULL
 );
 
+-- A stop of the world by a collection: each of them, up to 100,000 of a process; from there on only those as long as all
+-- before. All are in gc_stop_histogram.
+CREATE TABLE gc_stop (
+    process_id INTEGER NOT NULL REFERENCES process,
+    stop INTEGER NOT NULL,                  -- stops of the process so far, this one included
+    number INTEGER NOT NULL,                -- of the collection that began last: gc_cycle.number
+    start_ns INTEGER NOT NULL,
+    pause_ns INTEGER NOT NULL,
+    PRIMARY KEY (process_id, stop)
+) WITHOUT ROWID;
+
+-- Lengths of all stops of a process: a bucket reaches from from_ns to just below the next one's, a 16th of its power of
+-- two further.
+CREATE TABLE gc_stop_histogram (
+    process_id INTEGER NOT NULL REFERENCES process,
+    from_ns INTEGER NOT NULL,
+    stops INTEGER NOT NULL,
+    PRIMARY KEY (process_id, from_ns)
+) WITHOUT ROWID;
+
+-- A cache of a process: one of libgeomem's, or one that the program tells of (geomem/cache_probe.h). Counts are the cache's
+-- own, exact, and all since it was made; what is called a sample is from the uses of some of its keys, chosen by their
+-- hash, and multiplied by what these stand for. Times are of the first and the last that was told of it.
+CREATE TABLE cache (
+    cache_id INTEGER PRIMARY KEY,
+    process_id INTEGER NOT NULL REFERENCES process,
+    number INTEGER NOT NULL,                -- in the process, as it was told
+    name TEXT NOT NULL,
+    policy TEXT NOT NULL CHECK (policy IN ('adaptive', 'lru', 's3fifo', 'other')), -- what decides who leaves
+    choice INTEGER NOT NULL,                -- adaptive: what it runs now, numbered by the policy
+    switches INTEGER NOT NULL,              -- of that choice
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER NOT NULL,
+    closed_ns INTEGER,                      -- destroyed; NULL: not, as far as is known
+    capacity_bytes INTEGER NOT NULL,
+    used_bytes INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    pinned_entries INTEGER NOT NULL,        -- handed out now, those included that have left the cache since
+    pinned_bytes INTEGER NOT NULL,
+    hits INTEGER NOT NULL,
+    hit_bytes INTEGER NOT NULL,
+    misses INTEGER NOT NULL,
+    stores INTEGER NOT NULL,
+    store_bytes INTEGER NOT NULL,
+    loads INTEGER NOT NULL,                 -- by a loader of the program, failed ones included
+    load_failures INTEGER NOT NULL,
+    load_waits INTEGER NOT NULL,            -- for a loader that another thread was running
+    load_ns INTEGER NOT NULL,               -- of all loads together
+    sample_rate REAL NOT NULL,              -- share of the keys that is in the sample now; 1: all, and estimates are counts
+    sample_rate_min REAL NOT NULL,          -- least it has been
+    samples INTEGER NOT NULL,               -- hits and misses that were taken, on which the following rest
+    sample_hits INTEGER NOT NULL,           -- hits and misses, estimated: next to `hits` and `misses` they say what was lost
+    sample_misses INTEGER NOT NULL,
+    sample_left INTEGER NOT NULL,           -- entries that left and of which is known how often they had been hit, and ...
+    one_hit_wonders INTEGER NOT NULL,       -- ... of these, never
+    premature_misses INTEGER NOT NULL,      -- of keys that had left to make room, no further back than the cache is large
+    refills INTEGER NOT NULL,               -- misses after which a value was stored, and ...
+    refill_ns INTEGER NOT NULL,             -- ... the time from one to the other, all together
+    belady_uses INTEGER NOT NULL,           -- hits and misses that were compared with the best that could have been, and ...
+    belady_hits INTEGER NOT NULL,           -- ... hits of these had the future been known, ...
+    belady_real_hits INTEGER NOT NULL,      -- ... and as it was
+    open_pins INTEGER NOT NULL,             -- taken and not given back
+    unmatched_unpins INTEGER NOT NULL       -- given back and not known to be taken
+);
+
+-- What left a cache, or was not let in, by cause. Exact.
+CREATE TABLE cache_eviction (
+    cache_id INTEGER NOT NULL REFERENCES cache,
+    cause TEXT NOT NULL CHECK (cause IN ('size', 'expired', 'replaced', 'removed', 'pressure', 'rejected', 'closed')),
+        -- room was needed; its time was up; another value for the key; by the program; memory ran short; too large, or all
+        -- was pinned; the cache was destroyed
+    evictions INTEGER NOT NULL,
+    evicted_bytes INTEGER NOT NULL,
+    PRIMARY KEY (cache_id, cause)
+) WITHOUT ROWID;
+
+-- A cache over time. Exact, as far as the cache told of it: at least every 100 ms while it is used. What it did between
+-- two tellings belongs to the interval of the second.
+CREATE TABLE cache_interval (
+    interval_id INTEGER NOT NULL REFERENCES interval,
+    cache_id INTEGER NOT NULL REFERENCES cache,
+    hits INTEGER NOT NULL,                  -- within the interval
+    hit_bytes INTEGER NOT NULL,
+    misses INTEGER NOT NULL,
+    stores INTEGER NOT NULL,
+    store_bytes INTEGER NOT NULL,
+    loads INTEGER NOT NULL,
+    load_ns INTEGER NOT NULL,
+    evictions INTEGER NOT NULL,             -- to make room, under pressure and because their time was up
+    evicted_bytes INTEGER NOT NULL,
+    premature_misses INTEGER NOT NULL,      -- estimated
+    capacity_bytes INTEGER NOT NULL,        -- at its end
+    used_bytes INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    pinned_entries INTEGER NOT NULL,
+    pinned_bytes INTEGER NOT NULL,
+    PRIMARY KEY (interval_id, cache_id)
+) WITHOUT ROWID;
+
+-- Moments at which a cache was made, became larger or smaller, its policy chose anew, or it was destroyed: the first 4,096 of
+-- each cache.
+CREATE TABLE cache_change (
+    cache_id INTEGER NOT NULL REFERENCES cache,
+    change INTEGER NOT NULL,                -- from 1
+    ns INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('made', 'resized', 'switched', 'closed')),
+    from_value INTEGER NOT NULL,            -- made, resized, closed: capacity in bytes; switched: choice
+    to_value INTEGER NOT NULL,
+    PRIMARY KEY (cache_id, change)
+) WITHOUT ROWID;
+
+-- What hit ratio a cache of another capacity would have had: found by simulating it with the sampled keys. One row of each
+-- cache has its capacity.
+CREATE TABLE cache_mrc (
+    cache_id INTEGER NOT NULL REFERENCES cache,
+    capacity_bytes INTEGER NOT NULL,
+    hit_ratio REAL NOT NULL,
+    byte_hit_ratio REAL NOT NULL,
+    error REAL NOT NULL,                    -- of hit_ratio: what it may be off by, either way
+    samples INTEGER NOT NULL,               -- hits and misses that were simulated
+    sample_entries INTEGER NOT NULL,        -- entries in the simulated cache at its end
+    policy TEXT NOT NULL CHECK (policy IN ('adaptive', 'lru', 's3fifo')), -- simulated
+    PRIMARY KEY (cache_id, capacity_bytes)
+) WITHOUT ROWID;
+
+-- Uses of a cache by call site: estimates from the sample. Sites above 4,096 of a cache are counted in stack 0.
+CREATE TABLE cache_site (
+    cache_id INTEGER NOT NULL REFERENCES cache,
+    stack_id INTEGER NOT NULL,              -- of the call of the cache; 0: not known
+    samples INTEGER NOT NULL,               -- records of uses on which the following rest
+    hits INTEGER NOT NULL,
+    hit_bytes INTEGER NOT NULL,
+    misses INTEGER NOT NULL,
+    premature_misses INTEGER NOT NULL,
+    stores INTEGER NOT NULL,
+    store_bytes INTEGER NOT NULL,
+    loads INTEGER NOT NULL,
+    load_ns INTEGER NOT NULL,
+    pins INTEGER NOT NULL,                  -- taken
+    open_pins INTEGER NOT NULL,             -- of these, not given back
+    open_pin_bytes INTEGER NOT NULL,
+    oldest_pin_ns INTEGER,                  -- when the oldest of these was taken; NULL: none is open
+    PRIMARY KEY (cache_id, stack_id)
+) WITHOUT ROWID;
+
+-- Uses of a cache by the class the program gave their keys: estimates from the sample. Classes above 4,096 of a cache are
+-- counted in class 0.
+CREATE TABLE cache_class (
+    cache_id INTEGER NOT NULL REFERENCES cache,
+    key_class INTEGER NOT NULL,             -- 0: not told
+    samples INTEGER NOT NULL,
+    hits INTEGER NOT NULL,
+    hit_bytes INTEGER NOT NULL,
+    misses INTEGER NOT NULL,
+    premature_misses INTEGER NOT NULL,
+    stores INTEGER NOT NULL,
+    store_bytes INTEGER NOT NULL,
+    loads INTEGER NOT NULL,
+    load_ns INTEGER NOT NULL,
+    PRIMARY KEY (cache_id, key_class)
+) WITHOUT ROWID;
+
+-- Pins that were taken and not given back, of the sample: those that are a second old or more, and at the end of the
+-- process all. The oldest 256 of each cache.
+CREATE TABLE cache_pin (
+    cache_id INTEGER NOT NULL REFERENCES cache,
+    pin INTEGER NOT NULL,                   -- from 1, the oldest
+    key INTEGER NOT NULL,                   -- its hash
+    stack_id INTEGER NOT NULL,              -- of the call that took it; 0: not known
+    ns INTEGER NOT NULL,                    -- when
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (cache_id, pin)
+) WITHOUT ROWID;
+
+-- Times, as histograms in powers of two: estimates from the sample.
+CREATE TABLE cache_histogram (
+    cache_id INTEGER NOT NULL REFERENCES cache,
+    kind TEXT NOT NULL CHECK (kind IN ('eviction_age', 'reuse_time', 'refill_time', 'load_time', 'pin_time')),
+        -- from store to leaving, of what left to make room; between two uses of a key; from a miss to the store that
+        -- followed; a load; from pin to unpin
+    bucket INTEGER NOT NULL,                -- 0: 0 ns; b: from 2^(b-1) to 2^b - 1 ns
+    count INTEGER NOT NULL,
+    PRIMARY KEY (cache_id, kind, bucket)
+) WITHOUT ROWID;
+
 -- Events that were not recorded, and why.
 CREATE TABLE loss (
     loss_id INTEGER PRIMARY KEY,
@@ -438,10 +623,11 @@ FROM frame f LEFT JOIN module m USING (module_id)
      LEFT JOIN string fs ON fs.string_id = l.function_id
      LEFT JOIN string ls ON ls.string_id = l.file_id;
 
--- One line of text per stack that is a site's: innermost function first.
+-- One line of text per stack that is a site's or uses a cache: innermost function first.
 CREATE VIEW v_stacks AS
 WITH RECURSIVE walk(stack_id, node_id, parent_id, frame_id, level) AS (
-    SELECT stack_id, stack_id, parent_id, frame_id, 0 FROM stack WHERE stack_id IN (SELECT stack_id FROM site)
+    SELECT stack_id, stack_id, parent_id, frame_id, 0 FROM stack WHERE stack_id IN
+        (SELECT stack_id FROM site UNION SELECT stack_id FROM cache_site)
     UNION ALL
     SELECT w.stack_id, s.stack_id, s.parent_id, s.frame_id, w.level + 1 FROM walk w JOIN stack s ON s.stack_id = w.parent_id AND s.stack_id < w.node_id)
 SELECT stack_id, count(DISTINCT level) AS depth, group_concat(function, ' < ') AS stack
@@ -527,6 +713,93 @@ SELECT g.site_id, s.process_id, s.leaf_function, s.leaf_file, s.leaf_line, s.lea
        CASE WHEN g.born > 0 THEN 1.0 * g.promoted / g.born END AS promotion_rate,
        CASE WHEN g.promoted > 0 THEN 1.0 * g.premature / g.promoted END AS premature_rate
 FROM site_gc g JOIN v_sites s USING (site_id);
+
+-- Stops of the world, with the collection that began last before each.
+CREATE VIEW v_gc_stops AS
+SELECT s.process_id, p.pid, s.stop, s.number, s.start_ns, s.pause_ns
+FROM gc_stop s JOIN process p USING (process_id);
+
+-- Caches with everything known of each. Ratios are NULL where there is nothing to divide by.
+CREATE VIEW v_caches AS
+SELECT c.cache_id, c.process_id, p.pid, c.number, c.name, c.policy, c.choice, c.switches,
+       c.first_ns, c.last_ns, c.closed_ns, c.capacity_bytes, c.used_bytes, c.entries, c.pinned_entries, c.pinned_bytes,
+       c.hits, c.misses, CASE WHEN c.hits + c.misses > 0 THEN 1.0 * c.hits / (c.hits + c.misses) END AS hit_ratio,
+       c.hit_bytes, CASE WHEN c.hit_bytes + c.store_bytes > 0
+                         THEN 1.0 * c.hit_bytes / (c.hit_bytes + c.store_bytes) END AS byte_hit_ratio,
+       c.stores, c.store_bytes, coalesce(e.evictions, 0) AS evictions, coalesce(e.evicted_bytes, 0) AS evicted_bytes,
+       c.loads, c.load_failures, c.load_waits, c.load_ns,
+       CASE WHEN c.loads > 0 THEN c.load_ns WHEN c.refills > 0 THEN c.refill_ns END AS miss_cost_ns,
+       CASE WHEN c.loads > 0 THEN 'loads' WHEN c.refills > 0 THEN 'refills' END AS miss_cost_source,
+       c.sample_rate_min < 1 AS estimated, c.sample_rate, c.sample_rate_min, c.samples, c.sample_hits, c.sample_misses,
+       c.sample_left, c.one_hit_wonders,
+       CASE WHEN c.sample_left > 0 THEN 1.0 * c.one_hit_wonders / c.sample_left END AS one_hit_wonder_ratio,
+       c.premature_misses,
+       CASE WHEN c.sample_misses > 0 THEN 1.0 * c.premature_misses / c.sample_misses END AS premature_ratio,
+       CASE WHEN c.belady_uses > 0 THEN 1.0 * c.belady_hits / c.belady_uses END AS belady_hit_ratio,
+       CASE WHEN c.belady_uses > 0
+            THEN 1.0 * (c.belady_hits - c.belady_real_hits) / c.belady_uses END AS belady_distance,
+       c.open_pins, c.unmatched_unpins
+FROM cache c JOIN process p USING (process_id)
+     LEFT JOIN (SELECT cache_id, sum(evictions) AS evictions, sum(evicted_bytes) AS evicted_bytes FROM cache_eviction
+                WHERE cause IN ('size', 'expired', 'pressure') GROUP BY cache_id) e USING (cache_id);
+
+CREATE VIEW v_cache_evictions AS
+SELECT e.cache_id, c.process_id, c.name, e.cause, e.evictions, e.evicted_bytes
+FROM cache_eviction e JOIN cache c USING (cache_id);
+
+CREATE VIEW v_cache_timeline AS
+SELECT i.interval_id, i.start_ns, i.end_ns,
+       strftime('%Y-%m-%dT%H:%M:%f', (r.start_utc_ns + i.end_ns) / 1e9, 'unixepoch') AS utc,
+       t.cache_id, c.process_id, c.name, t.hits, t.misses,
+       CASE WHEN t.hits + t.misses > 0 THEN 1.0 * t.hits / (t.hits + t.misses) END AS hit_ratio,
+       t.hit_bytes, CASE WHEN t.hit_bytes + t.store_bytes > 0
+                         THEN 1.0 * t.hit_bytes / (t.hit_bytes + t.store_bytes) END AS byte_hit_ratio,
+       t.stores, t.store_bytes, t.loads, t.load_ns, t.evictions, t.evicted_bytes, t.premature_misses,
+       t.capacity_bytes, t.used_bytes, t.entries, t.pinned_entries, t.pinned_bytes
+FROM interval i JOIN cache_interval t USING (interval_id) JOIN cache c USING (cache_id) JOIN run r
+ORDER BY i.interval_id, t.cache_id;
+
+CREATE VIEW v_cache_changes AS
+SELECT h.cache_id, c.process_id, c.name, h.change, h.ns, h.kind, h.from_value, h.to_value
+FROM cache_change h JOIN cache c USING (cache_id);
+
+-- Miss-ratio curves: the least capacity first. factor: of the cache's capacity now.
+CREATE VIEW v_cache_mrc AS
+SELECT m.cache_id, c.process_id, c.name, m.capacity_bytes,
+       CASE WHEN c.capacity_bytes > 0 THEN 1.0 * m.capacity_bytes / c.capacity_bytes END AS factor,
+       m.hit_ratio, m.byte_hit_ratio, m.error, m.samples, m.sample_entries, m.policy
+FROM cache_mrc m JOIN cache c USING (cache_id) ORDER BY m.cache_id, m.capacity_bytes;
+
+-- Call sites of caches. leaf_* is the function that called the cache.
+CREATE VIEW v_cache_sites AS
+SELECT s.cache_id, c.process_id, c.name, s.stack_id,
+       v.function AS leaf_function, v.file AS leaf_file, v.line AS leaf_line, v.module AS leaf_module, s.samples,
+       s.hits, s.misses, CASE WHEN s.hits + s.misses > 0 THEN 1.0 * s.hits / (s.hits + s.misses) END AS hit_ratio,
+       s.hit_bytes, s.premature_misses, s.stores, s.store_bytes, s.loads, s.load_ns, s.pins, s.open_pins,
+       s.open_pin_bytes, s.oldest_pin_ns
+FROM cache_site s JOIN cache c USING (cache_id)
+     LEFT JOIN stack k USING (stack_id)
+     LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth = 0;
+
+CREATE VIEW v_cache_classes AS
+SELECT s.cache_id, c.process_id, c.name, s.key_class, s.samples, s.hits, s.misses,
+       CASE WHEN s.hits + s.misses > 0 THEN 1.0 * s.hits / (s.hits + s.misses) END AS hit_ratio,
+       s.hit_bytes, s.premature_misses, s.stores, s.store_bytes, s.loads, s.load_ns
+FROM cache_class s JOIN cache c USING (cache_id);
+
+-- Pins not given back: the oldest of each cache first. age_ns: at the end of the process, or now.
+CREATE VIEW v_cache_pins AS
+SELECT n.cache_id, c.process_id, c.name, n.pin, n.key, n.ns,
+       max(0, coalesce(p.end_ns, r.duration_ns) - n.ns) AS age_ns, n.bytes, n.stack_id,
+       v.function AS leaf_function, v.file AS leaf_file, v.line AS leaf_line, v.module AS leaf_module
+FROM cache_pin n JOIN cache c USING (cache_id) JOIN process p USING (process_id) JOIN run r
+     LEFT JOIN stack k USING (stack_id)
+     LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth = 0;
+
+CREATE VIEW v_cache_histograms AS
+SELECT h.cache_id, c.process_id, c.name, h.kind, CASE h.bucket WHEN 0 THEN 0 ELSE 1 << (h.bucket - 1) END AS from_ns,
+       h.count
+FROM cache_histogram h JOIN cache c USING (cache_id);
 
 -- Lifetimes of freed blocks by site: unit is 'bytes' (allocated by the process meanwhile) or 'ns'.
 -- Readers open with trusted_schema off, where SQLite 3.40 allows json_each in views, but not json_extract.

@@ -52,7 +52,7 @@
 #include "schemas/event_kinds.h"
 
 #define GM_SESSION_MAGIC 0x31534d454f454721ull /* "!GEOEMS1" in memory order */
-#define GM_WIRE_VERSION 3u
+#define GM_WIRE_VERSION 4u
 #define GM_SESSION_HEADER_BYTES 4096u
 /* Far above the delay of any store buffer, which is below 1 us; arbitrary. */
 #define GM_ORDER_SLACK_NS 200000u
@@ -274,8 +274,15 @@ static inline uint64_t gm_death_ticks(uint64_t death)
  *               end, then figures, enum gm_cycle_figure.
  *               What a collection found is told after its GC_BEGIN, and before that of the next one that could find
  *               blocks of the same generation dead.
+ * GC_STOP       0 word0, when it was over, 1 number of the collection that began last, 2 nanoseconds it lasted
  * PROMOTION     never written
- * CACHE: laid down with the caching layer; readers skip it by length. */
+ * CACHE         0 word0, 1 cache, 2 packed state (gm_cache_pack), 3 name bytes, 4 sample threshold: keys whose hash is not
+ *               above it are told of one by one, then figures, enum gm_cache_figure, then the name, zero-padded. Counts are
+ *               all since the cache was made: a record that is lost is made up for by the next.
+ * CACHE_USE     0 word0, 1 cache (48) | enum gm_cache_use << 48, 2 hash of the key, 3 bytes charged for the entry; of a miss
+ *               0, 4 nanoseconds, of a load, 5 class of the key (32), 6 stack hash
+ * CACHE_EVICT   0 word0, 1 cache (48) | cause (8) << 48, 2 hash of the key, 3 bytes, 4 hits it had had (32; all ones: not
+ *               known), 5 nanoseconds since it was stored; 0: not known */
 
 /* The figures of a GC_CYCLE, from word 5 on: nanoseconds, bytes, blocks. X(name, text) */
 #define GM_CYCLE_FIGURES(X) \
@@ -324,6 +331,74 @@ enum gm_cycle_figure {
 };
 #define GM_CYCLE_FIRST_WORD 5u
 static_assert(GM_CYCLE_FIRST_WORD + GM_CYCLE_FIGURE_COUNT == 29, "as in event_kinds.h");
+
+/* The figures of a CACHE, from word 5 on; then evictions by cause from 1 on, then their bytes. X(name, text) */
+#define GM_CACHE_FIGURES(X) \
+    X(capacity_bytes, "it may hold") \
+    X(used_bytes, "it holds") \
+    X(entries, "in it") \
+    X(pinned_entries, "handed out now") \
+    X(pinned_bytes, "handed out now") \
+    X(hits, "lookups that found a value") \
+    X(hit_bytes, "of these values") \
+    X(misses, "lookups that found none") \
+    X(stores, "values let in") \
+    X(store_bytes, "of these values") \
+    X(loads, "values made by a loader, failures included") \
+    X(load_failures, "loaders that failed") \
+    X(load_waits, "waits for a loader of another thread") \
+    X(load_ns, "nanoseconds, of all loads together")
+
+enum gm_cache_figure {
+#define GM_X(name, text) GM_CACHE_##name,
+    GM_CACHE_FIGURES(GM_X)
+#undef GM_X
+        GM_CACHE_evictions, /* + cause - 1 */
+    GM_CACHE_evicted_bytes = GM_CACHE_evictions + GM_CAUSE_COUNT - 1,
+    GM_CACHE_FIGURE_COUNT = GM_CACHE_evicted_bytes + GM_CAUSE_COUNT - 1
+};
+#define GM_CACHE_FIRST_WORD 5u
+#define GM_CACHE_NAME_MAX 256u /* bytes; longer names are cut */
+static_assert(GM_CACHE_FIRST_WORD + GM_CACHE_FIGURE_COUNT == 33, "as in event_kinds.h");
+static_assert(33 + GM_CACHE_NAME_MAX / 8 <= GM_REC_MAX_WORDS, "a record's length");
+
+/* policy (8) | destroyed << 8 | choice of an adaptive policy (16) << 16 | switches of it (32) << 32 */
+static inline uint64_t gm_cache_pack(
+    uint32_t policy, uint32_t closed, uint32_t choice, uint32_t switches)
+{
+    return (policy & 0xff) | (closed ? 1ull << 8 : 0) | (uint64_t)(choice & 0xffff) << 16 |
+           (uint64_t)switches << 32;
+}
+static inline unsigned gm_cache_policy(uint64_t packed)
+{
+    return packed & 0xff;
+}
+static inline bool gm_cache_closed(uint64_t packed)
+{
+    return packed >> 8 & 1;
+}
+static inline uint32_t gm_cache_choice(uint64_t packed)
+{
+    return packed >> 16 & 0xffff;
+}
+static inline uint32_t gm_cache_switches(uint64_t packed)
+{
+    return (uint32_t)(packed >> 32);
+}
+/* Which cache (48), and a use or a cause. Numbers of caches are small, or addresses. */
+static inline uint64_t gm_cache_key_pack(uint64_t cache, unsigned what)
+{
+    return (cache & GM_ADDRESS_MASK) | (uint64_t)(what & 0xff) << 48;
+}
+static inline uint64_t gm_cache_key_cache(uint64_t packed)
+{
+    return packed & GM_ADDRESS_MASK;
+}
+static inline unsigned gm_cache_key_what(uint64_t packed)
+{
+    return packed >> 48 & 0xff;
+}
+#define GM_CACHE_HITS_UNKNOWN UINT32_MAX
 
 enum gm_sample_flag {
     GM_SAMPLE_REALLOC = 1u << 0, /* the block came from a reallocation */

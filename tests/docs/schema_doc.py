@@ -140,7 +140,7 @@ def run_examples(doc, path, path_gc):
         try:
             rows = events_rows(path, example) if "gm_events" in example else db.execute(example).fetchall()
             print(f"{len(rows)} rows: {' '.join(example.split())[:90]}")
-            if not rows:
+            if not rows and "v_cache" not in example:  # not every program has caches
                 wrong.append(f"no rows from: {example}")
         except sqlite3.Error as error:
             wrong.append(f"{error}: {example}")

@@ -401,6 +401,9 @@ static void expect_migrated(sqlite3 *db)
     cr_expect_eq(
         number(db, "SELECT (SELECT count(*) FROM v_gc) + (SELECT count(*) FROM v_gc_sites)"), 0);
     cr_expect_eq(number(db, "SELECT count(*) FROM v_generations WHERE kind <> 'age'"), 0);
+    cr_expect_eq(
+        number(db, "SELECT (SELECT count(*) FROM v_caches) + (SELECT count(*) FROM v_gc_stops)"),
+        0);
 }
 
 static void expect_read_as_current(const char *fixture)
@@ -432,6 +435,11 @@ Test(db, a_recording_of_version_3_is_read_as_a_current_one)
     expect_read_as_current("v3.sql");
 }
 
+Test(db, a_recording_of_version_4_is_read_as_a_current_one)
+{
+    expect_read_as_current("v4.sql");
+}
+
 static void expect_migrated_into_new(const char *fixture)
 {
     sqlite3 *db = NULL;
@@ -458,6 +466,11 @@ Test(db, a_recording_of_version_2_is_migrated_into_a_new_file)
 Test(db, a_recording_of_version_3_is_migrated_into_a_new_file)
 {
     expect_migrated_into_new("v3.sql");
+}
+
+Test(db, a_recording_of_version_4_is_migrated_into_a_new_file)
+{
+    expect_migrated_into_new("v4.sql");
 }
 
 Test(db, a_damaged_recording_of_version_1_is_refused)

@@ -313,6 +313,102 @@ Test(decode, a_collection_has_a_known_kind_and_figures_that_can_be)
     gm_reader_done(&r);
 }
 
+Test(decode, a_stop_of_the_world_has_a_length_that_can_be)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    uint64_t w[3] = {gm_rec_word0(GM_EV_GC_STOP, 3, 7), 12, 2000};
+    put_words(&r, w, 3, 7);
+    cr_assert(next(&r, &e) && e.kind == GM_EV_GC_STOP && e.number == 12 && e.duration_ns == 2000);
+    w[2] = 1ull << 57;
+    put_words(&r, w, 3, 7);
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 1);
+    gm_reader_done(&r);
+}
+
+#define CACHE_WORDS (GM_CACHE_FIRST_WORD + GM_CACHE_FIGURE_COUNT)
+
+/* A cache called "name", in a record of `words`. */
+static void put_cache(struct gm_reader *r, unsigned words, uint64_t cache, uint64_t packed,
+    uint64_t name_bytes, unsigned figure, uint64_t value)
+{
+    uint64_t w[CACHE_WORDS + 1] = {
+        gm_rec_word0(GM_EV_CACHE, words, 7), cache, packed, name_bytes, UINT64_MAX};
+    w[GM_CACHE_FIRST_WORD + figure] = value;
+    memcpy(&w[CACHE_WORDS], "name", 4);
+    put_words(r, w, words, 7);
+}
+
+Test(decode, a_cache_has_a_known_policy_a_name_and_figures_that_can_be)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    uint64_t packed = gm_cache_pack(255, 1, 3, 9);
+    put_cache(&r, CACHE_WORDS + 1, 0x7fff12345678, packed, 4, GM_CACHE_misses, 77);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_CACHE && e.cache == 0x7fff12345678 && e.policy == 255 && e.closed &&
+              e.choice == 3 && e.switches == 9 && e.sample_threshold == UINT64_MAX);
+    cr_assert(e.name_bytes == 4 && memcmp(e.name_text, "name", 4) == 0);
+    cr_assert_eq(e.cache_figures[GM_CACHE_misses], 77);
+    put_cache(&r, CACHE_WORDS + 1, 1ull << 48, packed, 4, 0, 0);
+    put_cache(&r, CACHE_WORDS + 1, 1, gm_cache_pack(3, 0, 0, 0), 4, 0, 0); /* no such policy */
+    put_cache(&r, CACHE_WORDS + 1, 1, packed, 9, 0, 0);                    /* no such name */
+    put_cache(&r, CACHE_WORDS + 1, 1, packed, UINT64_MAX, 0, 0);
+    put_cache(&r, CACHE_WORDS, 1, packed, 1, 0, 0);
+    put_cache(&r, CACHE_WORDS, 1, packed, 0, GM_CACHE_FIGURE_COUNT - 1, 1ull << 57);
+    put_cache(&r, CACHE_WORDS - 1, 1, packed, 0, 0, 0);
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 7);
+    put_cache(&r, CACHE_WORDS, 1, packed, 0, 0, 0);
+    cr_assert(next(&r, &e) && e.name_bytes == 0);
+    gm_reader_done(&r);
+}
+
+static void put_cache_use(
+    struct gm_reader *r, uint64_t use, uint64_t bytes, uint64_t ns, uint64_t key_class)
+{
+    uint64_t w[7] = {gm_rec_word0(GM_EV_CACHE_USE, 7, 7), gm_cache_key_pack(5, (unsigned)use),
+        UINT64_MAX, bytes, ns, key_class, 99};
+    put_words(r, w, 7, 7);
+}
+
+static void put_cache_evict(
+    struct gm_reader *r, uint64_t cause, uint64_t bytes, uint64_t hits, uint64_t ns)
+{
+    uint64_t w[6] = {gm_rec_word0(GM_EV_CACHE_EVICT, 6, 7), gm_cache_key_pack(5, (unsigned)cause),
+        3, bytes, hits, ns};
+    put_words(r, w, 6, 7);
+}
+
+Test(decode, a_use_of_a_cache_and_what_leaves_it_are_of_known_kinds)
+{
+    struct gm_reader r = {0};
+    struct gm_event e;
+    put_cache_use(&r, GM_USE_load, 10, 2000, 7);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_CACHE_USE && e.cache == 5 && e.use == GM_USE_load &&
+              e.key == UINT64_MAX && e.size_bytes == 10 && e.ns == 2000 && e.key_class == 7 &&
+              e.hash == 99);
+    put_cache_evict(&r, GM_CAUSE_pressure, 10, GM_CACHE_HITS_UNKNOWN, 5);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_CACHE_EVICT && e.cache == 5 && e.cause == GM_CAUSE_pressure &&
+              e.key == 3 && e.size_bytes == 10 && e.key_hits == UINT32_MAX && e.ns == 5);
+    put_cache_use(&r, 0, 10, 0, 0);
+    put_cache_use(&r, GM_USE_COUNT, 10, 0, 0);
+    put_cache_use(&r, GM_USE_hit, 1ull << 48, 0, 0);
+    put_cache_use(&r, GM_USE_hit, 10, 1ull << 57, 0);
+    put_cache_use(&r, GM_USE_hit, 10, 0, 1ull << 32);
+    put_cache_evict(&r, 0, 10, 0, 0);
+    put_cache_evict(&r, GM_CAUSE_COUNT, 10, 0, 0);
+    put_cache_evict(&r, 1, 1ull << 48, 0, 0);
+    put_cache_evict(&r, 1, 10, 1ull << 32, 0);
+    put_cache_evict(&r, 1, 10, 0, 1ull << 57);
+    cr_assert_not(next(&r, &e));
+    cr_assert_eq(r.corrupt, 10);
+    gm_reader_done(&r);
+}
+
 Test(decode, a_block_has_an_address_below_2_to_the_48)
 {
     struct gm_reader r = {0};

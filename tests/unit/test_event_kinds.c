@@ -1,6 +1,7 @@
 /* The tables of schemas/event_kinds.h and the packing of schemas/wire.h: codes once given stay. */
 #include <criterion/criterion.h>
 
+#include "libgeomem/include/geomem/listener.h"
 #include "schemas/event_kinds.h"
 #include "schemas/wire.h"
 
@@ -21,6 +22,43 @@ Test(event_kinds, codes_given_in_version_1_stay)
     cr_assert_eq(GM_EV_CACHE, 13);
     cr_assert_eq(GM_EV_SWEEP, 14);
     cr_assert_eq(GM_EV_GC_BEGIN, 15);
+    cr_assert_eq(GM_EV_CACHE_USE, 16);
+    cr_assert_eq(GM_EV_CACHE_EVICT, 17);
+    cr_assert_eq(GM_EV_GC_STOP, 18);
+}
+
+Test(event_kinds, a_packed_state_of_a_cache_gives_back_what_went_in)
+{
+    uint64_t packed = gm_cache_pack(255, 1, 65535, UINT32_MAX);
+    cr_assert_eq(gm_cache_policy(packed), 255);
+    cr_assert(gm_cache_closed(packed));
+    cr_assert_eq(gm_cache_choice(packed), 65535);
+    cr_assert_eq(gm_cache_switches(packed), UINT32_MAX);
+    cr_assert_not(gm_cache_closed(gm_cache_pack(1, 0, 7, 3)));
+    packed = gm_cache_key_pack(GM_ADDRESS_MASK, GM_USE_unpin);
+    cr_assert_eq(gm_cache_key_cache(packed), GM_ADDRESS_MASK);
+    cr_assert_eq(gm_cache_key_what(packed), GM_USE_unpin);
+}
+
+/* The names in the tables of the schema are those of geomem/listener.h, with its codes. */
+Test(event_kinds, causes_uses_and_policies_of_caches_are_those_of_the_listener)
+{
+    cr_assert_eq(GM_CAUSE_COUNT, GEOMEM_CACHE_CAUSE_COUNT);
+    cr_assert_eq(GM_CAUSE_size, GEOMEM_CACHE_SIZE);
+    cr_assert_eq(GM_CAUSE_expired, GEOMEM_CACHE_EXPIRED);
+    cr_assert_eq(GM_CAUSE_replaced, GEOMEM_CACHE_REPLACED);
+    cr_assert_eq(GM_CAUSE_removed, GEOMEM_CACHE_REMOVED);
+    cr_assert_eq(GM_CAUSE_pressure, GEOMEM_CACHE_PRESSURE);
+    cr_assert_eq(GM_CAUSE_rejected, GEOMEM_CACHE_REJECTED);
+    cr_assert_eq(GM_CAUSE_closed, GEOMEM_CACHE_CLOSED);
+    cr_assert_eq(GM_USE_hit, GEOMEM_CACHE_HIT);
+    cr_assert_eq(GM_USE_unpin, GEOMEM_CACHE_UNPIN);
+    cr_assert_str_eq(gm_cache_policy_name(GEOMEM_POLICY_ADAPTIVE), "adaptive");
+    cr_assert_str_eq(gm_cache_policy_name(GEOMEM_POLICY_LRU), "lru");
+    cr_assert_str_eq(gm_cache_policy_name(GEOMEM_POLICY_S3FIFO), "s3fifo");
+    cr_assert_str_eq(gm_cache_policy_name(GEOMEM_POLICY_OTHER), "other");
+    cr_assert_null(gm_cache_policy_name(3));
+    cr_assert_null(gm_cache_cause_name(0));
 }
 
 Test(event_kinds, no_code_is_given_twice)
