@@ -66,6 +66,8 @@ struct gm_mark_stack {
 
 /* Returns 0 or a negative errno (-ENOMEM: no address space). */
 int gm_mark_stack_init(struct gm_mark_stack *stack);
+/* To be called when `top` is beyond `peak`: rarely. */
+void gm_mark_stack_grew(struct gm_mark_stack *stack);
 
 struct gm_mark_figures {
     uint64_t blocks; /* marked */
