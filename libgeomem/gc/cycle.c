@@ -7,6 +7,7 @@
 
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/cycle_internal.h"
+#include "libgeomem/gc/markers.h"
 #include "libgeomem/gc/notes.h"
 #include "libgeomem/gc/world.h"
 #include "libgeomem/heap/checkers.h"
@@ -23,6 +24,12 @@ static uint64_t thread_cpu_ns(void)
     struct timespec time;
     gm_sys2(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* Of all who collect. */
+static uint64_t collector_cpu_ns(void)
+{
+    return thread_cpu_ns() + gm_markers_cpu_ns();
 }
 
 /* ---- heaps ---- */
@@ -126,7 +133,7 @@ static void observer_tell(bool begins)
 int gm_gc_stop_begin(struct gm_gc_stop *stop)
 {
     heaps_lock();
-    stop->cpu_ns = thread_cpu_ns();
+    stop->cpu_ns = collector_cpu_ns();
     stop->start_ns = gm_sys_monotonic_ns();
     gm_notes_lock();
     int err = gm_world_stop(&stop->figures);
@@ -143,7 +150,7 @@ void gm_gc_stop_end(struct gm_gc_stop *stop)
     stop->pause_ns = gm_sys_monotonic_ns() - stop->start_ns;
     gm_notes_unlock();
     heaps_unlock();
-    stop->cpu_ns = thread_cpu_ns() - stop->cpu_ns;
+    stop->cpu_ns = collector_cpu_ns() - stop->cpu_ns;
 }
 
 static int stop_begin(struct gm_gc_stop *stop)
@@ -180,9 +187,9 @@ static uint64_t step_end(const struct gm_gc_stop *stop, uint64_t now_ns)
 /* Processor time, for the pacer: what other programs take of it is none of its business. */
 static bool step(struct gm_gc *gc, uint64_t until_ns)
 {
-    uint64_t cpu_ns = thread_cpu_ns();
+    uint64_t cpu_ns = collector_cpu_ns();
     bool all = gm_gc_steps_go_on(gc, until_ns);
-    gc->steps_mark_ns += thread_cpu_ns() - cpu_ns;
+    gc->steps_mark_ns += collector_cpu_ns() - cpu_ns;
     return all;
 }
 
@@ -206,7 +213,7 @@ static int collect_young(
     cycle_begin(gc, &gc->cycle, heap, GEOMEM_GC_YOUNG, trigger);
     gm_gc_stopped_young(gc);
     uint64_t now_ns = gm_sys_monotonic_ns();
-    gm_pacer_after_young(&gc->pacer, &gc->cycle, thread_cpu_ns() - stop.cpu_ns);
+    gm_pacer_after_young(&gc->pacer, &gc->cycle, collector_cpu_ns() - stop.cpu_ns);
     if (gc->in_steps) {
         gc->steps_promoted_bytes += gc->cycle.promoted_bytes;
         all = step(gc, to_the_end ? UINT64_MAX : step_end(&stop, now_ns));
@@ -252,7 +259,7 @@ static int collect_full(struct gm_gc *gc, struct gm_heap *heap, enum geomem_gc_t
     if (gc->verifies)
         gm_verify_swept(&gc->verify, gc);
     gm_pacer_after_old(&gc->pacer, gc->cycle.old_after_bytes, gc->cycle.marked_bytes,
-        thread_cpu_ns() - stop.cpu_ns, gm_sys_monotonic_ns());
+        collector_cpu_ns() - stop.cpu_ns, gm_sys_monotonic_ns());
     stop_end(&stop);
     cycle_add_stop(&gc->cycle, &stop);
     gm_gc_sweep_rest(gc);
@@ -328,5 +335,6 @@ __attribute__((used)) int gm_gc_collect_from(struct gm_heap *heap, enum gm_gc_wa
     gm_world_unlock();
     gm_checker_quiet(false);
     gm_notes_announce();
+    gm_markers_announce();
     return err;
 }

@@ -4,11 +4,9 @@
  */
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/cycle_internal.h"
+#include "libgeomem/gc/markers.h"
 #include "libgeomem/gc/notes_marker.h"
 #include "libgeomem/gc/world.h"
-
-/* Words looked at between two looks at the clock: some 60 us. */
-#define STEP_WORDS 4096u
 
 static uint64_t phase_end(
     struct geomem_gc_cycle *cycle, enum geomem_gc_phase phase, uint64_t start_ns)
@@ -56,12 +54,6 @@ static void segment_push_root_blocks(struct gm_segment *segment, void *arg)
         if (gm_span_flags(span) & GM_SPAN_EXPLICIT)
             gm_cards_scan_span(arg, span);
     }
-}
-
-static void mark_all(struct gm_marker *marker)
-{
-    while (!gm_mark_run(marker, UINT64_MAX))
-        ;
 }
 
 static void marked_count(struct geomem_gc_cycle *cycle, struct gm_marker *marker)
@@ -135,7 +127,7 @@ void gm_gc_stopped_young(struct gm_gc *gc)
     roots_push(gc);
     notes_push_roots(gc, gc->in_steps);
     time = phase_end(cycle, GEOMEM_PHASE_ROOTS, time);
-    mark_all(&gc->marker);
+    gm_markers_mark(&gc->marker);
     time = phase_end(cycle, GEOMEM_PHASE_MARK, time);
     notes_process(gc, &gc->marker, false, cycle);
     time = gm_sys_monotonic_ns();
@@ -160,7 +152,7 @@ void gm_gc_stopped_full(struct gm_gc *gc)
     roots_push(gc);
     notes_push_roots(gc, true);
     time = phase_end(cycle, GEOMEM_PHASE_ROOTS, time);
-    mark_all(&gc->marker);
+    gm_markers_mark(&gc->marker);
     time = phase_end(cycle, GEOMEM_PHASE_MARK, time);
     notes_process(gc, &gc->marker, true, cycle);
     time = gm_sys_monotonic_ns();
@@ -196,10 +188,7 @@ void gm_gc_steps_begin(struct gm_gc *gc)
 bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns)
 {
     uint64_t time = gm_sys_monotonic_ns();
-    bool all;
-    do
-        all = gm_mark_run(&gc->old_marker, STEP_WORDS);
-    while (!all && gm_sys_monotonic_ns() < until_ns);
+    bool all = gm_markers_mark_until(&gc->old_marker, until_ns);
     phase_end(&gc->steps, GEOMEM_PHASE_MARK, time);
     return all;
 }
@@ -217,7 +206,7 @@ void gm_gc_steps_end(struct gm_gc *gc)
     if (cycle->old_before_bytes > cycle->old_after_bytes)
         cycle->swept_bytes = cycle->old_before_bytes - cycle->old_after_bytes;
     cycle->promoted_bytes = gc->steps_promoted_bytes;
-    gm_pacer_after_old(&gc->pacer, cycle->old_after_bytes, cycle->marked_bytes,
-        gc->steps_mark_ns, gm_sys_monotonic_ns());
+    gm_pacer_after_old(&gc->pacer, cycle->old_after_bytes, cycle->marked_bytes, gc->steps_mark_ns,
+        gm_sys_monotonic_ns());
     gm_gc_sweep_later(gc);
 }

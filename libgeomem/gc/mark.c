@@ -297,6 +297,19 @@ static inline void fifo_put(struct gm_marker *marker, uintptr_t word)
     marker->fifo[marker->fifo_in++ % GM_MARK_FIFO] = (struct gm_mark_entry){block, span, state};
 }
 
+/* True if it is this marker that has marked it. Relaxed: where several mark they must agree on who scans the block, and that is
+ * all; what is in the block was written before the world was stopped, which all of them know of. */
+static inline bool state_mark(
+    const struct gm_marker *marker, uint8_t *state, uint8_t before, uint8_t become)
+{
+    uint8_t after = (uint8_t)((before & ~GM_STATE_MASK) | become);
+    if (__builtin_expect(marker->shared, 0))
+        return __atomic_compare_exchange_n(
+            state, &before, after, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    __atomic_store_n(state, after, __ATOMIC_RELAXED);
+    return true;
+}
+
 /* For the other marker the block is marked at once, and scanned later: so it is passed on once, however often it is met, and
  * the other's stack is bounded by the blocks there are. It has waited in that stack between two stops like the rest of
  * a large block: what the program stores into it meanwhile is on a written page of a marked block. */
@@ -304,7 +317,8 @@ static void entry_mark_later(
     struct gm_marker *later, const struct gm_mark_entry *entry, uint8_t state)
 {
     uint8_t become = later->become[state & GM_STATE_MASK];
-    __atomic_store_n(entry->state, (uint8_t)((state & ~GM_STATE_MASK) | become), __ATOMIC_RELAXED);
+    if (!state_mark(later, entry->state, state, become))
+        return;
     later->figures.blocks++;
     later->figures.bytes += gm_block_bytes(entry->span);
     gm_mark_part(later, entry->span, entry->block, entry->block, UINTPTR_MAX);
@@ -314,7 +328,7 @@ static void entry_mark_later(
 static inline void fifo_get(struct gm_marker *marker)
 {
     struct gm_mark_entry entry = marker->fifo[marker->fifo_out++ % GM_MARK_FIFO];
-    /* relaxed: the world is stopped */
+    /* relaxed: see state_mark */
     uint8_t state = __atomic_load_n(entry.state, __ATOMIC_RELAXED);
     uint8_t become = marker->become[state & GM_STATE_MASK];
     if (become == GM_MARK_IGNORE)
@@ -323,7 +337,8 @@ static inline void fifo_get(struct gm_marker *marker)
         entry_mark_later(marker->later, &entry, state);
         return;
     }
-    __atomic_store_n(entry.state, (uint8_t)((state & ~GM_STATE_MASK) | become), __ATOMIC_RELAXED);
+    if (!state_mark(marker, entry.state, state, become))
+        return;
     if (__builtin_expect(state & GM_STATE_NOTED, 0))
         gm_notes_reached(entry.block);
     marker->figures.blocks++;
@@ -332,30 +347,44 @@ static inline void fifo_get(struct gm_marker *marker)
         block_scan(marker, entry.span, entry.block);
 }
 
-/* What waits goes back on the stack: spans may change before it is looked at again. */
-static void fifo_give_back(struct gm_marker *marker)
+void gm_mark_give_back(struct gm_marker *marker)
 {
     while (marker->fifo_out != marker->fifo_in)
         word_push(marker, marker->fifo[marker->fifo_out++ % GM_MARK_FIFO].block);
 }
 
-bool gm_mark_run(struct gm_marker *marker, uint64_t words)
+/* Nothing is left on it: its bottom may have moved. */
+static void stack_reset(struct gm_mark_stack *stack)
+{
+    stack->bottom = stack->top = stack->memory;
+}
+
+bool gm_mark_some(struct gm_marker *marker, uint64_t words)
 {
     struct gm_mark_stack *stack = &marker->words;
-    const uintptr_t *pieces = marker->pieces.bottom;
     for (uint64_t looked_at = 0; looked_at < words;) {
         for (; stack->top > stack->bottom && marker->fifo_in - marker->fifo_out < GM_MARK_FIFO;
              looked_at++)
             fifo_put(marker, *--stack->top);
-        if (marker->fifo_in != marker->fifo_out)
+        if (marker->fifo_in != marker->fifo_out) {
             fifo_get(marker);
-        else if (marker->pieces.top > pieces)
+        } else if (marker->pieces.top > marker->pieces.bottom) {
             looked_at += 1 + piece_scan_some(marker) / PIECE_SHARE;
-        else if (stack->top == stack->bottom)
+        } else if (stack->top == stack->bottom) {
+            stack_reset(&marker->words);
+            stack_reset(&marker->pieces);
             return true;
+        }
         if (stack->top > stack->peak)
             gm_mark_stack_grew(stack);
     }
-    fifo_give_back(marker);
     return false;
+}
+
+bool gm_mark_run(struct gm_marker *marker, uint64_t words)
+{
+    bool all = gm_mark_some(marker, words);
+    /* Spans may change before it is looked at again. */
+    gm_mark_give_back(marker);
+    return all;
 }

@@ -56,8 +56,10 @@ struct gm_mark_piece {
     uintptr_t start;                    /* of the block; of use with a layout */
 };
 
-/* A stack in reserved address space; memory comes as it is touched. */
+/* A stack in reserved address space; memory comes as it is touched. What lies lowest may be given away: so its bottom moves,
+ * until nothing is left. */
 struct gm_mark_stack {
+    uintptr_t *memory;
     uintptr_t *bottom;
     uintptr_t *top;
     uintptr_t *limit;
@@ -66,8 +68,11 @@ struct gm_mark_stack {
 
 /* Returns 0 or a negative errno (-ENOMEM: no address space). */
 int gm_mark_stack_init(struct gm_mark_stack *stack);
+void gm_mark_stack_done(struct gm_mark_stack *stack);
 /* To be called when `top` is beyond `peak`: rarely. */
 void gm_mark_stack_grew(struct gm_mark_stack *stack);
+/* Pushes `words` words; there may be many. */
+void gm_mark_stack_append(struct gm_mark_stack *stack, const void *from, size_t words);
 
 struct gm_mark_figures {
     uint64_t blocks; /* marked */
@@ -90,6 +95,7 @@ struct gm_marker {
     struct gm_mark_stack words;
     struct gm_mark_stack pieces; /* struct gm_mark_piece */
     struct gm_marker *later;
+    bool shared;               /* others mark the same blocks: see markers.h */
     struct gm_mark_stack *log; /* NULL, or: gets all blocks that root words point into (verify.h) */
     struct gm_mark_figures figures;
 };
@@ -126,6 +132,10 @@ void gm_mark_block(struct gm_marker *marker, uintptr_t block);
 /* Marks until nothing is left (true), or about `words` words have been looked at (false): then nothing but the stacks
  * holds what is left to do, and the program may go on. Parts of large blocks that it frees meanwhile are passed over. */
 bool gm_mark_run(struct gm_marker *marker, uint64_t words);
+/* The same in parts: what waits in the FIFO stays there until it is given back, to the stack of words. */
+bool gm_mark_some(struct gm_marker *marker, uint64_t words);
+void gm_mark_give_back(struct gm_marker *marker);
+
 /* To be called now and then while roots are pushed, lest the stack grows: marks if it has. */
 static inline void gm_mark_relieve(struct gm_marker *marker)
 {

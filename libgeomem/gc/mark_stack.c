@@ -30,18 +30,18 @@ int gm_mark_stack_init(struct gm_mark_stack *stack)
             continue;
         bytes -= MARK_STACK_GUARD_BYTES;
         mprotect((char *)memory + bytes, MARK_STACK_GUARD_BYTES, PROT_NONE);
-        stack->bottom = stack->top = stack->peak = memory;
+        stack->memory = stack->bottom = stack->top = stack->peak = memory;
         stack->limit = stack->bottom + bytes / sizeof(uintptr_t);
         return 0;
     }
     return -ENOMEM;
 }
 
-static void stack_done(struct gm_mark_stack *stack)
+void gm_mark_stack_done(struct gm_mark_stack *stack)
 {
-    if (stack->bottom)
-        munmap(stack->bottom,
-            (size_t)((char *)stack->limit - (char *)stack->bottom) + MARK_STACK_GUARD_BYTES);
+    if (stack->memory)
+        munmap(stack->memory,
+            (size_t)((char *)stack->limit - (char *)stack->memory) + MARK_STACK_GUARD_BYTES);
     memset(stack, 0, sizeof *stack);
 }
 
@@ -63,10 +63,20 @@ void gm_mark_stack_grew(struct gm_mark_stack *stack)
         stack_is_full();
 }
 
+void gm_mark_stack_append(struct gm_mark_stack *stack, const void *from, size_t words)
+{
+    if (words > (size_t)(stack->limit - stack->top))
+        stack_is_full();
+    memcpy(stack->top, from, words * sizeof *stack->top);
+    stack->top += words;
+    if (stack->top > stack->peak)
+        gm_mark_stack_grew(stack);
+}
+
 static void stack_trim(struct gm_mark_stack *stack)
 {
-    char *kept = (char *)stack->bottom + MARK_STACK_KEPT_BYTES;
-    size_t used = (size_t)((char *)stack->peak - (char *)stack->bottom);
+    char *kept = (char *)stack->memory + MARK_STACK_KEPT_BYTES;
+    size_t used = (size_t)((char *)stack->peak - (char *)stack->memory);
     if (used > MARK_STACK_KEPT_BYTES)
         madvise(kept, (used - MARK_STACK_KEPT_BYTES + 4095) & ~(size_t)4095, MADV_DONTNEED);
     stack->peak = stack->bottom;
@@ -104,8 +114,8 @@ int gm_marker_init(struct gm_marker *marker)
 
 void gm_marker_done(struct gm_marker *marker)
 {
-    stack_done(&marker->words);
-    stack_done(&marker->pieces);
+    gm_mark_stack_done(&marker->words);
+    gm_mark_stack_done(&marker->pieces);
     map_done(&marker->map);
 }
 

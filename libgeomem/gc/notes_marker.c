@@ -2,6 +2,7 @@
 #include "libgeomem/gc/notes_marker.h"
 
 #include "geomem/geomem.h"
+#include "libgeomem/gc/markers.h"
 #include "libgeomem/gc/unsanitized.h"
 
 static struct gm_marker *marker_of(struct gm_notes_tracer *tracer)
@@ -80,8 +81,7 @@ GM_UNSANITIZED static void marker_mark_children(struct gm_notes_tracer *tracer, 
 
 static void marker_drain(struct gm_notes_tracer *tracer)
 {
-    while (!gm_mark_run(marker_of(tracer), UINT64_MAX))
-        ;
+    gm_markers_mark(marker_of(tracer));
 }
 
 void gm_notes_marker_init(struct gm_notes_marker *notes_marker, struct gm_marker *marker, bool full)

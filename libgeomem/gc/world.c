@@ -315,9 +315,10 @@ struct stop {
     uint64_t
         unlisted_since_ns; /* there is one more thread than is known, and no descriptor to look for it; 0: no */
     /* of the pass under way: */
-    uint32_t live;    /* tasks accounted for, the caller included */
-    uint32_t waiting; /* for an answer */
-    bool awake;       /* one is waited for that will not answer, but sleep */
+    uint32_t live;     /* tasks accounted for, the caller included */
+    uint32_t internal; /* of those: the collector's own */
+    uint32_t waiting;  /* for an answer */
+    bool awake;        /* one is waited for that will not answer, but sleep */
     struct gm_world_stop_figures figures;
 };
 
@@ -370,6 +371,7 @@ static void mutator_pass(struct stop *stop, struct gm_mutator *m)
     if (m->kind == GM_MUTATOR_NEWBORN || m->kind == GM_MUTATOR_ENDED)
         return;
     stop->live++;
+    stop->internal += m->kind == GM_MUTATOR_INTERNAL;
     if (m->kind == GM_MUTATOR_INTERNAL || m->kind == GM_MUTATOR_ZOMBIE || m->tid == stop->self)
         return;
     if (mutator_has_stopped(m, stop->epoch)) {
@@ -406,7 +408,7 @@ static void world_pass(struct stop *stop)
     struct gm_mutator *next;
     uint64_t mask;
     stop->live = gm_mutator_self ? 0 : 1;
-    stop->waiting = stop->figures.in_regions = stop->figures.unreachable = 0;
+    stop->internal = stop->waiting = stop->figures.in_regions = stop->figures.unreachable = 0;
     stop->awake = false;
     gm_mutators_lock(&mask);
     for (struct gm_mutator *m = gm_mutators.first; m; m = next) {
@@ -506,7 +508,7 @@ int gm_world_stop(struct gm_world_stop_figures *ret_figures)
     }
     if (complete < 0)
         gm_world_start();
-    stop.figures.threads = stop.live - 1;
+    stop.figures.threads = stop.live - stop.internal - 1;
     stop.figures.stop_ns = gm_sys_monotonic_ns() - start;
     *ret_figures = stop.figures;
     return complete < 0 ? complete : 0;

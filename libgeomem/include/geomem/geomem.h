@@ -102,8 +102,8 @@ struct geomem_layout {
     size_t struct_bytes;      /* sizeof(struct geomem_layout) */
     size_t element_bytes;     /* the map repeats with this distance; a multiple of 8 */
     const uint64_t *pointers; /* bit i of the map: word i of an element may hold a pointer */
-    /* Instead of a map, NULL else: finds the pointers of a block itself, and calls `keep` for each. It runs on a thread that
-     * collects, while all others are stopped: no lock, no allocation. The block may be one that has just been handed out
+    /* Instead of a map, NULL else: finds the pointers of a block itself, and calls `keep` for each. It runs on threads that
+     * collect, for several blocks at once, while all others are stopped: no lock, no allocation, no variable of its own. The block may be one that has just been handed out
      * and is all zero. Blocks over 32 KB are not asked: there any word may be a pointer. */
     void (*trace)(const struct geomem_layout *layout, void *block, size_t bytes,
         void (*keep)(void *pointer, void *arg), void *arg);
@@ -122,6 +122,10 @@ int geomem_gc(struct geomem_heap *heap,
     enum geomem_generation generation); /* collects now; heap NULL: the default */
 int geomem_gc_enable(struct geomem_heap *heap);
 int geomem_gc_disable(struct geomem_heap *heap); /* counts */
+/* At most so many threads of libgeomem's own help to mark, from the next collection on; 0: none. Without a call it is what
+ * GEOMEM_MARKERS in the environment says, else one less than there are processors, 4 at most. They exist while there is much
+ * to mark, and end when they have had nothing to do for 2 s. -EINVAL: more than 16. Any thread. */
+int geomem_gc_markers(unsigned helpers);
 
 /* ---- roots, threads ---- */
 int geomem_add_roots(const void *start, size_t bytes);
