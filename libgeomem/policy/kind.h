@@ -54,6 +54,8 @@ struct gm_policy {
     enum gm_policy_goal goal;
 };
 
+int gm_adaptive_create(const struct gm_policy_config *config, struct gm_policy **ret_policy);
+int gm_s3fifo_create(const struct gm_policy_config *config, struct gm_policy **ret_policy);
 int gm_lru_create(const struct gm_policy_config *config, struct gm_policy **ret_policy);
 
 /* Maps a kind's struct, of `bytes`, with the nodes behind it, and fills in struct gm_policy. NULL: no memory. */

@@ -128,7 +128,7 @@ static inline float gm_cost_unpack(uint16_t packed)
     return number.value;
 }
 
-/* Mixes 64 bits: both multiplications and shifts of the finalizer in docs/references.md under "Hashes". */
+/* Mixes 64 bits: a finalizer of two multiplications; see docs/references.md, "Caches". */
 static inline uint64_t gm_policy_mix(uint64_t value)
 {
     value ^= value >> 32;

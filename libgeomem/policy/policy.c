@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "libgeomem/base/os.h"
+#include "libgeomem/policy/chooser.h"
 
 /* Slots looked at when the kind's own search has found nothing. See gm_policy_victim. */
 #define SCAN_SLOTS 1024u
@@ -66,9 +67,10 @@ int gm_policy_create(const struct gm_policy_config *config, struct gm_policy **r
     switch (filled.kind) {
     case GM_POLICY_LRU:
         return gm_lru_create(&filled, ret_policy);
-    case GM_POLICY_ADAPTIVE:
     case GM_POLICY_S3FIFO:
-        break;
+        return gm_s3fifo_create(&filled, ret_policy);
+    case GM_POLICY_ADAPTIVE:
+        return gm_adaptive_create(&filled, ret_policy);
     }
     return -EINVAL;
 }
@@ -187,7 +189,7 @@ const char *gm_policy_choice_name(enum gm_policy_kind kind, uint32_t choice)
     case GM_POLICY_S3FIFO:
         return choice == 0 ? "S3-FIFO" : NULL;
     case GM_POLICY_ADAPTIVE:
-        break;
+        return choice < GM_CANDIDATES ? gm_candidates[choice].name : NULL;
     }
     return NULL;
 }

@@ -215,6 +215,18 @@ Test(lru, finds_a_victim_among_many_pinned_entries)
     run(GM_POLICY_LRU, KEYS, false);
 }
 
+Test(s3fifo, stays_within_its_capacity_and_leaves_pinned_entries_alone)
+{
+    run(GM_POLICY_S3FIFO, 20, false);
+    run(GM_POLICY_S3FIFO, KEYS, false);
+}
+
+Test(adaptive, stays_within_its_capacity_and_leaves_pinned_entries_alone)
+{
+    run(GM_POLICY_ADAPTIVE, 20, false);
+    run(GM_POLICY_ADAPTIVE, KEYS, false);
+}
+
 Test(policy, refuses_a_configuration_out_of_range)
 {
     struct gm_policy *policy = NULL;
