@@ -247,7 +247,7 @@ static bool set_fail_on(struct report_options *o, const char *v)
 #define C_SITES (C(leaks) | C(sites) | C(peak) | C(tree) | C(flame) | C(generations))
 #define C_TIME \
     (C(summary) | C(leaks) | C(sites) | C(timeline) | C(tree) | C(flame) | C(generations) | \
-        C(events) | C(gc))
+        C(events) | C(gc) | C(caches))
 
 static const struct option {
     const char *name;
@@ -261,8 +261,8 @@ static const struct option {
     {"csv", 0, NULL, C(sql), set_csv, "comma-separated values, with a header"},
     {"from", 0, "TIME", C_TIME, set_from, "only what happened from TIME on: 1.5, 90s, 2m, 50%"},
     {"to", 0, "TIME", C_TIME, set_to, "only up to TIME; live figures are those of that moment"},
-    {"process", 'p', "PID", C_SITES | C(summary) | C(timeline) | C(events) | C(gc), set_process,
-        "only this process (pid, #ID); all: every process by itself"},
+    {"process", 'p', "PID", C_SITES | C(summary) | C(timeline) | C(events) | C(gc) | C(caches),
+        set_process, "only this process (pid, #ID); all: every process by itself"},
     {"module", 0, "NAME", C_SITES, set_module,
         "only stacks with a module like NAME (substring or glob)"},
     {"function", 0, "NAME", C_SITES, set_function, "only stacks with a function like NAME"},
@@ -272,9 +272,10 @@ static const struct option {
     {"kind", 0, "KIND", C(events), set_kind, "alloc, free, thread_start, mark, ..."},
     {"min-bytes", 0, "SIZE", C_SITES, set_min_bytes,
         "only sites of at least SIZE: 4096, 64k, 1.5M"},
-    {"top", 'n', "N", C_SITES | C(summary) | C(timeline) | C(events) | C(gc), set_top,
+    {"top", 'n', "N", C_SITES | C(summary) | C(timeline) | C(events) | C(gc) | C(caches), set_top,
         "show N rows"},
-    {"all", 'a', NULL, C_SITES | C(summary) | C(timeline) | C(gc), set_all, "show all rows"},
+    {"all", 'a', NULL, C_SITES | C(summary) | C(timeline) | C(gc) | C(caches), set_all,
+        "show all rows"},
     {"sort", 's', "KEY", C(sites), set_sort,
         "live, blocks, growth, allocs, bytes, rate, promoted, peak, age"},
     {"weight", 'w', "WHAT", C(tree) | C(flame), set_weight, "live, peak, allocated or allocations"},

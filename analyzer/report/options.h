@@ -22,6 +22,7 @@
     X(peak, "FILE", "what was live when most was live, exactly") \
     X(generations, "FILE", "how old blocks get: born, died, promoted, lifetimes") \
     X(gc, "FILE", "what a collector did: pauses, promotion, and what was in vain") \
+    X(caches, "FILE", "what caches did: hits, misses, and what other sizes would do") \
     X(timeline, "FILE", "live memory over time") \
     X(tree, "FILE", "call tree by weight (--bottom-up, --weight)") \
     X(flame, "FILE", "folded stacks for flame graphs (--weight)") \

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/core/cache_views.h"
 #include "analyzer/core/collections.h"
 #include "analyzer/core/estimate.h"
 #include "analyzer/core/figures.h"
@@ -11,6 +12,7 @@
 #include "analyzer/core/names.h"
 #include "analyzer/report/chart.h"
 #include "analyzer/report/show.h"
+#include "analyzer/report/show_caches.h"
 
 /* Totals of what was asked for: all or some processes, all or some of the time. */
 struct summary {
@@ -22,6 +24,7 @@ struct summary {
     struct gm_generation generations[4];
     struct gm_gc gc;
     struct gm_gc_generation gc_generations[2];
+    struct gm_cache_views caches;
     struct selection selection;
     struct gm_slices slices;
 };
@@ -110,6 +113,9 @@ static int summary_load(struct report *r, struct summary *s)
     if (e == 0)
         e = gm_gc_generations_load(r->recording, &r->set, r->from_ns, r->to_ns, s->gc_generations);
     if (e == 0)
+        e = gm_cache_views_load(
+            r->recording, &r->set, &r->processes, r->ranged, r->from_ns, r->to_ns, &s->caches);
+    if (e == 0)
         e = selection_load(r, 0, WEIGHT_LIVE, &s->selection);
     if (e == 0) {
         summary_of_processes(r, s);
@@ -128,6 +134,7 @@ static void summary_done(struct summary *s)
 {
     gm_slices_done(&s->slices);
     gm_gc_done(&s->gc);
+    gm_cache_views_done(&s->caches);
     selection_done(&s->selection);
 }
 
@@ -245,6 +252,25 @@ static void json_collections(struct json *j, const struct summary *s)
     json_put_close(j);
 }
 
+static void json_caches(struct json *j, const struct gm_cache_views *caches)
+{
+    json_put_array(j, "caches", false);
+    for (size_t i = 0; i < caches->n; i++) {
+        const struct gm_cache *c = &caches->v[i].cache;
+        json_put_object(j, NULL, true);
+        json_put_count(j, "cache_id", c->cache_id);
+        json_put_text(j, "name", c->name);
+        json_put_count(j, "hits", c->hits);
+        json_put_count(j, "misses", c->misses);
+        show_json_ratio(j, "hit_ratio", gm_cache_hit_ratio(c));
+        json_put_count(j, "capacity_bytes", c->capacity_bytes);
+        json_put_count(j, "used_bytes", c->used_bytes);
+        json_put_text(j, "verdict", gm_cache_verdict_names[caches->v[i].advice.verdict]);
+        json_put_close(j);
+    }
+    json_put_close(j);
+}
+
 static void summary_json(struct report *r, const struct summary *s)
 {
     struct json *j = &r->json;
@@ -273,6 +299,8 @@ static void summary_json(struct report *r, const struct summary *s)
     json_put_close(j);
     if (s->gc.kinds[0].collections)
         json_collections(j, s);
+    if (s->caches.n)
+        json_caches(j, &s->caches);
     json_put_array(j, "process_list", false);
     for (size_t i = 0; i < r->processes.n; i++)
         if (gm_process_set_has(&r->set, r->processes.v[i].process_id))
@@ -462,6 +490,8 @@ static int summary_text(struct report *r, struct summary *s)
     e = text_chart(r);
     text_generations(r, s->generations);
     text_collections(r, s);
+    if (s->caches.n)
+        show_caches_table(r, &s->caches, 5);
     if (r->processes.n > 1)
         text_processes(r);
     static const char live[] = "  SITE      LIVE     BLOCKS     ALLOCS     BYTES  MOST STILL LIVE";
@@ -479,6 +509,9 @@ static int summary_text(struct report *r, struct summary *s)
     summary_next(r, "      geomem-report peak ", "what was live at the peak");
     if (s->gc.kinds[0].collections)
         summary_next(r, "      geomem-report gc ", "what the collector did");
+    if (s->caches.n)
+        summary_next(r, "      geomem-report caches ",
+            "how the caches did");
     summary_next(r, "      geomem-top ", "the same, to walk through");
     return e;
 }

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "json.md"
 BEGIN = "<!-- tables: generated from schemas/json by tests/docs/json_doc.py --write -->\n"
 END = "<!-- end of tables -->\n"
-ORDER = ["summary", "leaks", "sites", "site", "peak", "generations", "gc", "timeline", "tree", "flame", "check", "events",
+ORDER = ["summary", "leaks", "sites", "site", "peak", "generations", "gc", "caches", "timeline", "tree", "flame", "check", "events",
          "sql"]
 HEAD = {"schema", "file", "program", "state", "complete", "as_of_ns", "lost_events", "from_ns", "to_ns", "process_ids",
         "estimated", "sampled_allocations", "sample_bytes", "sample_min_bytes", "sample_max_bytes"}

@@ -15,9 +15,9 @@ import jsonschema
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "json"
 COMMANDS = [
-    ["summary"], ["leaks"], ["sites"], ["peak"], ["generations"], ["gc"], ["timeline"], ["tree"], ["flame"], ["flame", "--weight=peak"], ["check"],
+    ["summary"], ["leaks"], ["sites"], ["peak"], ["generations"], ["gc"], ["caches"], ["timeline"], ["tree"], ["flame"], ["flame", "--weight=peak"], ["check"],
     ["summary", "--from=25%", "--to=75%"], ["leaks", "--from=0.001", "--to=90%"], ["sites", "--to=50%"],
-    ["generations", "--from=50%"], ["gc", "--from=25%", "--to=75%"], ["gc", "--top=1"], ["tree", "--bottom-up", "--weight=allocations"], ["tree", "--to=50%"],
+    ["generations", "--from=50%"], ["gc", "--from=25%", "--to=75%"], ["gc", "--top=1"], ["caches", "--from=25%", "--to=75%"], ["caches", "--top=1"], ["tree", "--bottom-up", "--weight=allocations"], ["tree", "--to=50%"],
     ["timeline", "--from=50%"], ["leaks", "--process=all"], ["peak", "--process=#1"], ["leaks", "--top=1"],
     ["sites", "--function=main", "--min-bytes=1k", "--sort=promoted"],
 ]
