@@ -10,6 +10,7 @@
 #include "libgeomem/gc/world.h"
 #include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
+#include "libgeomem/heap/span.h"
 
 /* The heap asks so often whether to collect: arbitrary; each time costs a few comparisons. */
 #define BUDGET_STEP_BYTES ((size_t)256 << 10)
@@ -43,11 +44,10 @@ static bool heap_exhausted(struct gm_heap *heap, size_t bytes)
 static void heap_unwatch(struct gm_heap *heap, struct gm_span *span)
 {
     (void)heap;
-    struct gm_segment *segment = gm_span_segment(span);
     gm_lock_acquire(&gm_gc.dirty_lock);
     gm_cards_unwatch(&gm_gc.cards, span);
     gm_lock_release(&gm_gc.dirty_lock);
-    segment->spans_young |= (uint64_t)1 << (span - segment->spans);
+    gm_span_look_at(span);
 }
 
 static uint32_t heap_sweep(struct gm_heap *heap, struct gm_span *span)
@@ -60,8 +60,7 @@ static uint32_t heap_sweep(struct gm_heap *heap, struct gm_span *span)
 static void heap_born_old(struct gm_heap *heap, struct gm_span *span, void *block)
 {
     (void)heap, (void)block;
-    struct gm_segment *segment = gm_span_segment(span);
-    segment->spans_young |= (uint64_t)1 << (span - segment->spans);
+    gm_span_look_at(span);
     gm_span_flags_set(span, GM_SPAN_HAS_OLD);
 }
 

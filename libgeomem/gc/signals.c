@@ -42,6 +42,18 @@ static GM_UNSANITIZED void stop_handle(int number, siginfo_t *info, void *contex
         gm_action_pass_on(number, info, context);
 }
 
+#ifdef GM_THREAD_SANITIZER
+/* See race_checker.h. */
+extern int __interceptor_sigaction(
+    int number, const struct sigaction *action, struct sigaction *ret_old);
+
+static int handler_install(int number)
+{
+    struct sigaction action = {.sa_sigaction = stop_handle, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigfillset(&action.sa_mask);
+    return __interceptor_sigaction(number, &action, NULL) == 0 ? 0 : -EINVAL;
+}
+#else
 /* All signals wait while a thread is stopped. Not on the alternate stack: that is the program's. */
 static int handler_install(int number)
 {
@@ -53,6 +65,7 @@ static int handler_install(int number)
     };
     return (int)gm_sys4(SYS_rt_sigaction, number, &action, 0, sizeof action.mask);
 }
+#endif
 
 int gm_signals_unblock(void)
 {

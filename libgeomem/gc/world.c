@@ -23,6 +23,7 @@
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/modules.h"
 #include "libgeomem/gc/mutator.h"
+#include "libgeomem/gc/race_checker.h"
 #include "libgeomem/gc/region.h"
 #include "libgeomem/gc/signals.h"
 #include "libgeomem/gc/tasks.h"
@@ -74,15 +75,18 @@ static GM_UNSANITIZED void mutator_wait(struct gm_mutator *m, uintptr_t sp, uint
         if (atomic_load_explicit(&m->stopped_in, memory_order_relaxed) != epoch) {
             m->sp = sp;
             m->tp = tp;
+            GM_RACE_RELEASE(m);
             /* release: pairs with the acquire in mutator_has_stopped; the thread's memory is as it left it */
             atomic_store_explicit(&m->stopped_in, epoch, memory_order_release);
             answer();
         }
         gm_sys4(SYS_futex, &world.epoch, FUTEX_WAIT_PRIVATE, epoch, 0);
     }
+    GM_RACE_ACQUIRE(&world.epoch);
 }
 
-/* Every register of the interrupted code is in the signal's frame, above this function's. */
+/* Every register of the interrupted code is in the signal's frame, above this function's; or, where ThreadSanitizer keeps
+ * signals and calls, the last of its frames: so those that calls keep are saved in this one, and its end is told. */
 GM_UNSANITIZED bool gm_world_stop_signal(const siginfo_t *info)
 {
     struct gm_mutator *m = info->si_value.sival_ptr;
@@ -95,7 +99,14 @@ GM_UNSANITIZED bool gm_world_stop_signal(const siginfo_t *info)
     m->stops++;
     uintptr_t tp = 0;
     gm_sys2(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, &tp);
-    mutator_wait(m, (uintptr_t)__builtin_frame_address(0), tp);
+#ifdef GM_THREAD_SANITIZER
+    uintptr_t end;
+    __builtin_unwind_init();
+    __asm__ volatile("mov %%rsp, %0" : "=r"(end));
+#else
+    uintptr_t end = (uintptr_t)__builtin_frame_address(0);
+#endif
+    mutator_wait(m, end, tp);
     return true;
 }
 
@@ -147,6 +158,7 @@ __attribute__((used)) struct gm_mutator *gm_region_enter_saved(const uintptr_t *
     m->tp = (uintptr_t)__builtin_thread_pointer();
     m->stops_before = m->stops;
     m->handlers_before = m->handlers;
+    GM_RACE_RELEASE(m);
     /* release: pairs with the seq_cst load in mutator_pass */
     atomic_store_explicit(&m->state, GM_MUTATOR_IN_REGION, memory_order_release);
     return m;
@@ -159,8 +171,10 @@ void gm_region_leave(struct gm_mutator *m)
         /* seq_cst, as in mutator_pass: either the collector sees that it runs and signals, or it sees the epoch */
         atomic_store(&m->state, GM_MUTATOR_RUNNING);
         epoch = atomic_load(&world.epoch);
-        if (!(epoch & 1))
+        if (!(epoch & 1)) {
+            GM_RACE_ACQUIRE(&world.epoch);
             return;
+        }
         atomic_store(&m->state, GM_MUTATOR_IN_REGION);
         gm_sys4(SYS_futex, &world.epoch, FUTEX_WAIT_PRIVATE, epoch, 0);
     }
@@ -189,6 +203,7 @@ void gm_region_resume(const struct gm_suspended_region *region)
         return;
     memcpy(m->saved, region->saved, sizeof m->saved);
     m->sp = region->sp;
+    GM_RACE_RELEASE(m);
     /* release: pairs with the seq_cst load in mutator_pass */
     if (region->inside)
         atomic_store_explicit(&m->state, GM_MUTATOR_IN_REGION, memory_order_release);
@@ -247,6 +262,7 @@ static bool lock_take(uint32_t value)
         signals_restore(signals);
         return false;
     }
+    GM_RACE_ACQUIRE(&world.lock);
     world.signals = signals;
     world.blocks_signals = true;
     atomic_store_explicit(&world.owner, (int32_t)gm_sys0(SYS_gettid), memory_order_relaxed);
@@ -257,6 +273,7 @@ void gm_world_lock(void)
 {
     if (lock_take(1))
         return;
+    gm_mutator_register(); /* else a region is none; no matter if it cannot be */
     struct gm_mutator *region = gm_region_enter();
     while (!lock_take(2))
         gm_sys4(SYS_futex, &world.lock, FUTEX_WAIT_PRIVATE, 2, 0);
@@ -281,6 +298,7 @@ void gm_world_unlock(void)
     uint64_t signals = world.signals;
     bool blocked = world.blocks_signals;
     atomic_store_explicit(&world.owner, 0, memory_order_relaxed);
+    GM_RACE_RELEASE(&world.lock);
     /* release: pairs with the acquire in lock_take */
     if (atomic_exchange_explicit(&world.lock, 0, memory_order_release) == 2)
         futex_wake(&world.lock, 1);
@@ -415,6 +433,8 @@ static void world_pass(struct stop *stop)
         next = m->next;
         mutator_pass(stop, m);
     }
+    for (struct gm_mutator *m = gm_mutators.first; m && stop->waiting == 0; m = m->next)
+        GM_RACE_ACQUIRE(m);
     gm_mutators_unlock(mask);
 }
 
@@ -516,6 +536,7 @@ int gm_world_stop(struct gm_world_stop_figures *ret_figures)
 
 void gm_world_start(void)
 {
+    GM_RACE_RELEASE(&world.epoch);
     /* release: pairs with the acquire in mutator_wait */
     atomic_fetch_add(&world.epoch, 1);
     futex_wake(&world.epoch, INT_MAX);

@@ -55,7 +55,7 @@ static inline __attribute__((always_inline)) void *allocate(
     if (GM_UNLIKELY((uintptr_t)top <= (uintptr_t)GM_PEEK(&cache->bottom)))
         return slow(size);
     cache->top = top - 1;
-    cache->allocations++;
+    GM_COUNT_OWN(&cache->allocations);
     return cached_become(top[-1], state);
 }
 

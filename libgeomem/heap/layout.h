@@ -207,6 +207,12 @@ extern uintptr_t gm_single_segments[GM_SINGLE_SEGMENTS];
 #else
 #define GM_PEEK(place) (*(place))
 #endif
+/* Of a counter that this thread alone changes, and others read: one instruction. */
+#if defined(__SANITIZE_THREAD__)
+#define GM_COUNT_OWN(place) __atomic_store_n((place), *(place) + 1, __ATOMIC_RELAXED)
+#else
+#define GM_COUNT_OWN(place) (++*(place))
+#endif
 
 /* index = offset * reciprocal >> 32 is exact for offset < GM_SEGMENT_BYTES and block_bytes >= 16 a multiple of
  * 16 (proven by unit test over all size classes): Granlund and Montgomery, PLDI 1994. */

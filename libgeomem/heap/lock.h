@@ -18,6 +18,13 @@ struct gm_lock {
 /* How often a thread looks before it sleeps: arbitrary, some 2 us. */
 #define GM_LOCK_SPINS 100
 
+#if defined(__SANITIZE_THREAD__)
+/* A thread that waits for a collector is asked to stop: it sees that at its next atomic access (gc/race_checker.h). */
+#define GM_LOCK_PATIENCE (&(const struct timespec){.tv_nsec = 1000000})
+#else
+#define GM_LOCK_PATIENCE NULL
+#endif
+
 static inline bool gm_lock_try(struct gm_lock *lock)
 {
     uint32_t expected = 0;
@@ -37,7 +44,7 @@ static inline void gm_lock_acquire(struct gm_lock *lock)
     }
     /* acquire: as above */
     while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-        gm_sys4(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL);
+        gm_sys4(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, GM_LOCK_PATIENCE);
 }
 
 static inline void gm_lock_release(struct gm_lock *lock)

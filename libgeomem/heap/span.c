@@ -129,11 +129,16 @@ static void young_change(struct gm_segment *segment, uint64_t bits)
     __atomic_store_n(&segment->spans_young, bits, __ATOMIC_RELAXED);
 }
 
-void gm_span_set_young(struct gm_span *span)
+void gm_span_look_at(const struct gm_span *span)
 {
     struct gm_segment *segment = gm_span_segment(span);
-    gm_span_flags_set(span, GM_SPAN_HAS_YOUNG);
     young_change(segment, segment->spans_young | young_bit(span));
+}
+
+void gm_span_set_young(struct gm_span *span)
+{
+    gm_span_flags_set(span, GM_SPAN_HAS_YOUNG);
+    gm_span_look_at(span);
 }
 
 bool gm_span_is_young(const struct gm_span *span)

@@ -31,6 +31,8 @@ void gm_span_give_up(struct gm_span *span);
  * calling thread, or NULL. */
 void gm_span_freed(struct gm_span *span, const struct gm_heap_thread *self, uint32_t blocks);
 
+/* The next collection looks at it, if only for its old blocks. The heap's lock held, here and below. */
+void gm_span_look_at(const struct gm_span *span);
 /* May hold young blocks, or roots, from now on. */
 void gm_span_set_young(struct gm_span *span);
 /* Is known to; no lock needed. */

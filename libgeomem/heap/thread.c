@@ -240,7 +240,7 @@ bool gm_cache_pop(struct gm_heap_thread *thread, uint32_t index, struct gm_cache
     }
     *ret_cached = cache->top[-1];
     cache->top--;
-    cache->allocations++;
+    GM_COUNT_OWN(&cache->allocations);
     return true;
 }
 
