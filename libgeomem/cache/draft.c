@@ -21,10 +21,9 @@ static bool time_is_set(uint64_t ns)
 
 static unsigned draft_extra(const struct gm_draft *draft)
 {
-    return time_is_set(draft->ttl_ns) || time_is_set(draft->idle_ns) ||
-                   gm_cache_samples(draft->cache, draft->hash)
-               ? GM_ENTRY_EXTRA
-               : 0;
+    if (time_is_set(draft->ttl_ns) || time_is_set(draft->idle_ns))
+        return GM_ENTRY_EXTRA;
+    return gm_cache_samples(draft->cache, draft->hash) ? GM_ENTRY_EXTRA | GM_ENTRY_WATCHED : 0;
 }
 
 static int draft_read_options(

@@ -82,9 +82,11 @@ static inline uint64_t gm_entry_rounded(uint64_t bytes)
         return gm_size_class_bytes(gm_size_class(bytes));
     return (bytes + GM_SLICE_BYTES - 1) & ~(uint64_t)(GM_SLICE_BYTES - 1);
 }
-/* What an entry takes of the capacity. value_bytes of a collected block: what is charged for it. */
+/* What an entry takes of the capacity: being recorded must not make a cache smaller. value_bytes of a collected block: what is charged for it. */
 static inline uint64_t gm_entry_charge(size_t key_bytes, uint64_t value_bytes, unsigned flags)
 {
+    if (flags & GM_ENTRY_WATCHED)
+        flags &= ~(unsigned)GM_ENTRY_EXTRA;
     uint64_t block = gm_entry_rounded(gm_entry_block_bytes(key_bytes, value_bytes, flags));
     return GEOMEM_CACHE_ENTRY_BYTES + block + (flags & GM_ENTRY_COLLECTED ? value_bytes : 0);
 }

@@ -1,7 +1,7 @@
 /* hash.h - 64 well mixed bits of a key.
  *
  * Two words at a time are multiplied to 128 bits, and the halves folded by exclusive or: the step of wyhash (Wang Yi, public
- * domain), described in docs/references.md under "Hashes". With a seed nobody knows, keys that collide cannot be chosen.
+ * domain), described in docs/references.md under "Caches". With a seed nobody knows, keys that collide cannot be chosen.
  */
 #ifndef GM_CACHE_HASH_H
 #define GM_CACHE_HASH_H

@@ -44,6 +44,7 @@ static_assert(sizeof(struct gm_cache_slot) == 16, "part of an entry's overhead")
 enum gm_entry_flag {
     GM_ENTRY_COLLECTED = 1u, /* the value is a pointer to a collected block */
     GM_ENTRY_EXTRA = 2u,     /* the block begins with a struct gm_entry_extra */
+    GM_ENTRY_WATCHED = 4u,   /* which is there for a recorder only: not charged */
 };
 #define GM_ENTRY_FLAGS 15u
 #define GM_PLACE_KEY_SHIFT 48
