@@ -119,6 +119,47 @@ static void run_scan(uintptr_t start, size_t bytes, void *arg)
     }
 }
 
+/* What is scanned next but one comes into the cache meanwhile: pages written to lie anywhere, and no processor guesses where. */
+enum { AHEAD_RUNS = 2, LINE_BYTES = 64 };
+
+struct ahead {
+    struct gm_cards *cards;
+    unsigned count;
+    struct {
+        uintptr_t start;
+        size_t bytes;
+    } run[AHEAD_RUNS];
+};
+
+static void run_prefetch(uintptr_t start)
+{
+    struct gm_segment *segment = gm_segment_at(start);
+    const struct gm_span *span = segment ? gm_span_at(segment, start) : NULL;
+    if (!span || !span_is_scanned(span))
+        return;
+    uint32_t index = start > span->start ? gm_span_index(span, start) : 0;
+    __builtin_prefetch(&span->state[index]);
+    for (uintptr_t line = start; line < start + GM_CARD_BYTES; line += LINE_BYTES)
+        __builtin_prefetch((const void *)line);
+}
+
+static void ahead_scan_next(struct ahead *ahead)
+{
+    unsigned oldest = ahead->count % AHEAD_RUNS;
+    if (ahead->run[oldest].bytes)
+        run_scan(ahead->run[oldest].start, ahead->run[oldest].bytes, ahead->cards);
+    ahead->run[oldest].bytes = 0;
+}
+
+static void run_scan_ahead(uintptr_t start, size_t bytes, void *arg)
+{
+    struct ahead *ahead = arg;
+    run_prefetch(start);
+    ahead_scan_next(ahead);
+    ahead->run[ahead->count % AHEAD_RUNS].start = start;
+    ahead->run[ahead->count++ % AHEAD_RUNS].bytes = bytes;
+}
+
 static void run_forget(uintptr_t start, size_t bytes, void *arg)
 {
     (void)start, (void)bytes, (void)arg;
@@ -126,7 +167,7 @@ static void run_forget(uintptr_t start, size_t bytes, void *arg)
 
 /* ---- cards ---- */
 
-static void segment_scan_cards(struct gm_cards *cards, struct gm_segment *segment)
+static void segment_scan_cards(struct ahead *ahead, struct gm_segment *segment)
 {
     uint32_t count = segment->segments * GM_SEGMENT_CARDS;
     for (uint32_t card = 0; card < count; card += sizeof(uint64_t)) {
@@ -136,7 +177,8 @@ static void segment_scan_cards(struct gm_cards *cards, struct gm_segment *segmen
             if (!(eight & 0xff))
                 continue;
             atomic_store_explicit(&segment->cards[i], 0, memory_order_relaxed); /* world stopped */
-            run_scan((uintptr_t)segment + ((uintptr_t)i << GM_CARD_LOG2), GM_CARD_BYTES, cards);
+            run_scan_ahead(
+                (uintptr_t)segment + ((uintptr_t)i << GM_CARD_LOG2), GM_CARD_BYTES, ahead);
         }
     }
 }
@@ -145,19 +187,20 @@ static void segment_scan_cards(struct gm_cards *cards, struct gm_segment *segmen
 
 static void segment_scan(struct gm_segment *segment, void *arg)
 {
-    struct gm_cards *cards = arg;
+    struct ahead *ahead = arg;
     for (uint64_t rest = segment->spans_young; rest; rest &= rest - 1) {
         const struct gm_span *span = &segment->spans[__builtin_ctzll(rest)];
         if (!(gm_span_flags(span) & GM_SPAN_WATCHED))
-            gm_cards_scan_span(cards, span);
+            gm_cards_scan_span(ahead->cards, span);
     }
-    segment_scan_cards(cards, segment);
+    segment_scan_cards(ahead, segment);
 }
 
 /* Pages are asked for once for each run of segments that lie side by side: one system call. */
 struct run {
     struct gm_cards *cards;
     gm_dirty_visit *visit;
+    void *arg;
     uintptr_t start, end;
 };
 
@@ -166,8 +209,8 @@ static void run_take(struct run *run)
     size_t bytes = run->end - run->start;
     /* What cannot be asked counts as written. */
     if (bytes > 0 &&
-        gm_dirty_take(run->cards->dirty, run->start, bytes, true, run->visit, run->cards) < 0)
-        run->visit(run->start, bytes, run->cards);
+        gm_dirty_take(run->cards->dirty, run->start, bytes, true, run->visit, run->arg) < 0)
+        run->visit(run->start, bytes, run->arg);
 }
 
 static void run_add_segment(struct gm_segment *segment, void *arg)
@@ -185,9 +228,10 @@ static void run_add_segment(struct gm_segment *segment, void *arg)
     }
 }
 
-static void pages_take(struct gm_cards *cards, struct gm_heap *heap, gm_dirty_visit *visit)
+static void pages_take(
+    struct gm_cards *cards, struct gm_heap *heap, gm_dirty_visit *visit, void *arg)
 {
-    struct run run = {.cards = cards, .visit = visit};
+    struct run run = {.cards = cards, .visit = visit, .arg = arg};
     if (!cards->dirty)
         return;
     gm_heap_each_segment(heap, run_add_segment, &run);
@@ -196,13 +240,16 @@ static void pages_take(struct gm_cards *cards, struct gm_heap *heap, gm_dirty_vi
 
 void gm_cards_scan(struct gm_cards *cards, struct gm_heap *heap)
 {
-    gm_heap_each_segment(heap, segment_scan, cards);
-    pages_take(cards, heap, run_scan);
+    struct ahead ahead = {.cards = cards};
+    gm_heap_each_segment(heap, segment_scan, &ahead);
+    pages_take(cards, heap, run_scan_ahead, &ahead);
+    for (int i = 0; i < AHEAD_RUNS; i++, ahead.count++)
+        ahead_scan_next(&ahead);
 }
 
 void gm_cards_forget(struct gm_cards *cards, struct gm_heap *heap)
 {
-    pages_take(cards, heap, run_forget);
+    pages_take(cards, heap, run_forget, NULL);
 }
 
 /* ---- watching ---- */
