@@ -19,17 +19,18 @@ struct gm_gc gm_gc;
 #define STEP_NS 2000000u
 #define STEP_LEAST_NS 500000u
 
-static uint64_t thread_cpu_ns(void)
+static struct gm_gc_time time_now(void)
 {
     struct timespec time;
     gm_sys2(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    uint64_t own_ns = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    return (struct gm_gc_time){.cpu_ns = own_ns + gm_markers_cpu_ns(), .own_ns = own_ns};
 }
 
-/* Of all who collect. */
-static uint64_t collector_cpu_ns(void)
+static struct gm_gc_time time_since(struct gm_gc_time then)
 {
-    return thread_cpu_ns() + gm_markers_cpu_ns();
+    struct gm_gc_time now = time_now();
+    return (struct gm_gc_time){now.cpu_ns - then.cpu_ns, now.own_ns - then.own_ns};
 }
 
 /* ---- heaps ---- */
@@ -106,7 +107,7 @@ static void cycle_add_stop(struct geomem_gc_cycle *cycle, const struct gm_gc_sto
         listener->gc_stop(cycle->number, stop->start_ns, stop->pause_ns);
     cycle->stops++;
     cycle->pause_ns += stop->pause_ns;
-    cycle->cpu_ns += stop->cpu_ns;
+    cycle->cpu_ns += stop->time.cpu_ns;
     cycle->phase_ns[GEOMEM_PHASE_STOP] += stop->figures.stop_ns;
     if (stop->figures.threads > cycle->threads_stopped)
         cycle->threads_stopped = stop->figures.threads;
@@ -133,7 +134,7 @@ static void observer_tell(bool begins)
 int gm_gc_stop_begin(struct gm_gc_stop *stop)
 {
     heaps_lock();
-    stop->cpu_ns = collector_cpu_ns();
+    stop->time = time_now();
     stop->start_ns = gm_sys_monotonic_ns();
     gm_notes_lock();
     int err = gm_world_stop(&stop->figures);
@@ -150,7 +151,7 @@ void gm_gc_stop_end(struct gm_gc_stop *stop)
     stop->pause_ns = gm_sys_monotonic_ns() - stop->start_ns;
     gm_notes_unlock();
     heaps_unlock();
-    stop->cpu_ns = collector_cpu_ns() - stop->cpu_ns;
+    stop->time = time_since(stop->time);
 }
 
 static int stop_begin(struct gm_gc_stop *stop)
@@ -187,9 +188,11 @@ static uint64_t step_end(const struct gm_gc_stop *stop, uint64_t now_ns)
 /* Processor time, for the pacer: what other programs take of it is none of its business. */
 static bool step(struct gm_gc *gc, uint64_t until_ns)
 {
-    uint64_t cpu_ns = collector_cpu_ns();
+    struct gm_gc_time then = time_now();
     bool all = gm_gc_steps_go_on(gc, until_ns);
-    gc->steps_mark_ns += collector_cpu_ns() - cpu_ns;
+    struct gm_gc_time took = time_since(then);
+    gc->steps_time.cpu_ns += took.cpu_ns;
+    gc->steps_time.own_ns += took.own_ns;
     return all;
 }
 
@@ -213,7 +216,7 @@ static int collect_young(
     cycle_begin(gc, &gc->cycle, heap, GEOMEM_GC_YOUNG, trigger);
     gm_gc_stopped_young(gc);
     uint64_t now_ns = gm_sys_monotonic_ns();
-    gm_pacer_after_young(&gc->pacer, &gc->cycle, collector_cpu_ns() - stop.cpu_ns);
+    gm_pacer_after_young(&gc->pacer, &gc->cycle, time_since(stop.time).cpu_ns);
     if (gc->in_steps) {
         gc->steps_promoted_bytes += gc->cycle.promoted_bytes;
         all = step(gc, to_the_end ? UINT64_MAX : step_end(&stop, now_ns));
@@ -258,8 +261,10 @@ static int collect_full(struct gm_gc *gc, struct gm_heap *heap, enum geomem_gc_t
     gm_gc_stopped_full(gc);
     if (gc->verifies)
         gm_verify_swept(&gc->verify, gc);
-    gm_pacer_after_old(&gc->pacer, gc->cycle.old_after_bytes, gc->cycle.marked_bytes,
-        collector_cpu_ns() - stop.cpu_ns, gm_sys_monotonic_ns());
+    struct gm_gc_time took = time_since(stop.time);
+    gm_pacer_after_full(&gc->pacer, &gc->cycle);
+    gm_pacer_after_old(&gc->pacer, gc->cycle.old_after_bytes, gc->cycle.marked_bytes, took.cpu_ns,
+        took.own_ns, gm_sys_monotonic_ns());
     stop_end(&stop);
     cycle_add_stop(&gc->cycle, &stop);
     gm_gc_sweep_rest(gc);

@@ -44,10 +44,16 @@ struct gm_gc_totals {
     uint64_t promoted_blocks, promoted_bytes;
 };
 
+/* Processor time: of all who collect, and of the thread that the collection runs on. */
+struct gm_gc_time {
+    uint64_t cpu_ns, own_ns;
+};
+
 /* The world was stopped once. */
 struct gm_gc_stop {
     struct gm_world_stop_figures figures;
-    uint64_t start_ns, pause_ns, cpu_ns;
+    uint64_t start_ns, pause_ns;
+    struct gm_gc_time time;
 };
 
 /* The collector of the process. Under the world's lock. */
@@ -75,7 +81,7 @@ struct gm_gc {
     struct geomem_gc_cycle cycle;  /* under way, or the last */
     struct geomem_gc_cycle steps;  /* the collection in steps under way */
     uint64_t steps_promoted_bytes; /* since it began */
-    uint64_t steps_mark_ns;        /* processor time */
+    struct gm_gc_time steps_time;  /* marking */
     struct gm_gc_totals totals;
     struct gm_verify verify;
 };

@@ -182,7 +182,7 @@ void gm_gc_steps_begin(struct gm_gc *gc)
     look_everywhere(&gc->old_marker);
     gc->in_steps = true;
     gc->steps_promoted_bytes = 0;
-    gc->steps_mark_ns = 0;
+    gc->steps_time = (struct gm_gc_time){0};
 }
 
 bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns)
@@ -206,7 +206,7 @@ void gm_gc_steps_end(struct gm_gc *gc)
     if (cycle->old_before_bytes > cycle->old_after_bytes)
         cycle->swept_bytes = cycle->old_before_bytes - cycle->old_after_bytes;
     cycle->promoted_bytes = gc->steps_promoted_bytes;
-    gm_pacer_after_old(&gc->pacer, cycle->old_after_bytes, cycle->marked_bytes, gc->steps_mark_ns,
-        gm_sys_monotonic_ns());
+    gm_pacer_after_old(&gc->pacer, cycle->old_after_bytes, cycle->marked_bytes,
+        gc->steps_time.cpu_ns, gc->steps_time.own_ns, gm_sys_monotonic_ns());
     gm_gc_sweep_later(gc);
 }

@@ -20,14 +20,20 @@
 /* The nursery is this part of what lives. */
 #define YOUNG_PART 4
 /* A full collection in place of a young one may stop the program so long, and must cost so many times less for each byte
- * allocated. Arbitrary. */
+ * allocated; longer, if it gains more. Arbitrary. */
 #define FULL_PAUSE_NS 9000000.0
 #define FULL_GAIN 1.5
+#define FULL_PAUSE_MOST_NS 13000000.0
+#define FULL_PAUSE_MOST_GAIN 2.0
 #define FULL_RUN 16
+/* Where fewer of the young survive, a run of full collections ends: young ones may have begun to pay. Arbitrary. */
+#define FULL_SURVIVAL 0.25
 /* Weight of a new measurement in an average: arbitrary. */
 #define WEIGHT 0.3
 /* See pacer.h: measured, bench/gc: footprint like bdwgc's. */
 #define TUNING_BYTES (10.0 * (double)MB)
+/* So much at least before the old generation is collected. */
+#define OLD_GROWTH_LEAST (8 * MB)
 /* Between two steps so much is allocated. */
 #define STEP_BYTES (512 * KB)
 
@@ -122,6 +128,12 @@ static void young_set(struct gm_pacer *pacer)
     step_set(pacer);
 }
 
+/* What is allocated between two full collections that come in place of young ones. */
+static uint64_t full_growth(const struct gm_pacer *pacer)
+{
+    return clamp(pacer->live_bytes, OLD_GROWTH_LEAST, UINT64_MAX);
+}
+
 static void old_set(struct gm_pacer *pacer)
 {
     double live = (double)pacer->live_bytes;
@@ -129,9 +141,10 @@ static void old_set(struct gm_pacer *pacer)
     if (pacer->mark_bytes_per_ns > 0)
         extra = square_root(
             live * pacer->growth_bytes_per_ns / pacer->mark_bytes_per_ns * TUNING_BYTES);
-    uint64_t part = pacer->full_run > 0 ? pacer->live_bytes : pacer->live_bytes / 4;
-    uint64_t lowest = clamp(part, 8 * MB, UINT64_MAX);
-    uint64_t highest = clamp(pacer->live_bytes, 8 * MB, UINT64_MAX);
+    uint64_t highest = full_growth(pacer);
+    uint64_t lowest = clamp(pacer->live_bytes / 4, OLD_GROWTH_LEAST, UINT64_MAX);
+    if (pacer->full_run > 0)
+        lowest = highest;
     pacer->old_limit_bytes = pacer->live_bytes + clamp((uint64_t)extra, lowest, highest);
     if (pacer->limit_bytes && pacer->old_limit_bytes > pacer->limit_bytes / 10 * 8)
         pacer->old_limit_bytes =
@@ -141,7 +154,7 @@ static void old_set(struct gm_pacer *pacer)
 /* Of the next full collection, if what lives grows on as it did. */
 static double full_next_ns(const struct gm_pacer *pacer)
 {
-    return (double)pacer->live_bytes * pacer->live_growth / pacer->mark_bytes_per_ns;
+    return (double)pacer->live_bytes * pacer->live_growth / pacer->pause_bytes_per_ns;
 }
 
 /* Compares what a byte allocated costs: its share of a full collection; or of a young one, and, if it survives that, of the
@@ -152,9 +165,12 @@ static bool full_is_cheaper(const struct gm_pacer *pacer)
     if (!(pacer->mark_bytes_per_ns > 0))
         return false;
     double full_ns = live / pacer->mark_bytes_per_ns;
-    double full = full_ns / (double)(pacer->old_limit_bytes - pacer->live_bytes);
-    double young = pacer->pause_ns_per_byte + pacer->survival * full;
-    return full_next_ns(pacer) <= FULL_PAUSE_NS && FULL_GAIN * full < young;
+    double full = full_ns / (double)full_growth(pacer);
+    double young = pacer->pause_ns_per_byte +
+                   pacer->survival * full_ns / (double)(pacer->old_limit_bytes - pacer->live_bytes);
+    double next_ns = full_next_ns(pacer);
+    return (next_ns <= FULL_PAUSE_NS && FULL_GAIN * full < young) ||
+           (next_ns <= FULL_PAUSE_MOST_NS && FULL_PAUSE_MOST_GAIN * full < young);
 }
 
 /* ---- what was measured ---- */
@@ -220,28 +236,50 @@ void gm_pacer_after_young(
     young_set(pacer);
 }
 
+void gm_pacer_after_full(struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle)
+{
+    double young = (double)cycle->young_before_bytes;
+    if (pacer->full_run > 1 && (double)cycle->promoted_bytes < FULL_SURVIVAL * young)
+        pacer->full_run = 1; /* which after_old takes away */
+}
+
 void gm_pacer_after_step(struct gm_pacer *pacer)
 {
     step_set(pacer);
 }
 
-void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t live_bytes, uint64_t marked_bytes,
-    uint64_t mark_ns, uint64_t now_ns)
+/* Of what became old while it was marked as large a part lives, for all that is known, as of what was old before. */
+static uint64_t live_estimate(
+    const struct gm_pacer *pacer, uint64_t old_bytes, uint64_t marked_bytes)
+{
+    uint64_t promoted = old_bytes > marked_bytes ? old_bytes - marked_bytes : 0;
+    if (pacer->old_bytes <= promoted + marked_bytes)
+        return old_bytes;
+    double rate = (double)marked_bytes / (double)(pacer->old_bytes - promoted);
+    return marked_bytes + (uint64_t)(rate * (double)promoted);
+}
+
+void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t old_bytes, uint64_t marked_bytes,
+    uint64_t cpu_ns, uint64_t own_ns, uint64_t now_ns)
 {
     /* Without young collections all that was allocated has become old. */
-    uint64_t old = pacer->old_bytes + pacer->allocated_bytes;
-    double grown = (double)(old > pacer->live_bytes ? old - pacer->live_bytes : 0);
+    uint64_t before = pacer->old_bytes + pacer->allocated_bytes;
+    double grown = (double)(before > pacer->live_bytes ? before - pacer->live_bytes : 0);
+    uint64_t live_bytes = live_estimate(pacer, old_bytes, marked_bytes);
     if (now_ns > pacer->old_since_ns)
         average(&pacer->growth_bytes_per_ns, grown / (double)(now_ns - pacer->old_since_ns));
-    if (mark_ns > 0 && marked_bytes > 0)
-        average(&pacer->mark_bytes_per_ns, (double)marked_bytes / (double)mark_ns);
+    if (cpu_ns > 0 && own_ns > 0 && marked_bytes > 0) {
+        average(&pacer->mark_bytes_per_ns, (double)marked_bytes / (double)cpu_ns);
+        average(&pacer->pause_bytes_per_ns, (double)marked_bytes / (double)own_ns);
+    }
     pacer->old_since_ns = now_ns;
     pacer->live_growth = 1;
     if (live_bytes > pacer->live_bytes)
         pacer->live_growth = (double)live_bytes / (double)(pacer->live_bytes + MB);
-    pacer->old_bytes = pacer->live_bytes = live_bytes;
+    pacer->old_bytes = old_bytes;
+    pacer->live_bytes = live_bytes;
     if (pacer->full_run > 0)
-        pacer->full_run = full_next_ns(pacer) > FULL_PAUSE_NS ? 0 : pacer->full_run - 1;
+        pacer->full_run = full_next_ns(pacer) > FULL_PAUSE_MOST_NS ? 0 : pacer->full_run - 1;
     pacer->allocated_bytes = 0;
     old_set(pacer);
     young_set(pacer);

@@ -45,9 +45,10 @@ struct gm_pacer {
     double young_ns_per_byte;   /* the part that does */
     double survival;            /* of the nursery's bytes */
     double growth_bytes_per_ns; /* of the old generation */
-    double mark_bytes_per_ns;
-    uint64_t old_since_ns; /* when the old generation was last collected */
-    bool full_only;        /* there is one generation */
+    double mark_bytes_per_ns;   /* of processor time */
+    double pause_bytes_per_ns;  /* the same, of the pause */
+    uint64_t old_since_ns;      /* when the old generation was last collected */
+    bool full_only;             /* there is one generation */
     double
         live_growth; /* of live_bytes, from one collection of the old generation to the next; at least 1 */
     unsigned full_run; /* so many full collections before the next young one */
@@ -71,8 +72,12 @@ void gm_pacer_set_full_only(struct gm_pacer *pacer, bool full_only);
 void gm_pacer_after_young(
     struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle, uint64_t pause_ns);
 void gm_pacer_after_step(struct gm_pacer *pacer);
-/* The whole heap, or the old generation, was marked: `live_bytes` of it live, found in `mark_ns`. */
-void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t live_bytes, uint64_t marked_bytes,
-    uint64_t mark_ns, uint64_t now_ns);
+/* The whole heap, or the old generation, was marked: `marked_bytes` of it live; `old_bytes` with what has become old
+ * meanwhile. It took `cpu_ns` of processor time by all who marked, `own_ns` by the thread that collected: with helpers the
+ * pause is shorter than the work. */
+void gm_pacer_after_old(struct gm_pacer *pacer, uint64_t old_bytes, uint64_t marked_bytes,
+    uint64_t cpu_ns, uint64_t own_ns, uint64_t now_ns);
+/* Before that, if it was a full one: did the young die in it? */
+void gm_pacer_after_full(struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle);
 
 #endif

@@ -11,7 +11,7 @@ static struct gm_pacer pacer_with_old(uint64_t old_bytes)
     static const struct geomem_heap_options options = {.struct_bytes = sizeof options};
     struct gm_pacer pacer;
     gm_pacer_init(&pacer, &options, 0);
-    gm_pacer_after_old(&pacer, old_bytes, old_bytes, old_bytes, 1000u * MS);
+    gm_pacer_after_old(&pacer, old_bytes, old_bytes, old_bytes, old_bytes, 1000u * MS);
     return pacer;
 }
 
@@ -52,8 +52,45 @@ Test(pacer, where_getting_there_is_dear_the_pause_may_be_twice_that)
 {
     cr_expect_float_eq(nursery_mib(100 * MB, 1 * MS, 0.25 * MS), 4, 0.1);
     cr_expect_float_eq(nursery_mib(100 * MB, 2 * MS, 0.25 * MS), 4, 0.1, "up to 3 ms");
-    cr_expect_float_eq(
-        nursery_mib(100 * MB, 5 * MS, 0.25 * MS), 8, 0.01, "beyond, a size that does not follow it");
+    cr_expect_float_eq(nursery_mib(100 * MB, 5 * MS, 0.25 * MS), 8, 0.01,
+        "beyond, a size that does not follow it");
+}
+
+/* A heap of 20 MiB, marked in 5 ms, in which all of the young survive: then so much that a full collection does not fit in
+ * its pause; and one in which the young begin to die. */
+static struct gm_pacer pacer_with_survivors(uint64_t old_bytes)
+{
+    struct gm_pacer pacer = pacer_with_old(old_bytes);
+    for (int i = 0; i < 10 && !gm_pacer_wants_full(&pacer); i++) {
+        struct geomem_gc_cycle cycle = {.young_before_bytes = 4 * MB, .promoted_bytes = 4 * MB};
+        cycle.phase_ns[GEOMEM_PHASE_MARK] = 2 * MS;
+        gm_pacer_after_young(&pacer, &cycle, 2 * MS);
+        gm_pacer_after_old(
+            &pacer, old_bytes, old_bytes, old_bytes / 4, old_bytes / 4, (1001u + i) * MS);
+    }
+    return pacer;
+}
+
+Test(pacer, where_all_survive_full_collections_take_over_while_their_pause_is_short)
+{
+    struct gm_pacer pacer = pacer_with_survivors(20 * MB);
+    cr_expect(gm_pacer_wants_full(&pacer));
+    cr_expect(pacer.young_bytes == 20 * MB);
+    pacer = pacer_with_survivors(200 * MB);
+    cr_expect(!gm_pacer_wants_full(&pacer));
+}
+
+Test(pacer, they_end_when_the_young_die)
+{
+    struct gm_pacer pacer = pacer_with_survivors(20 * MB);
+    struct geomem_gc_cycle cycle = {.young_before_bytes = 20 * MB, .promoted_bytes = 15 * MB};
+    gm_pacer_after_full(&pacer, &cycle);
+    gm_pacer_after_old(&pacer, 20 * MB, 20 * MB, 5 * MS, 5 * MS, 1100u * MS);
+    cr_expect(gm_pacer_wants_full(&pacer));
+    cycle.promoted_bytes = MB;
+    gm_pacer_after_full(&pacer, &cycle);
+    gm_pacer_after_old(&pacer, 20 * MB, 20 * MB, 5 * MS, 5 * MS, 1200u * MS);
+    cr_expect(!gm_pacer_wants_full(&pacer));
 }
 
 Test(pacer, the_programs_wish_comes_before_all_that)
