@@ -6,146 +6,10 @@
 
 #include "libgeomem/base/clock.h"
 #include "libgeomem/event/module.h"
+#include "libgeomem/event/naming.h"
 #include "libgeomem/event/process.h"
 #include "libgeomem/event/quick.h"
 #include "libgeomem/event/sample.h"
-
-/* ---- naming a stack ------------------------------------------------------------------------------------ */
-
-/* A named stack. The i-th frame from the leaf stands at pc[-i] and hash[-i], or at pc[i] and hash[i]. */
-struct name {
-    uint64_t hash;
-    const uint64_t *frame_pc, *frame_hash;
-    ptrdiff_t step;
-    uint32_t count;
-    uint32_t fresh; /* frames, counted from the leaf, whose names must be sent */
-};
-
-static uint64_t name_pc(const struct name *name, uint32_t i)
-{
-    return name->frame_pc[(ptrdiff_t)i * name->step];
-}
-
-static uint64_t name_hash(const struct name *name, uint32_t i)
-{
-    return i < name->count ? name->frame_hash[(ptrdiff_t)i * name->step] : GM_STACK_ROOT;
-}
-
-/* Captures without the memo. */
-static void stack_name_plain(
-    struct gm_scope *scope, const struct gm_context *context, struct name *name)
-{
-    struct gm_thread *t = scope->thread;
-    struct gm_capture *c = &t->capture[scope->level];
-    uint64_t *hash = t->hash[scope->level], h = GM_STACK_ROOT;
-    if (scope->level == 0)
-        gm_unwind_capture(&t->unwind, context, c);
-    else
-        gm_walk_cfi(&t->unwind, context, c); /* the other ways are not re-entrant */
-    if (c->cut)
-        atomic_fetch_add_explicit(&scope->session->cut_stacks, 1, memory_order_relaxed);
-    for (uint32_t i = c->count; i-- > 0;)
-        hash[i] = h = gm_stack_hash(h, c->pc[i]);
-    *name = (struct name){
-        .hash = h, .frame_pc = c->pc, .frame_hash = hash, .step = 1, .count = c->count};
-}
-
-static void name_from_memo(const struct gm_memo *m, struct name *name)
-{
-    uint32_t leaf = m->count - 1;
-    *name = (struct name){.hash = m->hash[leaf],
-        .frame_pc = &m->pc[leaf],
-        .frame_hash = &m->hash[leaf],
-        .step = -1,
-        .count = m->count};
-}
-
-static bool stack_name_memo(
-    struct gm_scope *scope, const struct gm_context *context, struct name *name)
-{
-    struct gm_memo *m = &scope->thread->memo;
-    if (scope->level > 0 || !gm_unwind_is_cfi())
-        return false;
-    if (!gm_memo_capture(
-            m, &scope->thread->unwind, context, gm_process.depth_leaf + gm_process.depth_root))
-        return false;
-    name_from_memo(m, name);
-    return true;
-}
-
-/* --verify: the memo against the plain walk, and that against the oracle. */
-static void name_verify(
-    struct gm_scope *scope, const struct gm_context *context, const struct name *name)
-{
-    struct gm_session *s = scope->session;
-    struct name plain;
-    uint32_t index = 0;
-    uintptr_t oracle_pc = 0;
-    if (!gm_unwind_has_oracle())
-        return; /* before libc is up, or where there is no libunwind */
-    stack_name_plain(scope, context, &plain);
-    bool same = plain.hash == name->hash && plain.count == name->count &&
-                gm_unwind_verify(&scope->thread->unwind, context, &scope->thread->capture[0],
-                    &index, &oracle_pc);
-    atomic_fetch_add_explicit(&s->verify_captures, 1, memory_order_relaxed);
-    if (!same)
-        atomic_fetch_add_explicit(&s->verify_differences, 1, memory_order_relaxed);
-}
-
-static void stack_name(struct gm_scope *scope, const struct gm_context *context, struct name *name)
-{
-    if (__builtin_expect(gm_unwind_load_due(), 0) && scope->level == 0) {
-        gm_thread_own_work(true);
-        gm_unwind_load();
-        gm_thread_own_work(false);
-    }
-    if (!stack_name_memo(scope, context, name))
-        stack_name_plain(scope, context, name);
-    if (__builtin_expect(gm_process.flags & GM_SESSION_VERIFY, 0) && scope->level == 0)
-        name_verify(scope, context, name);
-}
-
-static bool modules_announce(struct gm_scope *scope, const struct name *name)
-{
-    for (uint32_t i = name->fresh; i-- > 0;) {
-        uintptr_t pc = name_pc(name, i) & GM_PC_MASK;
-        if (pc && !gm_module_announce(scope, pc - 1))
-            return false;
-    }
-    return true;
-}
-
-static void names_put(struct gm_scope *scope, const struct name *name)
-{
-    uint64_t *seen = scope->thread->seen[scope->level];
-    for (uint32_t i = name->fresh; i-- > 0;) {
-        uint64_t hash = name_hash(name, i);
-        gm_producer_put(scope->producer, gm_rec_word0(GM_EV_STACK, 4, 0));
-        gm_producer_put(scope->producer, hash);
-        gm_producer_put(scope->producer, name_hash(name, i + 1));
-        gm_producer_put(scope->producer, name_pc(name, i));
-        gm_seen_note(seen, hash);
-    }
-}
-
-/* Which frames' names must be sent, and room for them and `words` more. */
-static bool name_prepare(struct gm_scope *scope, uint32_t words, struct name *name)
-{
-    const uint64_t *seen = scope->thread->seen[scope->level];
-    while (name->fresh < name->count && !gm_seen_holds(seen, name_hash(name, name->fresh)))
-        name->fresh++;
-    if (name->fresh && !modules_announce(scope, name))
-        return false;
-    return gm_scope_reserve(scope, name->fresh * 4 + words);
-}
-
-/* Captures, names, and reserves room for the new names and `words` more. */
-static bool stack_prepare(
-    struct gm_scope *scope, const struct gm_context *context, uint32_t words, struct name *name)
-{
-    stack_name(scope, context, name);
-    return name_prepare(scope, words, name);
-}
 
 /* ---- events --------------------------------------------------------------------------------------------- */
 
@@ -161,10 +25,10 @@ static void free_put(struct gm_scope *scope, uint64_t address, uint64_t flag, ui
 }
 
 static void alloc_tell(
-    struct gm_scope *scope, const void *block, uint64_t packed, const struct name *name)
+    struct gm_scope *scope, const void *block, uint64_t packed, const struct gm_naming *name)
 {
     gm_scope_busy(scope);
-    names_put(scope, name);
+    gm_naming_put(scope, name);
     uint64_t position = scope->producer->head;
     alloc_put(scope, (uintptr_t)block, packed, name->hash);
     gm_scope_publish(scope);
@@ -176,10 +40,10 @@ static void alloc_tell(
 __attribute__((noinline)) static void alloc_captured(const void *block, uint64_t packed)
 {
     struct gm_scope scope;
-    struct name name;
+    struct gm_naming name;
     gm_scope_resume(&scope);
-    name_from_memo(&scope.thread->memo, &name);
-    if (name_prepare(&scope, 4, &name))
+    gm_naming_from_memo(&scope.thread->memo, &name);
+    if (gm_naming_prepare(&scope, 4, &name))
         alloc_tell(&scope, block, packed, &name);
     gm_scope_leave(&scope);
 }
@@ -188,10 +52,10 @@ __attribute__((noinline)) static void alloc_slow(
     const struct gm_context *context, const void *block, uint64_t packed)
 {
     struct gm_scope scope;
-    struct name name;
+    struct gm_naming name;
     if (!gm_scope_enter(&scope))
         return;
-    if (stack_prepare(&scope, context, 4, &name))
+    if (gm_naming_capture(&scope, context, 4, &name))
         alloc_tell(&scope, block, packed, &name);
     gm_scope_leave(&scope);
 }
@@ -267,12 +131,12 @@ void gm_event_realloc_begin(struct gm_event_realloc *r, uint64_t old_address)
 static void realloc_put(struct gm_event_realloc *r, const struct gm_context *context,
     uint64_t old_address, const void *block, uint64_t packed)
 {
-    struct name name = {0};
+    struct gm_naming name = {0};
     struct gm_scope *scope = &r->scope;
     uint64_t moved = old_address && block ? GM_FREE_REALLOC : 0;
-    if (block ? !stack_prepare(scope, context, 6, &name) : !gm_scope_reserve(scope, 2))
+    if (block ? !gm_naming_capture(scope, context, 6, &name) : !gm_scope_reserve(scope, 2))
         return;
-    names_put(scope, &name);
+    gm_naming_put(scope, &name);
     if (old_address && !gm_scope_fold(scope, r->position, moved ? GM_DEATH_REALLOC : 0))
         free_put(scope, old_address, moved, r->stamp);
     uint64_t position = scope->producer->head;
@@ -343,13 +207,13 @@ void gm_event_alloc_sampled(
 {
     struct gm_scope scope;
     struct gm_sample sample;
-    struct name name;
+    struct gm_naming name;
     uint64_t began = gm_clock_before(gm_process.clock);
     if (!gm_sample_take(gm_size_bytes(packed), &sample) || !gm_scope_enter(&scope))
         return;
-    if (stack_prepare(&scope, context, ALLOC_WORDS, &name)) {
+    if (gm_naming_capture(&scope, context, ALLOC_WORDS, &name)) {
         gm_scope_busy(&scope);
-        names_put(&scope, &name);
+        gm_naming_put(&scope, &name);
         sampled_alloc_put(
             &scope, block, packed, name.hash, &sample, flags, gm_scope_stamp_after(&scope));
         gm_scope_publish(&scope);
@@ -379,7 +243,7 @@ static void event_free_sampled(const void *block)
 void gm_event_realloc_end_sampled(struct gm_event_realloc *r, const struct gm_context *context,
     const void *old, const void *block, uint64_t packed)
 {
-    struct name name = {0};
+    struct gm_naming name = {0};
     struct gm_sample sample;
     uint64_t bytes = gm_size_bytes(packed), allocated_before = gm_sample_clock();
     bool failed = !block && bytes > 0;
@@ -389,10 +253,10 @@ void gm_event_realloc_end_sampled(struct gm_event_realloc *r, const struct gm_co
     if (!r->open)
         return;
     uint64_t after = gm_scope_stamp_after(&r->scope);
-    bool room = taken ? stack_prepare(&r->scope, context, FREE_WORDS + ALLOC_WORDS, &name)
+    bool room = taken ? gm_naming_capture(&r->scope, context, FREE_WORDS + ALLOC_WORDS, &name)
                       : !failed && gm_scope_reserve(&r->scope, FREE_WORDS);
     if (room) {
-        names_put(&r->scope, &name);
+        gm_naming_put(&r->scope, &name);
         sampled_free_put(&r->scope, old, r->stamp, allocated_before);
         if (taken)
             sampled_alloc_put(
