@@ -1,12 +1,14 @@
 /* collection.c - see collection.h. */
 #include "libgeomem/event/collection.h"
 
+#include "libgeomem/event/event.h"
 #include "libgeomem/event/process.h"
 #include "libgeomem/event/sample.h"
 #include "libgeomem/event/thread.h"
 
 #define SWEEP_WORDS 5u
 #define BEGIN_WORDS 4u
+#define STOP_WORDS 3u
 #define CYCLE_WORDS (GM_CYCLE_FIRST_WORD + GM_CYCLE_FIGURE_COUNT)
 
 static const void *swept_block(const struct geomem_swept *swept, unsigned i)
@@ -107,27 +109,17 @@ void gm_event_swept(const struct geomem_swept *swept)
     gm_scope_leave(&scope);
 }
 
-/* Words after the first, which gets the stamp. */
-static void words_tell(enum gm_event_kind kind, const uint64_t *words, uint32_t count)
-{
-    struct gm_scope scope;
-    if (!gm_process_on() || !gm_scope_enter(&scope))
-        return;
-    if (gm_scope_reserve(&scope, count)) {
-        gm_scope_busy(&scope);
-        gm_producer_put(scope.producer, gm_rec_word0(kind, count, gm_scope_stamp_before(&scope)));
-        for (uint32_t i = 1; i < count; i++)
-            gm_producer_put(scope.producer, words[i]);
-        gm_scope_publish(&scope);
-        gm_scope_idle(&scope);
-    }
-    gm_scope_leave(&scope);
-}
-
 void gm_event_gc_begin(uint64_t heap, uint64_t number, uint32_t kind, uint32_t trigger)
 {
     const uint64_t words[BEGIN_WORDS] = {0, heap, number, gm_gc_pack(kind, trigger)};
-    words_tell(GM_EV_GC_BEGIN, words, BEGIN_WORDS);
+    gm_event_words(GM_EV_GC_BEGIN, words, BEGIN_WORDS);
+}
+
+void gm_event_gc_stop(uint64_t number, uint64_t start_ns, uint64_t pause_ns)
+{
+    const uint64_t words[STOP_WORDS] = {0, number, pause_ns};
+    (void)start_ns; /* the stamp tells */
+    gm_event_words(GM_EV_GC_STOP, words, STOP_WORDS);
 }
 
 void gm_event_gc_end(const struct geomem_gc_cycle *c)
@@ -165,5 +157,5 @@ void gm_event_gc_end(const struct geomem_gc_cycle *c)
         FIGURE(footprint_bytes, c->footprint_bytes),
 #undef FIGURE
     };
-    words_tell(GM_EV_GC_CYCLE, words, CYCLE_WORDS);
+    gm_event_words(GM_EV_GC_CYCLE, words, CYCLE_WORDS);
 }

@@ -1,4 +1,4 @@
-/* collection.h - what a collector in the program tells, as records: see SWEEP, GC_BEGIN and GC_CYCLE in wire.h.
+/* collection.h - what a collector in the program tells, as records: see SWEEP, GC_BEGIN, GC_STOP and GC_CYCLE in wire.h.
  *
  *   sweep of 64 state bytes --[struct geomem_swept]--> fold what is young in the own ring --> SWEEP: the rest
  *
@@ -15,5 +15,7 @@ void gm_event_swept(const struct geomem_swept *swept);
 
 void gm_event_gc_begin(uint64_t heap, uint64_t number, uint32_t kind, uint32_t trigger);
 void gm_event_gc_end(const struct geomem_gc_cycle *cycle);
+/* Call when the stop is over. */
+void gm_event_gc_stop(uint64_t number, uint64_t start_ns, uint64_t pause_ns);
 
 #endif

@@ -269,6 +269,29 @@ void gm_event_realloc_end_sampled(struct gm_event_realloc *r, const struct gm_co
 
 /* ---- the rest -------------------------------------------------------------------------------------------- */
 
+void gm_event_words_put(
+    struct gm_scope *scope, enum gm_event_kind kind, const uint64_t *words, uint32_t count)
+{
+    struct gm_producer *p = scope->producer;
+    gm_producer_put(p, gm_rec_word0(kind, count, gm_scope_stamp_exact(scope)));
+    for (uint32_t i = 1; i < count; i++)
+        gm_producer_put(p, words[i]);
+}
+
+void gm_event_words(enum gm_event_kind kind, const uint64_t *words, uint32_t count)
+{
+    struct gm_scope scope;
+    if (!gm_process_on() || !gm_scope_enter(&scope))
+        return;
+    if (gm_scope_reserve(&scope, count)) {
+        gm_scope_busy(&scope);
+        gm_event_words_put(&scope, kind, words, count);
+        gm_scope_publish(&scope);
+        gm_scope_idle(&scope);
+    }
+    gm_scope_leave(&scope);
+}
+
 void gm_event_unload(void)
 {
     struct gm_scope scope;

@@ -42,6 +42,12 @@ void gm_event_alloc_sampled(
 void gm_event_realloc_end_sampled(struct gm_event_realloc *r, const struct gm_context *context,
     const void *old, const void *block, uint64_t packed);
 
+/* A record of `count` words, of which the first is made here, with a stamp of now; for records that allocate and free
+ * nothing. gm_event_words_put: within a scope that is busy and has room. */
+void gm_event_words(enum gm_event_kind kind, const uint64_t *words, uint32_t count);
+void gm_event_words_put(
+    struct gm_scope *scope, enum gm_event_kind kind, const uint64_t *words, uint32_t count);
+
 /* An object has been unloaded, and none can have been loaded since. */
 void gm_event_unload(void);
 

@@ -394,14 +394,19 @@ static bool scope_is_ordered(const struct gm_scope *scope)
            !atomic_load_explicit(&gm_process.precise, memory_order_relaxed);
 }
 
-uint64_t gm_scope_stamp_before(struct gm_scope *scope)
+uint64_t gm_scope_stamp_exact(struct gm_scope *scope)
 {
-    if (scope_is_ordered(scope))
-        return gm_thread_stamp_coarse(scope->thread, scope->session);
     /* On a shared ring it must also not be older than those of the threads before, and rdtsc may run ahead of the
      * lock that was taken: there it is fenced. */
     return scope->thread->last_stamp =
                scope->shared ? gm_clock_after(gm_process.clock) : gm_clock_before(gm_process.clock);
+}
+
+uint64_t gm_scope_stamp_before(struct gm_scope *scope)
+{
+    if (scope_is_ordered(scope))
+        return gm_thread_stamp_coarse(scope->thread, scope->session);
+    return gm_scope_stamp_exact(scope);
 }
 
 uint64_t gm_scope_stamp_after(struct gm_scope *scope)

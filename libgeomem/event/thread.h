@@ -128,6 +128,8 @@ void gm_scope_publish(struct gm_scope *scope);
  * gets it between gm_scope_busy and gm_scope_idle. */
 uint64_t gm_scope_stamp_before(struct gm_scope *scope);
 uint64_t gm_scope_stamp_after(struct gm_scope *scope);
+/* A stamp of now also where the others may be those of a moment ago: for what is told of times. */
+uint64_t gm_scope_stamp_exact(struct gm_scope *scope);
 
 /* The scope's side of nursery.h; a shared ring has no nursery.
  * Where the record of a live block lies, or GM_NURSERY_NONE: then gm_scope_freed_elsewhere must be called before the
