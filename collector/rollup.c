@@ -528,6 +528,7 @@ static inline void rollup_keep_bounds(struct gm_rollup *rollup)
     bool full = b->site_deltas.n >= GM_ROLLUP_DELTAS_MAX || b->stacks.n >= OTHER_ROWS_MAX ||
                 b->samples.n >= OTHER_ROWS_MAX || b->threads.n >= OTHER_ROWS_MAX ||
                 b->marks.n >= OTHER_ROWS_MAX || b->cycles.n >= OTHER_ROWS_MAX ||
+                b->gc_stops.n >= OTHER_ROWS_MAX || b->cache_changes.n >= OTHER_ROWS_MAX ||
                 b->events.n >= GM_EVENT_LOG_BATCH_MAX;
     if (full && rollup->flush)
         rollup->flush(rollup->flush_arg);
@@ -571,13 +572,17 @@ static bool process_event(
     case GM_EV_GC_CYCLE:
         gm_process_cycle(p, event);
         return true;
-    case GM_EV_REALLOC: /* of an older target: decode refuses it */
-    case GM_EV_PROMOTION:
-    case GM_EV_PROCESS_END: /* the session header says the same */
     case GM_EV_GC_STOP:
+        gm_process_gc_stop(p, event);
+        return true;
     case GM_EV_CACHE:
     case GM_EV_CACHE_USE:
     case GM_EV_CACHE_EVICT:
+        gm_process_cache_event(p, event, (uint32_t)(ring - p->threads));
+        return true;
+    case GM_EV_REALLOC: /* of an older target: decode refuses it */
+    case GM_EV_PROMOTION:
+    case GM_EV_PROCESS_END: /* the session header says the same */
         return true;
     }
     return true;

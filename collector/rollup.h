@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "collector/batch.h"
+#include "collector/caches.h"
 #include "collector/collections.h"
 #include "collector/decode.h"
 #include "collector/generations.h"
@@ -65,6 +66,15 @@ struct gm_process_told {
     uint64_t allocs, alloc_bytes, frees, free_bytes;
 };
 
+/* Lengths of stops of the world: 16 buckets for each power of two. */
+#define GM_GC_STOP_BUCKETS 960u
+#define GM_GC_STOPS_TOLD 100000u
+struct gm_gc_stops {
+    uint64_t stops, longest_ns;
+    uint64_t buckets[GM_GC_STOP_BUCKETS];
+    uint64_t changed[GM_GC_STOP_BUCKETS / 64]; /* masks */
+};
+
 #define GM_PROCESS_EARLY 64u /* more threads than this are seldom stopped at that very place */
 
 struct gm_process {
@@ -79,6 +89,8 @@ struct gm_process {
     struct gm_stack_names names;
     struct gm_generations generations;
     struct gm_collections collections;
+    struct gm_gc_stops gc_stops;
+    struct gm_caches caches;
     /* Blocks that a collection promoted before the thread that was given them had told so: it was stopped in between.
      * Cleared when the next one begins. */
     uint64_t early[GM_PROCESS_EARLY];
@@ -110,7 +122,7 @@ struct gm_rollup {
     double live_bytes_variance, ended_live_bytes_variance; /* sampled: of the estimates */
     struct gm_process **processes;                         /* those that may still change */
     size_t process_count, process_room;
-    uint32_t processes_seen, threads_seen;
+    uint32_t processes_seen, threads_seen, caches_seen;
     int64_t batch_start_ns;
     uint64_t round;  /* goes up when rings may hold new words */
     bool log_events; /* each event goes into the batch too: event_log.h */

@@ -1,5 +1,6 @@
 /* rollup_gc.c - the part of the roll-up that is about collected blocks and collections: collections.h says what is known
  * of them. */
+#include <errno.h>
 #include <string.h>
 
 #include "collector/event_log.h"
@@ -160,4 +161,66 @@ void gm_process_cycle(struct gm_process *p, const struct gm_event *event)
         .start_ns = ns > event->duration_ns ? ns - event->duration_ns : 0,
         .end_ns = ns};
     memcpy(row->figures, event->figures, sizeof row->figures);
+}
+
+/* ---- stops of the world ---- */
+
+/* Below 16 ns a bucket each; from there on the four bits after the highest tell them apart. */
+static unsigned stop_bucket(uint64_t ns)
+{
+    if (ns < 16)
+        return (unsigned)ns;
+    unsigned high = 63 - (unsigned)__builtin_clzll(ns);
+    return (high - 3) * 16 + (unsigned)(ns >> (high - 4) & 15);
+}
+
+static uint64_t stop_bucket_from(unsigned bucket)
+{
+    return bucket < 16 ? bucket : (16ull + bucket % 16) << (bucket / 16 - 1);
+}
+
+static void stop_tell(struct gm_process *p, const struct gm_event *event, uint64_t pause_ns)
+{
+    int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
+    struct gm_row_gc_stop *row = gm_rows_add(&p->rollup->batch->gc_stops);
+    if (!row) {
+        p->rollup->out_of_memory = true;
+        return;
+    }
+    *row = (struct gm_row_gc_stop){.process_id = p->row.process_id,
+        .stop = p->gc_stops.stops,
+        .number = event->number,
+        .start_ns = ns > event->duration_ns ? ns - event->duration_ns : 0,
+        .pause_ns = pause_ns};
+}
+
+void gm_process_gc_stop(struct gm_process *p, const struct gm_event *event)
+{
+    struct gm_gc_stops *s = &p->gc_stops;
+    uint64_t pause_ns = (uint64_t)event->duration_ns;
+    unsigned bucket = stop_bucket(pause_ns);
+    s->buckets[bucket]++;
+    s->changed[bucket / 64] |= 1ull << bucket % 64;
+    s->stops++;
+    p->changed = true;
+    if (s->stops <= GM_GC_STOPS_TOLD || pause_ns >= s->longest_ns)
+        stop_tell(p, event, pause_ns);
+    if (pause_ns > s->longest_ns)
+        s->longest_ns = pause_ns;
+}
+
+int gm_process_gc_stops_fill(struct gm_process *p)
+{
+    struct gm_gc_stops *s = &p->gc_stops;
+    for (unsigned i = 0; i < GM_GC_STOP_BUCKETS; i++) {
+        if (!(s->changed[i / 64] >> i % 64 & 1))
+            continue;
+        struct gm_row_gc_stop_bucket *row = gm_rows_add(&p->rollup->batch->gc_stop_buckets);
+        if (!row)
+            return -ENOMEM;
+        *row =
+            (struct gm_row_gc_stop_bucket){p->row.process_id, stop_bucket_from(i), s->buckets[i]};
+    }
+    memset(s->changed, 0, sizeof s->changed);
+    return 0;
 }

@@ -72,5 +72,7 @@ bool gm_process_gc_forget(struct gm_process *process, uint64_t address);
 void gm_process_sweep(
     struct gm_process *process, struct gm_process_thread *thread, const struct gm_event *sweep);
 void gm_process_cycle(struct gm_process *process, const struct gm_event *event);
+void gm_process_gc_stop(struct gm_process *process, const struct gm_event *event);
+int gm_process_gc_stops_fill(struct gm_process *process); /* -ENOMEM */
 
 #endif

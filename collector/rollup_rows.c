@@ -39,6 +39,7 @@ static void process_free_memory(struct gm_process *p)
 static void process_free(struct gm_process *p)
 {
     process_free_memory(p);
+    gm_caches_done(&p->caches);
     free(p->row.exe);
     free(p->row.command);
     free(p);
@@ -385,6 +386,12 @@ static int process_fill(struct gm_process *p, int64_t end_ns)
         r = loss_tell(p, "no ring", &p->lost_no_ring);
     if (r == 0)
         r = loss_tell(p, "corrupt", &p->lost_corrupt);
+    if (r == 0)
+        r = loss_tell(p, "cache unknown", &p->caches.left_out);
+    if (r == 0)
+        r = gm_process_gc_stops_fill(p);
+    if (r == 0)
+        r = gm_process_caches_fill(p, end_ns, p->ended);
     return r == 0 && p->changed ? process_tell(p) : r;
 }
 

@@ -537,7 +537,7 @@ CREATE TABLE loss (
     loss_id INTEGER PRIMARY KEY,
     interval_id INTEGER NOT NULL REFERENCES interval,
     process_id INTEGER NOT NULL REFERENCES process,
-    reason TEXT NOT NULL,                   -- 'ring full', 'no ring', 'corrupt'
+    reason TEXT NOT NULL,                   -- 'ring full', 'no ring', 'corrupt', 'cache unknown': of a cache of which nothing was told, or one too many
     events INTEGER NOT NULL
 );
 
@@ -770,7 +770,8 @@ SELECT m.cache_id, c.process_id, c.name, m.capacity_bytes,
        m.hit_ratio, m.byte_hit_ratio, m.error, m.samples, m.sample_entries, m.policy
 FROM cache_mrc m JOIN cache c USING (cache_id) ORDER BY m.cache_id, m.capacity_bytes;
 
--- Call sites of caches. leaf_* is the function that called the cache.
+-- Call sites of caches. leaf_* is the function that called the cache: functions of geomem/cache_probe.h, which are inlined
+-- into it, are passed over.
 CREATE VIEW v_cache_sites AS
 SELECT s.cache_id, c.process_id, c.name, s.stack_id,
        v.function AS leaf_function, v.file AS leaf_file, v.line AS leaf_line, v.module AS leaf_module, s.samples,
@@ -779,7 +780,9 @@ SELECT s.cache_id, c.process_id, c.name, s.stack_id,
        s.open_pin_bytes, s.oldest_pin_ns
 FROM cache_site s JOIN cache c USING (cache_id)
      LEFT JOIN stack k USING (stack_id)
-     LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth = 0;
+     LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth =
+         (SELECT coalesce(min(l.depth), 0) FROM frame_line l JOIN string t ON t.string_id = l.function_id
+          WHERE l.frame_id = k.frame_id AND t.text NOT GLOB 'geomem_*');
 
 CREATE VIEW v_cache_classes AS
 SELECT s.cache_id, c.process_id, c.name, s.key_class, s.samples, s.hits, s.misses,
@@ -794,7 +797,9 @@ SELECT n.cache_id, c.process_id, c.name, n.pin, n.key, n.ns,
        v.function AS leaf_function, v.file AS leaf_file, v.line AS leaf_line, v.module AS leaf_module
 FROM cache_pin n JOIN cache c USING (cache_id) JOIN process p USING (process_id) JOIN run r
      LEFT JOIN stack k USING (stack_id)
-     LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth = 0;
+     LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth =
+         (SELECT coalesce(min(l.depth), 0) FROM frame_line l JOIN string t ON t.string_id = l.function_id
+          WHERE l.frame_id = k.frame_id AND t.text NOT GLOB 'geomem_*');
 
 CREATE VIEW v_cache_histograms AS
 SELECT h.cache_id, c.process_id, c.name, h.kind, CASE h.bucket WHEN 0 THEN 0 ELSE 1 << (h.bucket - 1) END AS from_ns,

@@ -280,7 +280,7 @@ static inline uint64_t gm_death_ticks(uint64_t death)
  *               above it are told of one by one, then figures, enum gm_cache_figure, then the name, zero-padded. Counts are
  *               all since the cache was made: a record that is lost is made up for by the next.
  * CACHE_USE     0 word0, 1 cache (48) | enum gm_cache_use << 48, 2 hash of the key, 3 bytes charged for the entry; of a miss
- *               0, 4 nanoseconds, of a load, 5 class of the key (32), 6 stack hash
+ *               0, unless a value was put in at once: then its, 4 nanoseconds, of a load, 5 class of the key (32), 6 stack hash
  * CACHE_EVICT   0 word0, 1 cache (48) | cause (8) << 48, 2 hash of the key, 3 bytes, 4 hits it had had (32; all ones: not
  *               known), 5 nanoseconds since it was stored; 0: not known */
 

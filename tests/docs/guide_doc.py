@@ -48,7 +48,7 @@ def main():
                 print(place, text, sep="\n", end="")
                 if status != 0:
                     wrong.append(f"{place}: exit status {status}\n{text}")
-        for header in ("geomem.h", "memory.h", "listener.h", "bdwgc.h", "mark.h"):
+        for header in ("geomem.h", "memory.h", "listener.h", "cache_probe.h", "bdwgc.h", "mark.h"):
             for language, standard in (("c", "c11"), ("c++", "c++17")):
                 source = Path(folder) / "header.c"
                 source.write_text(f"#include <geomem/{header}>\nint main(void) {{ return 0; }}\n")

@@ -82,6 +82,23 @@ class Installed(unittest.TestCase):
         self.assertEqual(rows.splitlines(), said.splitlines())
         self.assertIn("alloc,", rows)
 
+    def test_a_program_shows_its_cache_by_a_header_alone(self):
+        for compiler, language in [("gcc", "c"), ("g++", "c++")]:
+            source = self.work / "cached.c"
+            source.write_text('#include <geomem/cache_probe.h>\n'
+                              'int main(void)\n{\n'
+                              '    struct geomem_probe *probe = geomem_cache_register("pages", 4096);\n'
+                              '    for (unsigned i = 0; i < 64; i++)\n'
+                              '        geomem_cache_access(probe, i % 16, i >= 16, 64);\n'
+                              '    geomem_cache_evict(probe, 3, 64, GEOMEM_CACHE_SIZE);\n'
+                              '    return 0;\n}\n')
+            run(compiler, "-x", language, "-Wall", "-Wextra", "-Werror", "-I", self.prefix / "include", "-o",
+                self.work / "cached", source)
+            self.use("geomem-record", "-f", "-o", "cached.geomem", "--", "./cached")
+            rows = self.use("geomem-report", "sql", "--csv", "cached.geomem",
+                            "SELECT name, hits, misses, evictions, entries FROM v_caches")
+            self.assertEqual(rows.splitlines()[1], "pages,48,16,1,15", language)
+
     def test_recorder_leaves_one_file_and_nothing_else(self):
         self.use("geomem-record", "-o", "one.geomem", "--", "./leaky", "1000")
         self.assertEqual([p.name for p in self.work.glob("one.geomem*")], ["one.geomem"])

@@ -114,7 +114,8 @@ enum geomem_cache_use {
 /* A cache as it is: all counts since it was made. Told when it is made, when its capacity or its policy's choice changes,
  * every now and then while it is used, when it is destroyed, and when the process ends. */
 struct geomem_cache_state {
-    uint64_t cache;            /* number in the process, from 1 */
+    uint64_t
+        cache; /* number in the process: from 1; of geomem/cache_probe.h an address, above 2^32 */
     const char *name;          /* UTF-8; read during the call only */
     uint32_t policy;           /* enum geomem_cache_policy */
     uint32_t choice;           /* of an adaptive policy: what it runs now, numbered by the policy */
@@ -142,8 +143,9 @@ struct geomem_cache_key_use {
     uint64_t key;       /* its hash */
     uint32_t use;       /* enum geomem_cache_use */
     uint32_t key_class; /* as the program divides its keys; 0: not told */
-    uint64_t bytes;     /* charged for the entry; of a miss 0 */
-    uint64_t ns;        /* of a load */
+    uint64_t
+        bytes; /* charged for the entry; of a miss 0, or of what was put in at once, without a STORE */
+    uint64_t ns; /* of a load */
 };
 
 /* An entry of the sample has left. */

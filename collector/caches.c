@@ -1,0 +1,479 @@
+/* caches.c - see caches.h. What is told of them to the store: cache_rows.c. */
+#include "collector/caches.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/rollup.h"
+#include "collector/rollup_internal.h"
+#include "collector/site.h"
+
+#define KEYS_LEAST 512u              /* of a cache, however many there are */
+#define THRESHOLD_LEAST (1ull << 24) /* a key in 2^40: below, there is no sample */
+
+/* ---- caches come and go ---- */
+
+static void ledger_done(struct gm_cache_ledger *ledger)
+{
+    free(ledger->uses.v);
+    gm_index_done(&ledger->index);
+}
+
+static void cache_free(struct gm_cache *cache)
+{
+    if (!cache)
+        return;
+    free(cache->row.name);
+    ledger_done(&cache->sites);
+    ledger_done(&cache->classes);
+    gm_cache_keys_done(&cache->keys);
+    gm_belady_done(&cache->belady);
+    free(cache);
+}
+
+void gm_caches_done(struct gm_caches *caches)
+{
+    for (uint32_t i = 0; i < caches->count; i++)
+        cache_free(caches->v[i]);
+    free(caches->v);
+    memset(caches, 0, sizeof *caches);
+}
+
+/* The one that is there now; numbers are given anew when a cache is closed. Most programs have few caches. */
+static struct gm_cache *caches_find(struct gm_caches *caches, uint64_t number)
+{
+    if (caches->last && caches->last->row.number == number && caches->last->row.closed_ns < 0)
+        return caches->last;
+    for (uint32_t i = caches->count; i-- > 0;)
+        if (caches->v[i]->row.number == number)
+            return caches->v[i]->row.closed_ns < 0 ? (caches->last = caches->v[i]) : NULL;
+    return NULL;
+}
+
+static bool ledger_begin(struct gm_cache_ledger *ledger)
+{
+    struct gm_cache_uses *other = gm_rows_add(&ledger->uses);
+    if (other)
+        other->oldest_pin_ns = -1;
+    return other != NULL;
+}
+
+static struct gm_cache *cache_create(struct gm_process *p, const struct gm_event *state, int64_t ns)
+{
+    struct gm_cache *cache = calloc(1, sizeof *cache);
+    if (!cache)
+        return NULL;
+    cache->row = (struct gm_row_cache){.cache_id = ++p->rollup->caches_seen,
+        .process_id = p->row.process_id,
+        .number = state->cache,
+        .name = strndup(state->name_text, state->name_bytes),
+        .first_ns = ns,
+        .closed_ns = -1};
+    cache->row.estimates.sample_rate_min = 1;
+    cache->threshold_told = cache->threshold_own = UINT64_MAX;
+    if (cache->row.name && ledger_begin(&cache->sites) && ledger_begin(&cache->classes))
+        return cache;
+    cache_free(cache);
+    return NULL;
+}
+
+static struct gm_cache *caches_add(struct gm_process *p, const struct gm_event *state, int64_t ns)
+{
+    struct gm_caches *caches = &p->caches;
+    if (caches->count == caches->room) {
+        uint32_t room = caches->room ? 2 * caches->room : 8;
+        struct gm_cache **v = reallocarray(caches->v, room, sizeof(struct gm_cache *));
+        if (!v)
+            return NULL;
+        caches->v = v;
+        caches->room = room;
+    }
+    struct gm_cache *cache = cache_create(p, state, ns);
+    if (cache)
+        caches->v[caches->count++] = cache;
+    return cache;
+}
+
+static uint32_t caches_keys_most(const struct gm_caches *caches)
+{
+    uint32_t part = GM_CACHES_KEYS_MAX / (caches->count ? caches->count : 1);
+    return part > GM_CACHE_KEYS_MAX ? GM_CACHE_KEYS_MAX : part < KEYS_LEAST ? KEYS_LEAST : part;
+}
+
+/* ---- the state ---- */
+
+static void cache_note_change(struct gm_process *p, struct gm_cache *cache, int64_t ns,
+    const char *kind, uint64_t from, uint64_t to)
+{
+    if (cache->changes >= GM_CACHE_CHANGES_MAX)
+        return;
+    struct gm_row_cache_change *row = gm_rows_add(&p->rollup->batch->cache_changes);
+    if (!row) {
+        p->rollup->out_of_memory = true;
+        return;
+    }
+    *row = (struct gm_row_cache_change){cache->row.cache_id, ++cache->changes, ns, kind, from, to};
+}
+
+static uint64_t cache_threshold(const struct gm_cache *cache)
+{
+    return cache->threshold_told < cache->threshold_own ? cache->threshold_told
+                                                        : cache->threshold_own;
+}
+
+/* The sample is another from now on: keys above the threshold are none of it any more. */
+static void cache_take_threshold(struct gm_cache *cache)
+{
+    uint64_t threshold = cache_threshold(cache);
+    double rate = ((double)threshold + 1) / 0x1p64, before = cache->row.estimates.sample_rate;
+    cache->row.estimates.sample_rate = rate;
+    cache->weight = 1 / rate;
+    if (rate == before)
+        return;
+    if (before > 0 && rate < before)
+        gm_cache_keys_halve(&cache->keys, threshold);
+    gm_belady_reset(&cache->belady);
+    cache->pins_changed = cache->changed = true;
+}
+
+/* Counts only rise, whatever order the states of several threads come in. */
+static void cache_take_figures(struct gm_cache *cache, const uint64_t *figures)
+{
+    for (unsigned i = 0; i < GM_CACHE_FIGURE_COUNT; i++)
+        if (i < GM_CACHE_hits || figures[i] > cache->row.figures[i])
+            cache->row.figures[i] = figures[i];
+}
+
+static void cache_take_state(
+    struct gm_process *p, struct gm_cache *cache, const struct gm_event *state, int64_t ns)
+{
+    struct gm_row_cache *row = &cache->row;
+    bool is_new = row->last_ns == 0 && cache->changes == 0;
+    uint64_t capacity = state->cache_figures[GM_CACHE_capacity_bytes];
+    uint64_t before = row->figures[GM_CACHE_capacity_bytes];
+    if (is_new)
+        cache_note_change(p, cache, ns, "made", 0, capacity);
+    else if (capacity != before)
+        cache_note_change(p, cache, ns, "resized", before, capacity);
+    if (!is_new && state->choice != row->choice)
+        cache_note_change(p, cache, ns, "switched", row->choice, state->choice);
+    cache_take_figures(cache, state->cache_figures);
+    row->policy = state->policy;
+    row->choice = state->choice;
+    row->switches = state->switches > row->switches ? state->switches : row->switches;
+    row->last_ns = ns;
+    cache->threshold_told = state->sample_threshold;
+    cache_take_threshold(cache);
+    if (state->closed) {
+        row->closed_ns = ns;
+        cache_note_change(p, cache, ns, "closed", capacity, 0);
+    }
+    cache->changed = true;
+}
+
+static void process_cache_state(struct gm_process *p, const struct gm_event *state, int64_t ns)
+{
+    struct gm_cache *cache = caches_find(&p->caches, state->cache);
+    if (!cache && p->rollup->caches_seen >= GM_CACHES_MAX) {
+        p->caches.left_out++;
+        return;
+    }
+    if (!cache)
+        cache = caches_add(p, state, ns);
+    if (cache)
+        cache_take_state(p, cache, state, ns);
+    else
+        p->rollup->out_of_memory = true;
+}
+
+/* ---- call sites and classes ---- */
+
+static uint64_t uses_hash(const void *uses, uint32_t at)
+{
+    return gm_index_mix(((const struct gm_cache_uses *)uses)[at].id, 1);
+}
+static bool uses_equal(const void *uses, uint32_t at, const void *id)
+{
+    return ((const struct gm_cache_uses *)uses)[at].id == *(const uint32_t *)id;
+}
+
+/* The index of the uses of an id. 0 where there is no room for more. */
+static uint32_t ledger_index(struct gm_cache_ledger *ledger, uint32_t id)
+{
+    uint64_t hash = gm_index_mix(id, 1);
+    if (id == 0)
+        return 0;
+    uint32_t at = gm_index_find(&ledger->index, hash, ledger->uses.v, &id, uses_equal);
+    if (at || ledger->uses.n > GM_CACHE_SITES_MAX ||
+        gm_index_reserve(&ledger->index, ledger->uses.v, uses_hash) < 0)
+        return at;
+    struct gm_cache_uses *uses = gm_rows_add(&ledger->uses);
+    if (!uses)
+        return 0;
+    uses->id = id;
+    uses->oldest_pin_ns = -1;
+    at = (uint32_t)ledger->uses.n - 1;
+    gm_index_put(&ledger->index, hash, at);
+    return at;
+}
+
+static uint32_t cache_site(struct gm_process *p, struct gm_cache *cache, const struct gm_event *use)
+{
+    const struct gm_stack_name *name =
+        use->hash != GM_STACK_NONE ? gm_stack_names_find(&p->names, use->hash) : NULL;
+    return ledger_index(&cache->sites, name ? name->node : 0);
+}
+
+static void uses_count(
+    struct gm_cache_uses *uses, const struct gm_event *use, double weight, bool premature)
+{
+    double bytes = weight * (double)use->size_bytes;
+    uses->samples++;
+    uses->changed = true;
+    switch ((enum gm_cache_use)use->use) {
+    case GM_USE_hit:
+        uses->hits += weight;
+        uses->hit_bytes += bytes;
+        break;
+    case GM_USE_miss:
+        uses->misses += weight;
+        uses->premature_misses += premature ? weight : 0;
+        if (!use->size_bytes)
+            break;
+        __attribute__((fallthrough)); /* a value was put in at once */
+    case GM_USE_store:
+        uses->stores += weight;
+        uses->store_bytes += bytes;
+        break;
+    case GM_USE_load:
+        uses->loads += weight;
+        uses->load_ns += weight * (double)use->ns;
+        break;
+    case GM_USE_pin:
+        uses->pins += weight;
+        break;
+    case GM_USE_unpin:
+    case GM_USE_COUNT:
+        break;
+    }
+}
+
+static void cache_count_time(struct gm_cache *cache, enum gm_cache_time kind, int64_t ns)
+{
+    unsigned bucket = gm_life_bucket(ns > 0 ? (uint64_t)ns : 0);
+    cache->times[kind][bucket] += cache->weight;
+    cache->times_changed[kind] |= 1ull << bucket;
+}
+
+/* ---- uses ---- */
+
+/* As many of the sample as the cache holds have left since then: one twice as large might have kept it. */
+static bool cache_is_premature(const struct gm_cache *cache, const struct gm_cache_key *key)
+{
+    double holds = (double)cache->row.figures[GM_CACHE_entries] / cache->weight;
+    return key->left && (double)(cache->made_room - key->left) <= fmax(holds, cache->keys.inside);
+}
+
+static void cache_compare_belady(
+    const struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key, bool hit)
+{
+    if (p->caches.count > GM_BELADY_CACHES_MAX && !cache->belady.most)
+        return;
+    double capacity = (double)cache->row.figures[GM_CACHE_capacity_bytes] / cache->weight;
+    enum gm_belady_verdict verdict =
+        gm_belady_use(&cache->belady, key->use, key->bytes, (uint64_t)capacity, &key->use);
+    if (verdict == GM_BELADY_UNKNOWN)
+        return;
+    cache->belady_uses += cache->weight;
+    cache->belady_hits += verdict == GM_BELADY_HIT ? cache->weight : 0;
+    cache->belady_real_hits += hit ? cache->weight : 0;
+}
+
+static void cache_looked_up(struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key,
+    const struct gm_event *use, int64_t ns)
+{
+    bool hit = use->use == GM_USE_hit;
+    cache->samples++;
+    *(hit ? &cache->hits : &cache->misses) += cache->weight;
+    if (cache->row.estimates.sample_rate < cache->row.estimates.sample_rate_min)
+        cache->row.estimates.sample_rate_min = cache->row.estimates.sample_rate;
+    if (key->used_ns >= 0)
+        cache_count_time(cache, GM_CACHE_REUSE_TIME, ns - key->used_ns);
+    if (hit && use->size_bytes)
+        key->bytes = use->size_bytes;
+    cache_compare_belady(p, cache, key, hit);
+    key->used_ns = ns;
+    key->missed = !hit;
+    key->hits += hit;
+    key->left = 0;
+    gm_cache_key_inside(&cache->keys, key, hit);
+}
+
+static void cache_stored(
+    struct gm_cache *cache, struct gm_cache_key *key, const struct gm_event *use, int64_t ns)
+{
+    if (key->missed) {
+        cache->refills += cache->weight;
+        cache->refill_ns += cache->weight * (double)(ns - key->used_ns);
+        cache_count_time(cache, GM_CACHE_REFILL_TIME, ns - key->used_ns);
+    }
+    key->missed = false;
+    key->known = true;
+    key->hits = 0;
+    key->left = 0;
+    key->stored_ns = ns;
+    key->bytes = use->size_bytes;
+    gm_cache_key_inside(&cache->keys, key, true);
+}
+
+static void cache_pinned(struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key,
+    const struct gm_event *use, uint32_t site, uint32_t ring, int64_t ns)
+{
+    const struct gm_cache_pin pin = {
+        .key = key->key, .bytes = use->size_bytes, .ns = ns, .site = site, .ring = ring};
+    int r = gm_cache_keys_pin(&cache->keys, key, &pin);
+    if (r == -ENOMEM)
+        p->rollup->out_of_memory = true;
+    cache->pins_changed = true;
+}
+
+static void cache_unpinned(
+    struct gm_cache *cache, struct gm_cache_key *key, uint32_t ring, int64_t ns)
+{
+    struct gm_cache_pin pin;
+    if (!gm_cache_keys_unpin(&cache->keys, key, ring, &pin)) {
+        cache->unmatched_unpins += cache->weight;
+        return;
+    }
+    cache_count_time(cache, GM_CACHE_PIN_TIME, ns - pin.ns);
+    cache->pins_changed = true;
+}
+
+static bool cache_samples(const struct gm_cache *cache, uint64_t key)
+{
+    uint64_t threshold = cache_threshold(cache);
+    return key <= threshold && threshold >= THRESHOLD_LEAST;
+}
+
+/* The key of a use, if it belongs to the sample. Where the recorder cannot hold so many, the sample becomes smaller. */
+static struct gm_cache_key *cache_key(struct gm_process *p, struct gm_cache *cache, uint64_t hash)
+{
+    struct gm_cache_key *key = NULL;
+    uint32_t most = caches_keys_most(&p->caches);
+    int r = -ENOSPC;
+    for (int i = 0; i < 2 && r == -ENOSPC && cache_samples(cache, hash); i++) {
+        if (i > 0) {
+            cache->threshold_own = cache_threshold(cache) / 2;
+            cache_take_threshold(cache);
+        }
+        r = cache_samples(cache, hash) ? gm_cache_keys_use(&cache->keys, hash, most, &key) : 0;
+    }
+    if (r == -ENOMEM)
+        p->rollup->out_of_memory = true;
+    return key;
+}
+
+static void cache_use(struct gm_process *p, struct gm_cache *cache, const struct gm_event *use,
+    uint32_t ring, int64_t ns)
+{
+    struct gm_cache_key *key = cache_key(p, cache, use->key);
+    if (!key)
+        return;
+    bool premature = use->use == GM_USE_miss && cache_is_premature(cache, key);
+    uint32_t site = use->use == GM_USE_unpin ? 0 : cache_site(p, cache, use);
+    cache->premature_misses += premature ? cache->weight : 0;
+    cache->changed = true;
+    switch ((enum gm_cache_use)use->use) {
+    case GM_USE_hit:
+    case GM_USE_miss:
+        cache_looked_up(p, cache, key, use, ns);
+        if (use->use == GM_USE_miss && use->size_bytes) { /* and put in at once */
+            key->missed = false;
+            cache_stored(cache, key, use, ns);
+        }
+        break;
+    case GM_USE_store:
+        cache_stored(cache, key, use, ns);
+        break;
+    case GM_USE_load:
+        cache_count_time(cache, GM_CACHE_LOAD_TIME, use->ns);
+        break;
+    case GM_USE_pin:
+        cache_pinned(p, cache, key, use, site, ring, ns);
+        break;
+    case GM_USE_unpin:
+        cache_unpinned(cache, key, ring, ns);
+        return;
+    case GM_USE_COUNT:
+        return;
+    }
+    uses_count(&cache->sites.uses.v[site], use, cache->weight, premature);
+    if (use->use != GM_USE_pin)
+        uses_count(&cache->classes.uses.v[ledger_index(&cache->classes, use->key_class)], use,
+            cache->weight, premature);
+}
+
+/* ---- what leaves ---- */
+
+static bool cause_makes_room(unsigned cause)
+{
+    return cause == GM_CAUSE_size || cause == GM_CAUSE_pressure;
+}
+
+static void cache_count_left(
+    struct gm_cache *cache, const struct gm_cache_key *key, const struct gm_event *left, int64_t ns)
+{
+    bool known = left->key_hits != GM_CACHE_HITS_UNKNOWN || (key && key->known);
+    uint32_t hits = left->key_hits != GM_CACHE_HITS_UNKNOWN ? left->key_hits
+                    : known                                 ? key->hits
+                                                            : 0;
+    if (known) {
+        cache->left += cache->weight;
+        cache->one_hit_wonders += hits == 0 ? cache->weight : 0;
+    }
+    if (!cause_makes_room(left->cause))
+        return;
+    if (left->ns > 0)
+        cache_count_time(cache, GM_CACHE_EVICTION_AGE, left->ns);
+    else if (key && key->stored_ns >= 0)
+        cache_count_time(cache, GM_CACHE_EVICTION_AGE, ns - key->stored_ns);
+}
+
+static void cache_left(struct gm_cache *cache, const struct gm_event *left, int64_t ns)
+{
+    if (!cache_samples(cache, left->key))
+        return;
+    struct gm_cache_key *key = gm_cache_keys_find(&cache->keys, left->key);
+    cache->changed = true;
+    /* Another value takes its place, or there never was one: that is told by a store, or its absence. */
+    if (left->cause == GM_CAUSE_replaced || left->cause == GM_CAUSE_rejected)
+        return;
+    if (left->cause != GM_CAUSE_removed && left->cause != GM_CAUSE_closed)
+        cache_count_left(cache, key, left, ns);
+    cache->made_room += cause_makes_room(left->cause);
+    if (!key)
+        return;
+    key->left = cause_makes_room(left->cause) ? cache->made_room : 0;
+    key->known = false;
+    key->stored_ns = -1;
+    gm_cache_key_inside(&cache->keys, key, false);
+}
+
+void gm_process_cache_event(struct gm_process *p, const struct gm_event *event, uint32_t ring)
+{
+    int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
+    p->changed = true;
+    if (event->kind == GM_EV_CACHE) {
+        process_cache_state(p, event, ns);
+        return;
+    }
+    struct gm_cache *cache = caches_find(&p->caches, event->cache);
+    if (!cache)
+        p->caches.left_out++;
+    else if (event->kind == GM_EV_CACHE_USE)
+        cache_use(p, cache, event, ring, ns);
+    else
+        cache_left(cache, event, ns);
+}
