@@ -99,7 +99,7 @@ static void app_back(struct app *app, int64_t by)
         ui->sort_menu = false;
     else if (ui->screen == GM_SCREEN_HELP)
         ui->screen = ui->screen_before_help, ui->scroll = 0;
-    else if (ui->screen == GM_SCREEN_STACKS || ui->screen == GM_SCREEN_GC)
+    else if (ui->screen != GM_SCREEN_TABLE)
         ui->screen = GM_SCREEN_TABLE;
     else if (*ui->filter.text)
         app_set_filter(app, "");
@@ -277,6 +277,7 @@ static const struct {
     [GM_ACTION_SLOWER] = {app_delay, 1},
     [GM_ACTION_CHART] = {app_chart, 0},
     [GM_ACTION_GC] = {app_screen, GM_SCREEN_GC},
+    [GM_ACTION_CACHES] = {app_screen, GM_SCREEN_CACHES},
     [GM_ACTION_REDRAW] = {app_redraw, 0},
     [GM_ACTION_HELP] = {app_help, 0},
     [GM_ACTION_STOP] = {app_prompt_recorder, GM_PROMPT_STOP},

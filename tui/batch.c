@@ -23,6 +23,20 @@ static int stream_result(FILE *out)
 
 /* ---- text ------------------------------------------------------------------------------------------- */
 
+static void text_caches(FILE *out, const struct gm_cache_views *views)
+{
+    char a[GM_SHORT_BYTES], b[GM_SHORT_BYTES], c[GM_SHORT_BYTES];
+    for (size_t i = 0; i < views->n && i < GM_LIVE_CACHES_MOST; i++) {
+        const struct gm_cache *cache = &views->v[i].cache;
+        fprintf(out, "cache %s  hits %s of %s uses  %s used", cache->name,
+            gm_short_percent(a, gm_cache_hit_ratio(cache)),
+            gm_short_count(b, (double)cache->hits + (double)cache->misses),
+            gm_short_count(c, (double)cache->used_bytes));
+        fprintf(out, " of %s  verdict %s\n", gm_short_count(a, (double)cache->capacity_bytes),
+            gm_cache_verdict_names[views->v[i].advice.verdict]);
+    }
+}
+
 static void text_header(FILE *out, const struct gm_model *model)
 {
     const struct gm_live_picture *pic = model->picture;
@@ -51,6 +65,7 @@ static void text_header(FILE *out, const struct gm_model *model)
             pic->gc->kinds[0].collections, gm_short_time(a, gm_pauses_percentile(pauses, 50)),
             gm_short_time(b, gm_pauses_percentile(pauses, 99)),
             gm_short_time(c, gm_pauses_percentile(pauses, 100)));
+    text_caches(out, &pic->caches->views);
     fputc('\n', out);
 }
 
@@ -135,6 +150,26 @@ static const char *state_name(enum gm_top_state state)
     return "";
 }
 
+static void put_caches(struct document *d, json_t *doc, const struct gm_cache_views *views)
+{
+    json_t *caches = views->n ? json_array() : NULL;
+    for (size_t i = 0; caches && i < views->n; i++) {
+        const struct gm_cache *c = &views->v[i].cache;
+        json_t *cache = document_object(d);
+        put_text(d, cache, "name", c->name);
+        put_count(d, cache, "hits", c->hits);
+        put_count(d, cache, "misses", c->misses);
+        put_count(d, cache, "capacity_bytes", c->capacity_bytes);
+        put_count(d, cache, "used_bytes", c->used_bytes);
+        put_count(d, cache, "pinned_bytes", c->pinned_bytes);
+        put_text(d, cache, "verdict", gm_cache_verdict_names[views->v[i].advice.verdict]);
+        if (json_array_append_new(caches, cache) < 0)
+            d->failed = true;
+    }
+    if (views->n)
+        put(d, doc, "caches", caches);
+}
+
 static void put_run(struct document *d, json_t *doc, const struct gm_model *model)
 {
     const struct gm_live_picture *pic = model->picture;
@@ -175,6 +210,7 @@ static void put_run(struct document *d, json_t *doc, const struct gm_model *mode
         put_count(d, doc, "promoted_blocks", pic->gc_blocks[0].promoted.blocks);
         put_count(d, doc, "premature_blocks", pic->gc_blocks[1].premature.blocks);
     }
+    put_caches(d, doc, &pic->caches->views);
     put(d, doc, "estimated", json_boolean(gm_run_is_estimated(run)));
     if (!gm_run_is_estimated(run))
         return;

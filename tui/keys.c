@@ -29,6 +29,7 @@ const struct gm_key_line gm_key_lines[] = {
     {{'-'}, GM_ACTION_FASTER, "-", "refresh more often"},
     {{'c'}, GM_ACTION_CHART, "c", "chart: braille, blocks, ASCII"},
     {{'C'}, GM_ACTION_GC, "C", "what the program's collector does, and back"},
+    {{'K'}, GM_ACTION_CACHES, "K", "what the program's caches do, and back"},
     {{CTRL('l')}, GM_ACTION_REDRAW, "^L", "draw the screen anew"},
     {{'?'}, GM_ACTION_HELP, "?", "this help"},
     {{'Q'}, GM_ACTION_STOP, "Q", "end the recording (the program runs on), after asking"},

@@ -49,6 +49,8 @@ void gm_ui_fit(struct gm_ui *ui, const struct gm_model *model, int w, int h)
         ui->scroll = clamp(ui->scroll, gm_view_stacks_lines(model) - body_h);
     if (ui->screen == GM_SCREEN_GC)
         ui->scroll = clamp(ui->scroll, gm_view_gc_lines(model) - body_h);
+    if (ui->screen == GM_SCREEN_CACHES)
+        ui->scroll = clamp(ui->scroll, gm_view_caches_lines(model) - body_h);
     size_t at = ui->selected ? gm_model_find(model, ui->selected - 1) : 0;
     if (at >= model->order_count) {
         /* The row has gone; the cursor stays where it was on the screen. */
@@ -149,6 +151,8 @@ void gm_view_draw(struct gm_grid *grid, const struct gm_model *model, const stru
         gm_view_stacks(grid, model, ui, 2, l.footer_y - 2);
     } else if (ui->screen == GM_SCREEN_GC) {
         gm_view_gc(grid, model, ui, 2, l.footer_y - 2);
+    } else if (ui->screen == GM_SCREEN_CACHES) {
+        gm_view_caches(grid, model, ui, 2, l.footer_y - 2);
     } else {
         gm_view_chart(grid, model, ui, &l);
         gm_view_table(grid, model, ui, &l);

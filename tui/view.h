@@ -19,6 +19,7 @@ enum gm_screen {
     GM_SCREEN_TABLE,
     GM_SCREEN_STACKS,
     GM_SCREEN_GC,
+    GM_SCREEN_CACHES,
     GM_SCREEN_HELP,
 };
 
@@ -91,6 +92,11 @@ int gm_view_stacks_lines(const struct gm_model *model);
 void gm_view_gc(
     struct gm_grid *grid, const struct gm_model *model, const struct gm_ui *ui, int y, int h);
 int gm_view_gc_lines(const struct gm_model *model);
+
+/* view_caches.c */
+void gm_view_caches(
+    struct gm_grid *grid, const struct gm_model *model, const struct gm_ui *ui, int y, int h);
+int gm_view_caches_lines(const struct gm_model *model);
 
 /* view_help.c */
 void gm_view_help(struct gm_grid *grid, const struct gm_ui *ui, int y, int h);

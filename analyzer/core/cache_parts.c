@@ -176,20 +176,21 @@ int64_t gm_cache_times_percentile(
 
 /* ---- over time ---- */
 
-int gm_cache_slices_load(struct gm_recording *recording, uint32_t cache_id, int64_t from_ns,
-    int64_t to_ns, struct gm_cache_slices *ret_slices)
+#define SLICE_COLUMNS \
+    "SELECT i.start_ns, i.end_ns, t.hits, t.hit_bytes, t.misses, t.stores, t.store_bytes," \
+    " t.evictions, t.capacity_bytes, t.used_bytes" \
+    " FROM interval i JOIN cache_interval t USING (interval_id) WHERE t.cache_id = ?1 AND "
+
+static int slices_load(struct gm_recording *recording, const char *sql, uint32_t cache_id,
+    int64_t first, int64_t second, struct gm_cache_slices *ret_slices)
 {
     struct gm_rows rows = {.size = sizeof(struct gm_cache_slice)};
     struct gm_cache_slice *s;
     struct gm_query q;
-    gm_query_open(recording, &q,
-        "SELECT i.start_ns, i.end_ns, t.hits, t.hit_bytes, t.misses, t.stores, t.store_bytes,"
-        " t.evictions, t.capacity_bytes, t.used_bytes"
-        " FROM interval i JOIN cache_interval t USING (interval_id)"
-        " WHERE t.cache_id = ?1 AND i.end_ns > ?2 AND i.start_ns < ?3 ORDER BY i.interval_id");
+    gm_query_open(recording, &q, sql);
     gm_query_bind(&q, 1, cache_id);
-    gm_query_bind(&q, 2, from_ns);
-    gm_query_bind(&q, 3, to_ns);
+    gm_query_bind(&q, 2, first);
+    gm_query_bind(&q, 3, second);
     while (gm_query_next(&q) && (s = gm_rows_add(&rows))) {
         uint64_t *const fields[] = {&s->hits, &s->hit_bytes, &s->misses, &s->stores,
             &s->store_bytes, &s->evictions, &s->capacity_bytes, &s->used_bytes};
@@ -203,6 +204,27 @@ int gm_cache_slices_load(struct gm_recording *recording, uint32_t cache_id, int6
     if (e < 0)
         gm_cache_slices_done(ret_slices);
     return e;
+}
+
+int gm_cache_slices_load(struct gm_recording *recording, uint32_t cache_id, int64_t from_ns,
+    int64_t to_ns, struct gm_cache_slices *ret_slices)
+{
+    return slices_load(recording,
+        SLICE_COLUMNS "i.end_ns > ?2 AND i.start_ns < ?3 ORDER BY i.interval_id", cache_id, from_ns,
+        to_ns, ret_slices);
+}
+
+int gm_cache_slices_recent(struct gm_recording *recording, uint32_t cache_id, int64_t to_ns,
+    size_t most, struct gm_cache_slices *ret_slices)
+{
+    static const char sql[] = SLICE_COLUMNS
+        "i.interval_id > (SELECT max(interval_id) FROM interval WHERE start_ns < ?2) - ?3"
+        " AND i.start_ns < ?2 ORDER BY i.interval_id";
+    /* the newest interval of all needs no search for it */
+    static const char sql_end[] = SLICE_COLUMNS "i.interval_id > (SELECT max(interval_id) FROM "
+                                                "interval) - ?3 AND ?2 ORDER BY i.interval_id";
+    return slices_load(
+        recording, to_ns == INT64_MAX ? sql_end : sql, cache_id, to_ns, (int64_t)most, ret_slices);
 }
 
 void gm_cache_slices_done(struct gm_cache_slices *slices)

@@ -11,15 +11,29 @@ static int no_memory(struct gm_recording *recording)
     return gm_recording_fail_text(recording, -ENOMEM, "not enough memory");
 }
 
-static int view_load(
-    struct gm_recording *recording, const struct gm_processes *processes, struct gm_cache_view *v)
+/* Pins that were open at an earlier moment: those of the end that had been taken by then. */
+static void pins_rewind(struct gm_cache_pins *pins, int64_t at_ns)
+{
+    size_t n = 0;
+    for (; n < pins->n && pins->v[n].ns <= at_ns; n++)
+        if (pins->v[n].age_ns > at_ns - pins->v[n].ns)
+            pins->v[n].age_ns = at_ns - pins->v[n].ns;
+    pins->n = n;
+}
+
+static int view_load(struct gm_recording *recording, const struct gm_processes *processes,
+    int64_t at_ns, struct gm_cache_view *v)
 {
     const struct gm_process *p = gm_process_find(processes, v->cache.process_id);
-    int e = gm_cache_curve_load(recording, v->cache.cache_id, &v->curve);
-    if (e == 0)
+    int e = 0;
+    /* A program may have thousands of caches that are hardly used. */
+    if (v->cache.samples)
+        e = gm_cache_curve_load(recording, v->cache.cache_id, &v->curve);
+    if (e == 0 && v->cache.open_pins)
         e = gm_cache_pins_load(recording, v->cache.cache_id, &v->pins);
     if (e < 0)
         return e;
+    pins_rewind(&v->pins, at_ns);
     v->leaked = gm_cache_pins_leaked(&v->pins, p && p->end_kind);
     gm_cache_advise(&v->cache, &v->curve, v->leaked, &v->advice);
     return 0;
@@ -43,7 +57,7 @@ int gm_cache_views_load(struct gm_recording *recording, const struct gm_process_
         views.v[views.n].cache = caches.v[views.n];
     free(caches.v); /* the names have moved */
     for (size_t i = 0; e == 0 && i < views.n; i++)
-        e = view_load(recording, processes, &views.v[i]);
+        e = view_load(recording, processes, ranged ? to_ns : INT64_MAX, &views.v[i]);
     if (e < 0)
         gm_cache_views_done(&views);
     else

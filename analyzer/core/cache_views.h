@@ -17,7 +17,7 @@ struct gm_cache_views {
     struct gm_cache_view *v; /* most uses first */
     size_t n;
 };
-/* As gm_caches_load; curves and pins are those of the whole recording. */
+/* As gm_caches_load; curves are those of the whole recording, pins those of them that were open at to_ns. */
 int gm_cache_views_load(struct gm_recording *recording, const struct gm_process_set *set,
     const struct gm_processes *processes, bool ranged, int64_t from_ns, int64_t to_ns,
     struct gm_cache_views *ret_views);

@@ -131,6 +131,7 @@ static int caches_load_range(
         if (!c)
             continue;
         cache_read_range(&q, c);
+        c->closed_ns = c->closed_ns > to_ns ? -1 : c->closed_ns;
         seen[c - caches->v] = true;
     }
     size_t kept = 0;

@@ -162,6 +162,9 @@ struct gm_cache_slices {
 };
 int gm_cache_slices_load(struct gm_recording *recording, uint32_t cache_id, int64_t from_ns,
     int64_t to_ns, struct gm_cache_slices *ret_slices);
+/* The last `most` intervals that began before to_ns. */
+int gm_cache_slices_recent(struct gm_recording *recording, uint32_t cache_id, int64_t to_ns,
+    size_t most, struct gm_cache_slices *ret_slices);
 void gm_cache_slices_done(struct gm_cache_slices *slices);
 
 struct gm_cache_change {

@@ -23,6 +23,7 @@ struct gm_live {
     struct gm_gc gc;
     int64_t gc_to_ns; /* it was read up to here */
     struct gm_gc_generation gc_blocks[2];
+    struct gm_live_caches caches;
     struct gm_live_places places;
     uint8_t *shown;
     size_t shown_room;
@@ -50,6 +51,7 @@ int gm_live_create(struct gm_recording *recording, struct gm_live **ret_live)
     live->picture.marks = &live->marks;
     live->picture.gc = &live->gc;
     live->picture.gc_blocks = live->gc_blocks;
+    live->picture.caches = &live->caches;
     *ret_live = live;
     return 0;
 }
@@ -64,6 +66,7 @@ void gm_live_free(struct gm_live *live)
     gm_slices_done(&live->slices);
     gm_marks_done(&live->marks);
     gm_gc_done(&live->gc);
+    gm_live_caches_done(&live->caches);
     gm_live_places_done(&live->places);
     free(live->shown);
     free(live);
@@ -342,6 +345,9 @@ static int live_read(struct gm_live *live, int64_t at_ns, int64_t window_ns, siz
         r = live_count_threads(live);
     if (r == 0)
         r = live_read_gc(live);
+    if (r == 0)
+        r = gm_live_caches_load(
+            live->recording, &live->processes, pic->past, pic->at_ns, &live->caches);
     if (r < 0)
         return r;
     pic->site_place = live->places.site_place;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "analyzer/core/collections.h"
+#include "analyzer/core/live_caches.h"
 #include "analyzer/core/recording.h"
 #include "analyzer/core/run.h"
 #include "analyzer/core/sites.h"
@@ -61,6 +62,7 @@ struct gm_live_picture {
     const struct gm_marks *marks;
     const struct gm_gc *gc;                   /* collections up to the moment */
     const struct gm_gc_generation *gc_blocks; /* [2] */
+    const struct gm_live_caches *caches;      /* at the moment */
     bool past; /* not at_end: promotion, ages, RSS and ring fill are not known */
 };
 

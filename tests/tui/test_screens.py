@@ -50,6 +50,36 @@ class Pictures(Case):
         top.press(ESCAPE, "GROWTH/m")
         self.quit(top)
 
+    def test_caches_have_their_page(self):
+        for w, h in ((80, 24), (160, 50)):
+            top = self.shown("caches", size=(w, h))
+            top.press("K", "VERDICT")
+            top.settle()
+            self.golden("caches_%dx%d" % (w, h), top.text)
+            self.quit(top)
+        top = self.shown("caches")
+        top.press("K", "VERDICT")
+        top.send(END)
+        top.settle()
+        self.assertIn("by session_new session.c:19", top.text)
+        top.press("K", "GROWTH/m")
+        top.press("K", "VERDICT")
+        top.press("[", "at 00:00:00 of")  # before there were any
+        top.settle()
+        self.assertNotIn("closed", top.text)
+        self.quit(top)
+        top = self.shown()
+        top.press("K", "no cache yet")
+        top.press(ESCAPE, "GROWTH/m")
+        self.quit(top)
+
+    def test_a_cache_in_the_past_is_as_it_was(self):
+        top = self.shown("caches", "--at", "1.9")
+        top.press("K", "VERDICT")
+        top.settle()
+        self.assertRegex(top.text, r"sessions +[0-9.k]+ +25\.0% .* 524k")
+        self.quit(top)
+
     def test_ascii_and_the_c_locale_draw_the_same_and_nothing_beyond_ascii(self):
         # Not xterm's: its entry lets curses repeat a character by a sequence that pyte does not know.
         top = self.shown("small", "--ascii", TERM="tmux-256color")

@@ -32,6 +32,7 @@ static struct gm_processes processes;
 static struct gm_live_picture picture;
 static struct gm_gc gc;
 static struct gm_gc_generation gc_blocks[2];
+static struct gm_live_caches caches;
 static struct gm_model model;
 static struct gm_filter filter;
 static struct gm_ui ui;
@@ -71,6 +72,7 @@ static void setup(void)
     picture = (struct gm_live_picture){.run = &run,
         .gc = &gc,
         .gc_blocks = gc_blocks,
+        .caches = &caches,
         .processes = &processes,
         .at_ns = 60 * NS,
         .at_end = true,
