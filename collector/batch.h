@@ -37,7 +37,7 @@ struct gm_row_frame {
     uint32_t flags;
 };
 struct gm_row_stack {
-    uint32_t stack_id, parent_id, frame_id, depth; /* parent_id 0: none */
+    uint32_t stack_id, parent_id, frame_id; /* parent_id 0: none */
 };
 struct gm_row_site {
     uint32_t site_id, process_id, stack_id; /* stack_id 0: none */

@@ -1,6 +1,7 @@
 /* life.c - see life.h. */
 #include "collector/life.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,36 +63,70 @@ static void life_add(uint64_t blocks[GM_LIFE_BUCKETS], const struct gm_life_delt
             blocks[delta->v[i].bucket] += delta->v[i].blocks;
 }
 
-size_t gm_life_print_delta(const struct gm_life_delta *delta, char out[GM_LIFE_TEXT_ROOM])
+static void life_value(
+    const uint64_t blocks[GM_LIFE_BUCKETS], uint64_t frees, struct gm_life_value *value)
+{
+    unsigned used = 0, last = 0;
+    for (unsigned b = 0; b < GM_LIFE_BUCKETS; b++) {
+        used += blocks[b] != 0;
+        last = blocks[b] ? b : last;
+    }
+    bool one = used == 1 && blocks[last] == frees;
+    value->bucket = (int)last;
+    value->length = one ? -1 : (int)gm_life_print(blocks, value->text);
+}
+
+void gm_life_first(const struct gm_life_delta *delta, struct gm_life_value *ret_value)
 {
     uint64_t blocks[GM_LIFE_BUCKETS] = {0};
+    ret_value->length = 0;
     if (delta->n == 0)
-        return 0;
+        return;
     life_add(blocks, delta);
-    return gm_life_print(blocks, out);
+    life_value(blocks, delta->frees, ret_value);
+}
+
+/* One bucket after another: those of most sites stay where they were. */
+static bool life_stays_in(int64_t bucket, const struct gm_life_delta *delta)
+{
+    uint64_t blocks = 0;
+    for (size_t i = 0; i < delta->n; i++) {
+        if (delta->v[i].unit == delta->unit && delta->v[i].bucket != bucket)
+            return false;
+        blocks += delta->v[i].unit == delta->unit ? delta->v[i].blocks : 0;
+    }
+    return blocks == delta->frees;
 }
 
 static void life_merge(sqlite3_context *context, int count, sqlite3_value **values)
 {
     uint64_t blocks[GM_LIFE_BUCKETS] = {0};
-    char text[GM_LIFE_TEXT_ROOM];
+    struct gm_life_value value;
     (void)count;
     const struct gm_life_delta *delta = sqlite3_value_pointer(values[1], GM_LIFE_POINTER);
-    if (!delta) {
+    bool integer = sqlite3_value_type(values[0]) == SQLITE_INTEGER;
+    int64_t bucket = integer ? sqlite3_value_int64(values[0]) : -1;
+    uint64_t before = (uint64_t)sqlite3_value_int64(values[2]);
+    if (!delta || delta->n == 0 || (integer && life_stays_in(bucket, delta))) {
         sqlite3_result_value(context, values[0]);
         return;
     }
-    gm_life_parse((const char *)sqlite3_value_text(values[0]), blocks);
+    if (!integer)
+        gm_life_parse((const char *)sqlite3_value_text(values[0]), blocks);
+    else if (bucket >= 0 && bucket < GM_LIFE_BUCKETS)
+        blocks[bucket] = before;
     life_add(blocks, delta);
-    size_t length = gm_life_print(blocks, text);
-    if (length)
-        sqlite3_result_text(context, text, (int)length, SQLITE_TRANSIENT);
+    life_value(blocks, before + delta->frees, &value);
+    if (value.length < 0)
+        sqlite3_result_int(context, value.bucket);
+    else if (value.length > 0)
+        sqlite3_result_text(context, value.text, value.length, SQLITE_TRANSIENT);
     else
         sqlite3_result_null(context);
 }
 
 int gm_life_register(sqlite3 *db)
 {
-    return sqlite3_create_function_v2(db, "gm_life_merge", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL,
+    return sqlite3_create_function_v2(db, "gm_life_merge", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL,
         life_merge, NULL, NULL, NULL);
 }

@@ -7,8 +7,6 @@
 
 #include "schemas/wire.h"
 
-#define DEPTH_MAX UINT16_MAX
-
 /* ---- shared: modules, frames, nodes ---- */
 
 /* Makes room for row number `count` + 1 of an array. */
@@ -38,7 +36,6 @@ void gm_stacks_done(struct gm_stacks *stacks)
     free(stacks->modules);
     free(stacks->frames);
     free(stacks->nodes);
-    free(stacks->depths);
     gm_index_done(&stacks->node_index);
     gm_index_done(&stacks->frame_index);
     memset(stacks, 0, sizeof *stacks);
@@ -118,7 +115,8 @@ static uint32_t stacks_frame(struct gm_stacks *stacks, const struct gm_stack_fra
 {
     uint64_t hash = frame_hash_of(key);
     uint32_t id = gm_index_find(&stacks->frame_index, hash, stacks->frames, key, frame_equal);
-    if (id || stacks->frame_count >= stacks->nodes_max)
+    if (id || stacks->frame_count >= stacks->nodes_max ||
+        stacks->frame_count >= GM_STACK_FRAMES_MAX)
         return id;
     if (rows_reserve((void **)&stacks->frames, &stacks->frame_room, stacks->frame_count,
             sizeof *stacks->frames) < 0 ||
@@ -151,12 +149,8 @@ static bool node_equal(const void *rows, uint32_t id, const void *key)
 
 static int stacks_reserve_node(struct gm_stacks *stacks)
 {
-    size_t room = stacks->node_room;
-    int r =
-        rows_reserve((void **)&stacks->depths, &room, stacks->node_count, sizeof *stacks->depths);
-    if (r == 0)
-        r = rows_reserve(
-            (void **)&stacks->nodes, &stacks->node_room, stacks->node_count, sizeof *stacks->nodes);
+    int r = rows_reserve(
+        (void **)&stacks->nodes, &stacks->node_room, stacks->node_count, sizeof *stacks->nodes);
     if (r == 0 && stacks->nodes_searched)
         r = gm_index_reserve(&stacks->node_index, stacks->nodes, node_hash);
     return r;
@@ -194,16 +188,12 @@ static int stacks_add_node(
         stacks_reserve_node(stacks) == 0 ? gm_rows_add(&stacks->batch->stacks) : NULL;
     if (!row)
         return -ENOMEM;
-    uint16_t above = key->parent_id ? stacks->depths[key->parent_id - 1] : 0;
     stacks->nodes[stacks->node_count] = *key;
-    stacks->depths[stacks->node_count] = above < DEPTH_MAX ? (uint16_t)(above + 1) : DEPTH_MAX;
     uint32_t id = ++stacks->node_count;
     if (stacks->nodes_searched)
         gm_index_put(&stacks->node_index, node_hash_of(key), id);
-    *row = (struct gm_row_stack){.stack_id = id,
-        .parent_id = key->parent_id,
-        .frame_id = key->frame_id,
-        .depth = stacks->depths[id - 1]};
+    *row = (struct gm_row_stack){
+        .stack_id = id, .parent_id = key->parent_id, .frame_id = key->frame_id};
     *ret_node = id;
     return 0;
 }

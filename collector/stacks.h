@@ -12,7 +12,7 @@
  * While there is one process, and no object of it was unloaded or is there twice, a hash that is new means a node
  * that is new: nodes need not be found by their contents, and have no index. The first exception makes it.
  *
- * Bounded: after GM_STACK_NODES_MAX nodes, or as many names in one process, new stacks are left out and counted;
+ * Bounded: after GM_STACK_NODES_MAX nodes, or as many names in one process, or GM_STACK_FRAMES_MAX frames, new stacks are left out and counted;
  * what they allocate belongs to the site without a stack.
  *
  * New rows go to the batch at once.
@@ -31,6 +31,8 @@
 
 /* A recorder that holds so many has some 300 MB in them. Arbitrary: a compiler on its largest input has a tenth. */
 #define GM_STACK_NODES_MAX (4u << 20)
+/* Code points there are, less those that are passed over: see schema.sql, stack_run. */
+#define GM_STACK_FRAMES_MAX (0x10ffffu - 0x2800u)
 
 struct gm_stack_frame {
     uint64_t address;
@@ -45,7 +47,6 @@ struct gm_stacks {
     struct gm_batch *batch;      /* where new rows go; borrowed, changes with every commit */
     struct gm_stack_node *nodes; /* nodes[id - 1] */
     struct gm_stack_frame *frames;
-    uint16_t *depths; /* of nodes */
     struct gm_row_module *modules;
     uint32_t node_count, frame_count, module_count;
     size_t node_room, frame_room, module_room;

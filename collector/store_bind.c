@@ -39,6 +39,14 @@ static int bind_json(sqlite3_stmt *s, int i, const char *json)
     return sqlite3_bind_text(s, i, bytes ? clean : strcpy(clean, "[]"), -1, free);
 }
 
+static int bind_life(sqlite3_stmt *s, int i, const struct gm_life_value *value)
+{
+    if (value->length == 0)
+        return sqlite3_bind_null(s, i);
+    return value->length < 0 ? sqlite3_bind_int(s, i, value->bucket)
+                             : sqlite3_bind_text(s, i, value->text, value->length, SQLITE_STATIC);
+}
+
 int gm_row_write(sqlite3_stmt *s, const char *letters, ...)
 {
     /* A list that does not fit its statement would read arguments that are not there. */
@@ -60,6 +68,8 @@ int gm_row_write(sqlite3_stmt *s, const char *letters, ...)
         } else if (letter == 'p') {
             rc = sqlite3_bind_pointer(
                 s, i, va_arg(args, struct gm_life_delta *), GM_LIFE_POINTER, NULL);
+        } else if (letter == 'l') {
+            rc = bind_life(s, i, va_arg(args, const struct gm_life_value *));
         } else {
             int64_t value = va_arg(args, int64_t);
             bool null = (letter == 'z' && value == 0) || (letter == 'n' && value < 0);

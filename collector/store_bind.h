@@ -10,7 +10,7 @@
 /* Binds from the first parameter on, by letter, and runs the statement:
  *   i int64_t   z int64_t, 0 is NULL   n int64_t, negative is NULL   d double   e double, negative is NULL
  *   s const char * of ours, NULL is NULL   t text to be cleaned   j JSON array to be cleaned
- *   p const struct gm_life_delta *, NULL is NULL
+ *   p const struct gm_life_delta *   l const struct gm_life_value *
  * Returns an SQLite result code. */
 int gm_row_write(sqlite3_stmt *statement, const char *letters, ...);
 

@@ -126,7 +126,10 @@ int gm_store_names_create(
     if (!names)
         return -ENOMEM;
     names->db = db;
-    int r = gm_symbols_create(options, &names->symbols);
+    int r = sqlite3_exec(db, "CREATE UNIQUE INDEX IF NOT EXISTS string_text ON string (text)", NULL,
+                NULL, NULL) == SQLITE_OK
+                ? gm_symbols_create(options, &names->symbols)
+                : -EIO;
     for (int i = 0; i < N_COUNT && r == 0; i++) {
         if (sqlite3_prepare_v3(
                 db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &names->s[i], NULL) != SQLITE_OK)
@@ -200,6 +203,11 @@ int gm_store_names_poll(struct gm_store_names *names, int timeout_ms)
     if (!sqlite3_get_autocommit(names->db))
         sqlite3_exec(names->db, "ROLLBACK", NULL, NULL, NULL);
     return names->rc;
+}
+
+int gm_store_names_settle(sqlite3 *db)
+{
+    return sqlite3_exec(db, "DROP INDEX IF EXISTS string_text", NULL, NULL, NULL);
 }
 
 uint64_t gm_store_names_stop(struct gm_store_names *names)

@@ -37,6 +37,9 @@ void gm_store_names_request(struct gm_store_names *names, uint32_t frame_id, uin
 /* Writes what is answered by now, or until timeout_ms are over or nothing is left, in one transaction. */
 int gm_store_names_poll(struct gm_store_names *names, int timeout_ms);
 
+/* While names are written, texts are found by an index; a finished file has no use for it. Returns an SQLite result. */
+int gm_store_names_settle(sqlite3 *db);
+
 /* Ends the workers; returns the CPU time they took. */
 uint64_t gm_store_names_stop(struct gm_store_names *names);
 

@@ -26,12 +26,13 @@ enum statement {
     S_MODULE,
     S_MAPPING,
     S_FRAME,
-    S_STACK,
-    S_STACKS,
+    S_STACK_RUN,
+    S_STACK_RUNS,
     S_SITE,
     S_SITE_NEW,
     S_SITE_DELTA,
     S_SITE_SAMPLES,
+    S_SITE_NO_SAMPLES,
     S_SITE_GC,
     S_PROCESS,
     S_THREAD,
@@ -49,9 +50,17 @@ enum statement {
     S_COUNT,
 };
 
-/* Rows of S_STACKS. Most rows of a recording are stacks, and a statement for each would cost twice. */
-#define STACKS_AT_ONCE 16u
-#define STACK_ROWS_3 ", (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?)"
+/* Rows of S_STACK_RUNS. Most rows of a recording are stacks, and a statement for each would cost twice. */
+#define RUNS_AT_ONCE 8u
+#define RUN_NODES_MAX 256u
+#define RUN_ROWS_7 ", (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?)"
+
+/* min_bytes and max_bytes stay NULL while all blocks are of one size, which is ?4 / ?3 in the batch and the same before. */
+#define SITE_BOUND(which, of_batch) \
+    " " which \
+    "_bytes = CASE WHEN ?3 = 0 OR (min_bytes IS NULL AND ?18 = ?19 AND ?18 * ?3 = ?4 AND " \
+    "?18 * allocs = alloc_bytes) THEN " which "_bytes ELSE " which "(coalesce(" which \
+    "_bytes, alloc_bytes / allocs, ?" of_batch "), ?" of_batch ") END"
 
 static const char *const statements[S_COUNT] = {
     [S_RUN] =
@@ -78,46 +87,48 @@ static const char *const statements[S_COUNT] = {
                   " bias, first_ns, last_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     [S_FRAME] = "INSERT INTO frame (frame_id, module_id, address, flags, symbolized) VALUES (?, ?, "
                 "?, ?, ?)",
-    [S_STACK] = "INSERT INTO stack (stack_id, parent_id, frame_id, depth) VALUES (?, ?, ?, ?)",
-    [S_STACKS] =
-        "INSERT INTO stack (stack_id, parent_id, frame_id, depth) VALUES (?, ?, ?, ?)" STACK_ROWS_3
-            STACK_ROWS_3 STACK_ROWS_3 STACK_ROWS_3 STACK_ROWS_3,
-    [S_SITE] = "INSERT INTO site (site_id, process_id, stack_id, function) VALUES (?, ?, ?, ?)",
+    [S_STACK_RUN] = "INSERT INTO stack_run (last_id, parent_id, frames) VALUES (?, ?, ?)",
+    [S_STACK_RUNS] =
+        "INSERT INTO stack_run (last_id, parent_id, frames) VALUES (?, ?, ?)" RUN_ROWS_7,
+    [S_SITE] = "INSERT INTO site_row (site_id, process_id, stack_id, function) VALUES (?, ?, ?, ?)",
     /* A new site with its first figures: as S_SITE and S_SITE_DELTA, at half their cost. */
     [S_SITE_NEW] =
-        "INSERT INTO site (site_id, process_id, stack_id, function, allocs, alloc_bytes, reallocs,"
-        " live_blocks, live_bytes, died_g0, died_g1, died_g2, died_g3, promoted_g1, promoted_g2,"
+        "INSERT INTO site_row (site_id, process_id, stack_id, function, allocs, alloc_bytes, "
+        "reallocs,"
+        " live_blocks, live_bytes, died_g1, died_g2, died_g3, promoted_g1, promoted_g2,"
         " promoted_g3, birth_sum_us, first_ns, last_ns, last_free_ns, min_bytes, max_bytes, "
         "peak_seen,"
         " peak_bytes, peak_blocks, run_peak_seen, run_peak_bytes, run_peak_blocks, life_bytes, "
         "life_ns)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?)",
+        "?, ?)",
     [S_SITE_DELTA] =
-        "UPDATE site SET function = ?2, allocs = allocs + ?3, alloc_bytes = alloc_bytes + ?4,"
+        "UPDATE site_row SET function = ?2, allocs = allocs + ?3, alloc_bytes = alloc_bytes + ?4,"
         " reallocs = reallocs + ?5, live_blocks = ?6, live_bytes = ?7,"
-        " died_g0 = died_g0 + ?8, died_g1 = died_g1 + ?9, died_g2 = died_g2 + ?10, died_g3 = "
-        "died_g3 + ?11,"
-        " promoted_g1 = promoted_g1 + ?12, promoted_g2 = promoted_g2 + ?13, promoted_g3 = "
-        "promoted_g3 + ?14,"
-        " birth_sum_us = ?15,"
-        " first_ns = CASE WHEN ?16 IS NULL THEN first_ns WHEN allocs = 0 THEN ?16 ELSE "
-        "min(first_ns, ?16) END,"
-        " last_ns = coalesce(?17, last_ns), last_free_ns = coalesce(?18, last_free_ns),"
-        " min_bytes = CASE WHEN ?3 = 0 THEN min_bytes WHEN allocs = 0 THEN ?19 ELSE min(min_bytes, "
-        "?19) END,"
-        " max_bytes = CASE WHEN ?3 = 0 THEN max_bytes ELSE max(max_bytes, ?20) END,"
-        " peak_seen = ?21, peak_bytes = ?22, peak_blocks = ?23,"
-        " run_peak_seen = ?24, run_peak_bytes = ?25, run_peak_blocks = ?26,"
-        " life_bytes = gm_life_merge(life_bytes, ?27), life_ns = gm_life_merge(life_ns, ?28)"
-        " WHERE site_id = ?1",
+        " died_g1 = died_g1 + ?8, died_g2 = died_g2 + ?9, died_g3 = died_g3 + ?10,"
+        " promoted_g1 = promoted_g1 + ?11, promoted_g2 = promoted_g2 + ?12, promoted_g3 = "
+        "promoted_g3 + ?13,"
+        " birth_sum_us = ?14,"
+        " first_ns = CASE WHEN ?15 IS NULL THEN first_ns WHEN allocs = 0 THEN ?15 ELSE "
+        "min(first_ns, ?15) END,"
+        " last_ns = CASE WHEN ?16 IS NULL THEN last_ns WHEN allocs = 0 AND ?15 = ?16 THEN NULL "
+        "ELSE "
+        "?16 END,"
+        " last_free_ns = coalesce(?17, last_free_ns)," SITE_BOUND("min", "18") "," SITE_BOUND(
+            "max", "19") ","
+                         " peak_seen = ?20, peak_bytes = ?21, peak_blocks = ?22,"
+                         " run_peak_seen = ?23, run_peak_bytes = ?24, run_peak_blocks = ?25,"
+                         " life_bytes = gm_life_merge(life_bytes, ?26, allocs - live_blocks),"
+                         " life_ns = gm_life_merge(life_ns, ?27, allocs - live_blocks)"
+                         " WHERE site_id = ?1",
     /* After S_SITE_DELTA: live_blocks is that of now. */
     [S_SITE_SAMPLES] =
-        "UPDATE site SET samples = samples + ?2, allocs_var = allocs_var + ?3,"
-        " alloc_bytes_var = alloc_bytes_var + ?4,"
-        " live_blocks_var = CASE live_blocks WHEN 0 THEN 0 ELSE max(0.0, live_blocks_var + ?5) END,"
-        " live_bytes_var = CASE live_blocks WHEN 0 THEN 0 ELSE max(0.0, live_bytes_var + ?6) END"
-        " WHERE site_id = ?1",
+        "INSERT INTO site_sample VALUES (?1, ?2, ?3, ?4, max(0.0, ?5), max(0.0, ?6))"
+        " ON CONFLICT DO UPDATE SET samples = samples + ?2, allocs_var = allocs_var + ?3,"
+        " alloc_bytes_var = alloc_bytes_var + ?4, live_blocks_var = max(0.0, live_blocks_var + ?5),"
+        " live_bytes_var = max(0.0, live_bytes_var + ?6)",
+    [S_SITE_NO_SAMPLES] =
+        "UPDATE site_sample SET live_blocks_var = 0, live_bytes_var = 0 WHERE site_id = ?1",
     [S_PROCESS] =
         "INSERT OR REPLACE INTO process (process_id, pid, parent_process_id, origin, "
         "exe, command, start_ns,"
@@ -275,20 +286,53 @@ int gm_store_rows_end(struct gm_store_rows *rows, bool complete, const char *sto
 /* ---- dictionaries
  * --------------------------------------------------------------------------------------- */
 
-static int write_stacks_at_once(struct gm_store_rows *rows, const struct gm_row_stack *stacks)
+/* The character that stands for a frame, and its length; see schema.sql, stack_run. */
+static size_t frame_print(uint32_t frame_id, char *p)
 {
-    sqlite3_stmt *s = rows->s[S_STACKS];
+    uint32_t c = frame_id < 0xd800 ? frame_id : frame_id + 0x2800;
+    if (c < 0x80) {
+        p[0] = (char)c;
+        return 1;
+    }
+    size_t more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    for (size_t i = more; i > 0; i--, c >>= 6)
+        p[i] = (char)(0x80 | (c & 0x3f));
+    p[0] = (char)(0xff00u >> (more + 1) | c);
+    return more + 1;
+}
+
+struct stack_run {
+    uint32_t last_id, parent_id;
+    int length;
+    char frames[RUN_NODES_MAX * 4];
+};
+
+/* The run that begins with the first of n stacks; returns how many are in it. */
+static size_t run_take(const struct gm_row_stack *stacks, size_t n, struct stack_run *run)
+{
+    size_t taken = 0, length = 0;
+    do
+        length += frame_print(stacks[taken].frame_id, run->frames + length);
+    while (++taken < n && taken < RUN_NODES_MAX &&
+           stacks[taken].parent_id == stacks[taken - 1].stack_id &&
+           stacks[taken].stack_id == stacks[taken - 1].stack_id + 1);
+    run->length = (int)length;
+    run->parent_id = stacks[0].parent_id;
+    run->last_id = stacks[taken - 1].stack_id;
+    return taken;
+}
+
+static int runs_write(sqlite3_stmt *s, const struct stack_run *runs, size_t n)
+{
     int rc = SQLITE_OK, at = 0;
-    for (size_t i = 0; i < STACKS_AT_ONCE && rc == SQLITE_OK; i++) {
-        const struct gm_row_stack *k = &stacks[i];
-        rc = sqlite3_bind_int64(s, ++at, k->stack_id);
-        ++at;
+    for (size_t i = 0; i < n && rc == SQLITE_OK; i++, at += 3) {
+        const struct stack_run *run = &runs[i];
+        rc = sqlite3_bind_int64(s, at + 1, run->last_id);
         if (rc == SQLITE_OK)
-            rc = k->parent_id ? sqlite3_bind_int64(s, at, k->parent_id) : sqlite3_bind_null(s, at);
+            rc = run->parent_id ? sqlite3_bind_int64(s, at + 2, run->parent_id)
+                                : sqlite3_bind_null(s, at + 2);
         if (rc == SQLITE_OK)
-            rc = sqlite3_bind_int64(s, ++at, k->frame_id);
-        if (rc == SQLITE_OK)
-            rc = sqlite3_bind_int64(s, ++at, k->depth);
+            rc = sqlite3_bind_text(s, at + 3, run->frames, run->length, SQLITE_STATIC);
     }
     if (rc == SQLITE_OK)
         sqlite3_step(s);
@@ -298,15 +342,18 @@ static int write_stacks_at_once(struct gm_store_rows *rows, const struct gm_row_
 
 static int write_stacks(struct gm_store_rows *rows, const struct gm_batch *b)
 {
+    struct stack_run runs[RUNS_AT_ONCE];
+    size_t n = 0;
     int rc = SQLITE_OK;
-    size_t i = 0;
-    for (; i + STACKS_AT_ONCE <= b->stacks.n && rc == SQLITE_OK; i += STACKS_AT_ONCE)
-        rc = write_stacks_at_once(rows, &b->stacks.v[i]);
-    for (; i < b->stacks.n && rc == SQLITE_OK; i++) {
-        const struct gm_row_stack *k = &b->stacks.v[i];
-        rc = row_write(
-            rows, S_STACK, "izii", I(k->stack_id), I(k->parent_id), I(k->frame_id), I(k->depth));
+    for (size_t i = 0; i < b->stacks.n && rc == SQLITE_OK;) {
+        i += run_take(&b->stacks.v[i], b->stacks.n - i, &runs[n++]);
+        if (n == RUNS_AT_ONCE) {
+            rc = runs_write(rows->s[S_STACK_RUNS], runs, n);
+            n = 0;
+        }
     }
+    for (size_t i = 0; i < n && rc == SQLITE_OK; i++)
+        rc = runs_write(rows->s[S_STACK_RUN], &runs[i], 1);
     return rc;
 }
 
@@ -403,6 +450,7 @@ static int write_processes(struct gm_store_rows *rows, const struct gm_batch *b)
 /* ---- sites
  * ---------------------------------------------------------------------------------------------- */
 
+/* NULL: malloc. */
 static const char *function_name(unsigned function)
 {
     static const char *const names[] = {
@@ -411,52 +459,84 @@ static const char *function_name(unsigned function)
 #undef GM_X
     };
     const char *name = function < sizeof names / sizeof *names ? names[function] : NULL;
+    if (function == GM_FN_malloc)
+        return NULL;
     return name ? name : names[GM_FN_unknown];
+}
+
+/* The peak of the run, where it is another than the process's; else -1, which letter n makes NULL. */
+struct run_peak {
+    int64_t seen, bytes, blocks;
+};
+
+static struct run_peak delta_run_peak(const struct gm_row_site_delta *d)
+{
+    if (d->run_peak_seen == d->peak_seen && d->run_peak_bytes == d->peak_bytes &&
+        d->run_peak_blocks == d->peak_blocks)
+        return (struct run_peak){-1, -1, -1};
+    return (struct run_peak){I(d->run_peak_seen), I(d->run_peak_bytes), I(d->run_peak_blocks)};
+}
+
+static struct gm_life_delta delta_life(
+    const struct gm_batch *b, const struct gm_row_site_delta *d, uint8_t unit)
+{
+    const struct gm_life *life = b->life.v ? b->life.v + d->life_first : NULL;
+    return (struct gm_life_delta){life, d->life_count, unit, d->d_frees};
 }
 
 static int write_site_delta(
     struct gm_store_rows *rows, const struct gm_batch *b, const struct gm_row_site_delta *d)
 {
-    const struct gm_life *life = b->life.v ? b->life.v + d->life_first : NULL;
-    struct gm_life_delta bytes = {life, d->life_count, 0}, ns = {life, d->life_count, 1};
-    bool freed = d->life_count > 0;
-    return row_write(rows, S_SITE_DELTA, "isiiiiiiiiiiiiinnniiiiiiiipp", I(d->site_id),
+    struct gm_life_delta bytes = delta_life(b, d, 0), ns = delta_life(b, d, 1);
+    struct run_peak run = delta_run_peak(d);
+    return row_write(rows, S_SITE_DELTA, "isiiiiiiiiiiiinnniiiiinnnpp", I(d->site_id),
         function_name(d->function), I(d->d_allocs), I(d->d_alloc_bytes), I(d->d_reallocs),
-        I(d->live_blocks), I(d->live_bytes), I(d->d_died[0]), I(d->d_died[1]), I(d->d_died[2]),
-        I(d->d_died[3]), I(d->d_promoted[0]), I(d->d_promoted[1]), I(d->d_promoted[2]),
-        I(d->birth_sum_us), d->d_allocs ? d->first_ns : I(-1), d->d_allocs ? d->last_ns : I(-1),
-        d->last_free_ns, I(d->min_bytes), I(d->max_bytes), I(d->peak_seen), I(d->peak_bytes),
-        I(d->peak_blocks), I(d->run_peak_seen), I(d->run_peak_bytes), I(d->run_peak_blocks),
-        freed ? &bytes : NULL, freed ? &ns : NULL);
+        I(d->live_blocks), I(d->live_bytes), I(d->d_died[1]), I(d->d_died[2]), I(d->d_died[3]),
+        I(d->d_promoted[0]), I(d->d_promoted[1]), I(d->d_promoted[2]), I(d->birth_sum_us),
+        d->d_allocs ? d->first_ns : I(-1), d->d_allocs ? d->last_ns : I(-1), d->last_free_ns,
+        I(d->min_bytes), I(d->max_bytes), I(d->peak_seen), I(d->peak_bytes), I(d->peak_blocks),
+        run.seen, run.bytes, run.blocks, &bytes, &ns);
 }
 
 static int write_site_new(struct gm_store_rows *rows, const struct gm_batch *b,
     const struct gm_row_site *s, const struct gm_row_site_delta *d)
 {
-    const struct gm_life *life = b->life.v ? b->life.v + d->life_first : NULL;
-    const struct gm_life_delta bytes = {life, d->life_count, 0}, ns = {life, d->life_count, 1};
-    char bytes_text[GM_LIFE_TEXT_ROOM], ns_text[GM_LIFE_TEXT_ROOM];
-    bool allocated = d->d_allocs > 0;
-    return row_write(rows, S_SITE_NEW, "iizsiiiiiiiiiiiiiiiniiiiiiiiss", I(s->site_id),
+    const struct gm_life_delta bytes = delta_life(b, d, 0), ns = delta_life(b, d, 1);
+    struct gm_life_value life_bytes, life_ns;
+    struct run_peak run = delta_run_peak(d);
+    bool one_size = d->min_bytes == d->max_bytes && d->min_bytes * d->d_allocs == d->d_alloc_bytes;
+    bool bounds = d->d_allocs > 0 && !one_size;
+    gm_life_first(&bytes, &life_bytes);
+    gm_life_first(&ns, &life_ns);
+    return row_write(rows, S_SITE_NEW, "iizsiiiiiiiiiiiiinnnniiinnnll", I(s->site_id),
         I(s->process_id), I(s->stack_id), function_name(d->function), I(d->d_allocs),
-        I(d->d_alloc_bytes), I(d->d_reallocs), I(d->live_blocks), I(d->live_bytes), I(d->d_died[0]),
-        I(d->d_died[1]), I(d->d_died[2]), I(d->d_died[3]), I(d->d_promoted[0]), I(d->d_promoted[1]),
-        I(d->d_promoted[2]), I(d->birth_sum_us), allocated ? d->first_ns : I(0),
-        allocated ? d->last_ns : I(0), d->last_free_ns, I(allocated ? d->min_bytes : 0),
-        I(allocated ? d->max_bytes : 0), I(d->peak_seen), I(d->peak_bytes), I(d->peak_blocks),
-        I(d->run_peak_seen), I(d->run_peak_bytes), I(d->run_peak_blocks),
-        gm_life_print_delta(&bytes, bytes_text) ? bytes_text : NULL,
-        gm_life_print_delta(&ns, ns_text) ? ns_text : NULL);
+        I(d->d_alloc_bytes), I(d->d_reallocs), I(d->live_blocks), I(d->live_bytes), I(d->d_died[1]),
+        I(d->d_died[2]), I(d->d_died[3]), I(d->d_promoted[0]), I(d->d_promoted[1]),
+        I(d->d_promoted[2]), I(d->birth_sum_us), d->d_allocs ? d->first_ns : I(0),
+        d->d_allocs && d->last_ns != d->first_ns ? d->last_ns : I(-1), d->last_free_ns,
+        bounds ? I(d->min_bytes) : I(-1), bounds ? I(d->max_bytes) : I(-1), I(d->peak_seen),
+        I(d->peak_bytes), I(d->peak_blocks), run.seen, run.bytes, run.blocks, &life_bytes,
+        &life_ns);
 }
 
-/* What only some sites have, after their other figures. */
-static int write_site_rest(struct gm_store_rows *rows, const struct gm_row_site_delta *d)
+/* What only sites of a sampled recording have. */
+static int write_site_samples(struct gm_store_rows *rows, const struct gm_row_site_delta *d)
 {
     int rc = SQLITE_OK;
     if (d->d_samples || d->d_live_blocks_variance != 0)
         rc = row_write(rows, S_SITE_SAMPLES, "iidddd", I(d->site_id), I(d->d_samples),
             d->d_allocs_variance, d->d_alloc_bytes_variance, d->d_live_blocks_variance,
             d->d_live_bytes_variance);
+    /* What is left is the error of sums that went up and down. */
+    if (rc == SQLITE_OK && d->live_blocks == 0 && d->d_live_blocks_variance != 0)
+        rc = row_write(rows, S_SITE_NO_SAMPLES, "i", I(d->site_id));
+    return rc;
+}
+
+/* What only some sites have, after their other figures. */
+static int write_site_rest(struct gm_store_rows *rows, const struct gm_row_site_delta *d)
+{
+    int rc = write_site_samples(rows, d);
     const struct gm_gc_site *g = &d->gc;
     if (rc == SQLITE_OK && !gc_is_idle(g, sizeof *g))
         rc = row_write(rows, S_SITE_GC, "iiiiiiiiiiiiiii", I(d->site_id), I(g->born.blocks),

@@ -145,6 +145,8 @@ int gm_symbolize(const struct gm_record_options *options)
         }
     }
     gm_store_names_free(s.names);
+    if (s.names)
+        gm_store_names_settle(s.db);
     gm_db_close(s.db);
     return status;
 }

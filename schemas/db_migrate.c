@@ -14,8 +14,8 @@
 #include <limits.h>
 #include <string.h>
 
-/* steps[n - 1] leads from version n to n + 1; in two parts where it is longer than a string may be in C. */
-#define STEP_PARTS 2
+/* steps[n - 1] leads from version n to n + 1; in parts where it is longer than a string may be in C. */
+#define STEP_PARTS 3
 static const char *const steps[][STEP_PARTS] = {
     /* 1 -> 2: limits of memory; which peak an ended process saw last. Version 1 knew times only: an end after
      * the time of the peak saw the peak. */
@@ -81,7 +81,8 @@ static const char *const steps[][STEP_PARTS] = {
      "NULL, freed_bytes INTEGER NOT NULL, promoted INTEGER NOT NULL, promoted_bytes INTEGER "
      "NOT NULL, premature INTEGER NOT NULL, premature_bytes INTEGER NOT NULL, nepotism INTEGER "
      "NOT NULL, nepotism_bytes INTEGER NOT NULL);"},
-    /* 4 -> 5: stops of the world one by one, and caches. Before, neither was told. */
+    /* 4 -> 5: stops of the world one by one, and caches: before, neither was told. Stacks in runs, where every node
+     * becomes a run of its own; sites without what follows from other columns. */
     {"CREATE TABLE gc_stop (process_id INTEGER NOT NULL REFERENCES process, stop INTEGER "
      "NOT NULL, number INTEGER NOT NULL, start_ns INTEGER NOT NULL, pause_ns INTEGER NOT "
      "NULL, PRIMARY KEY (process_id, stop)) WITHOUT ROWID;"
@@ -141,7 +142,47 @@ static const char *const steps[][STEP_PARTS] = {
         "CREATE TABLE cache_histogram (cache_id INTEGER NOT NULL REFERENCES cache, kind TEXT "
         "NOT NULL CHECK (kind IN ('eviction_age', 'reuse_time', 'refill_time', 'load_time', "
         "'pin_time')), bucket INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY "
-        "(cache_id, kind, bucket)) WITHOUT ROWID;"},
+        "(cache_id, kind, bucket)) WITHOUT ROWID;",
+        "CREATE TABLE stack_run (last_id INTEGER PRIMARY KEY, parent_id INTEGER, frames TEXT NOT "
+        "NULL);"
+        "INSERT INTO stack_run SELECT stack_id, parent_id, char(frame_id + CASE WHEN frame_id >= "
+        "55296 "
+        "THEN 10240 ELSE 0 END) FROM stack;"
+        "DROP TABLE stack;"
+        "CREATE TABLE site_row (site_id INTEGER PRIMARY KEY, process_id INTEGER NOT NULL "
+        "REFERENCES "
+        "process, stack_id INTEGER, function TEXT, allocs INTEGER NOT NULL DEFAULT 0, alloc_bytes "
+        "INTEGER NOT NULL DEFAULT 0, reallocs INTEGER NOT NULL DEFAULT 0, live_blocks INTEGER NOT "
+        "NULL "
+        "DEFAULT 0, live_bytes INTEGER NOT NULL DEFAULT 0, died_g1 INTEGER NOT NULL DEFAULT 0, "
+        "died_g2 "
+        "INTEGER NOT NULL DEFAULT 0, died_g3 INTEGER NOT NULL DEFAULT 0, promoted_g1 INTEGER NOT "
+        "NULL "
+        "DEFAULT 0, promoted_g2 INTEGER NOT NULL DEFAULT 0, promoted_g3 INTEGER NOT NULL DEFAULT "
+        "0, "
+        "birth_sum_us INTEGER NOT NULL DEFAULT 0, first_ns INTEGER NOT NULL DEFAULT 0, last_ns "
+        "INTEGER, "
+        "last_free_ns INTEGER, min_bytes INTEGER, max_bytes INTEGER, peak_seen INTEGER NOT NULL "
+        "DEFAULT "
+        "0, peak_bytes INTEGER NOT NULL DEFAULT 0, peak_blocks INTEGER NOT NULL DEFAULT 0, "
+        "run_peak_seen INTEGER, run_peak_bytes INTEGER, run_peak_blocks INTEGER, life_bytes BLOB, "
+        "life_ns BLOB);"
+        "INSERT INTO site_row SELECT site_id, process_id, stack_id, function, allocs, alloc_bytes, "
+        "reallocs, live_blocks, live_bytes, died_g1, died_g2, died_g3, promoted_g1, promoted_g2, "
+        "promoted_g3, birth_sum_us, first_ns, last_ns, last_free_ns, min_bytes, max_bytes, "
+        "peak_seen, "
+        "peak_bytes, peak_blocks, run_peak_seen, run_peak_bytes, run_peak_blocks, life_bytes, "
+        "life_ns "
+        "FROM site;"
+        "CREATE TABLE site_sample (site_id INTEGER PRIMARY KEY REFERENCES site_row, samples "
+        "INTEGER "
+        "NOT "
+        "NULL, allocs_var REAL NOT NULL, alloc_bytes_var REAL NOT NULL, live_blocks_var REAL NOT "
+        "NULL, "
+        "live_bytes_var REAL NOT NULL);"
+        "INSERT INTO site_sample SELECT site_id, samples, allocs_var, alloc_bytes_var, "
+        "live_blocks_var, live_bytes_var FROM site WHERE samples <> 0;"
+        "DROP TABLE site;"},
 };
 static_assert(sizeof steps / sizeof *steps == GM_DB_VERSION - 1, "one step per version");
 

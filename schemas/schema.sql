@@ -137,7 +137,7 @@ CREATE TABLE mapping (
 
 CREATE TABLE string (
     string_id INTEGER PRIMARY KEY,
-    text TEXT NOT NULL UNIQUE
+    text TEXT NOT NULL                      -- no two are the same
 );
 
 -- One code address: the return address of a call. The same address of the same file is one frame in all processes.
@@ -161,57 +161,63 @@ CREATE TABLE frame_line (
     PRIMARY KEY (frame_id, depth)
 ) WITHOUT ROWID;
 
--- Stacks as a tree: a stack is a node, its parent is the caller.
-CREATE TABLE stack (
-    stack_id INTEGER PRIMARY KEY,
-    parent_id INTEGER,                      -- NULL: outermost frame
-    frame_id INTEGER NOT NULL REFERENCES frame,
-    depth INTEGER NOT NULL                  -- 1 for the outermost frame
+-- Stacks as a tree: a stack is a node, its parent is the caller. A row is a run of nodes with ids that follow each other,
+-- each the parent of the next, 256 at most: new stacks come so. View `stack` has a row for each node.
+CREATE TABLE stack_run (
+    last_id INTEGER PRIMARY KEY,            -- of the innermost node; the first one's is last_id - length(frames) + 1
+    parent_id INTEGER,                      -- of the first node; NULL: it is an outermost frame
+    frames TEXT NOT NULL                    -- a character for each node: its code point is the frame's id, and 10240 more
+                                            -- from 55296 on: some below 65536 are no characters
 );
 
--- A place that allocates: one distinct call stack in one process.
-CREATE TABLE site (
+-- A place that allocates: one distinct call stack in one process. Many are hit once or twice: what follows from other
+-- columns is NULL here, which costs a byte. View `site` has all figures.
+CREATE TABLE site_row (
     site_id INTEGER PRIMARY KEY,
     process_id INTEGER NOT NULL REFERENCES process,
-    stack_id INTEGER REFERENCES stack,      -- NULL: no stack was captured
-    function TEXT NOT NULL,                 -- of the malloc family that was called last: malloc, calloc, ...
+    stack_id INTEGER,                       -- NULL: no stack was captured
+    function TEXT,                          -- of the malloc family that was called last; NULL: malloc
     allocs INTEGER NOT NULL DEFAULT 0,
     alloc_bytes INTEGER NOT NULL DEFAULT 0,
     reallocs INTEGER NOT NULL DEFAULT 0,    -- those of `allocs` that were reallocations
     live_blocks INTEGER NOT NULL DEFAULT 0, -- frees = allocs - live_blocks
     live_bytes INTEGER NOT NULL DEFAULT 0,
-    died_g0 INTEGER NOT NULL DEFAULT 0,     -- blocks freed while in generation 0, ...
-    died_g1 INTEGER NOT NULL DEFAULT 0,
+    died_g1 INTEGER NOT NULL DEFAULT 0,     -- blocks freed while in generation 1, ...; died_g0 is the rest of the frees
     died_g2 INTEGER NOT NULL DEFAULT 0,
     died_g3 INTEGER NOT NULL DEFAULT 0,
     promoted_g1 INTEGER NOT NULL DEFAULT 0, -- blocks that outlived generation 0, ...
     promoted_g2 INTEGER NOT NULL DEFAULT 0,
     promoted_g3 INTEGER NOT NULL DEFAULT 0,
     birth_sum_us INTEGER NOT NULL DEFAULT 0, -- sum of the birth times, in microseconds, of the live blocks
-    first_ns INTEGER NOT NULL DEFAULT 0,    -- first and last allocation, last free (NULL: never)
-    last_ns INTEGER NOT NULL DEFAULT 0,
+    first_ns INTEGER NOT NULL DEFAULT 0,    -- first and last allocation (NULL: the same), last free (NULL: never)
+    last_ns INTEGER,
     last_free_ns INTEGER,
-    min_bytes INTEGER NOT NULL DEFAULT 0,   -- smallest and largest block ever requested
-    max_bytes INTEGER NOT NULL DEFAULT 0,
+    min_bytes INTEGER,                      -- smallest and largest block ever requested; NULL: all had
+    max_bytes INTEGER,                      -- alloc_bytes / allocs
     -- What was live here at the process's peak: peak_bytes and peak_blocks where peak_seen equals
     -- process.peak_epoch; else nothing changed here since the peak, and it is live_bytes and live_blocks.
     peak_seen INTEGER NOT NULL DEFAULT 0,
     peak_bytes INTEGER NOT NULL DEFAULT 0,
     peak_blocks INTEGER NOT NULL DEFAULT 0,
     -- The same for the peak of all processes together, with run.peak_epoch; but 0 where the process had ended
-    -- before that peak (process.end_peak_epoch < run.peak_epoch).
-    run_peak_seen INTEGER NOT NULL DEFAULT 0,
-    run_peak_bytes INTEGER NOT NULL DEFAULT 0,
-    run_peak_blocks INTEGER NOT NULL DEFAULT 0,
+    -- before that peak (process.end_peak_epoch < run.peak_epoch). NULL: as the three above.
+    run_peak_seen INTEGER,
+    run_peak_bytes INTEGER,
+    run_peak_blocks INTEGER,
     -- Lifetimes of the freed blocks: JSON array of [bucket, blocks]; bucket b holds lifetimes from 2^(b-1)
-    -- to 2^b - 1, bucket 0 the lifetime 0. NULL: none freed yet.
-    life_bytes TEXT,                        -- lifetime in bytes allocated by the process
-    life_ns TEXT,                           -- lifetime in nanoseconds
-    samples INTEGER NOT NULL DEFAULT 0,     -- allocations that were sampled
-    allocs_var REAL NOT NULL DEFAULT 0,
-    alloc_bytes_var REAL NOT NULL DEFAULT 0,
-    live_blocks_var REAL NOT NULL DEFAULT 0,
-    live_bytes_var REAL NOT NULL DEFAULT 0
+    -- to 2^b - 1, bucket 0 the lifetime 0. An integer: all are in this bucket. NULL: none freed yet.
+    life_bytes BLOB,                        -- lifetime in bytes allocated by the process
+    life_ns BLOB                            -- lifetime in nanoseconds
+);
+
+-- Of sites in a sampled recording.
+CREATE TABLE site_sample (
+    site_id INTEGER PRIMARY KEY REFERENCES site_row,
+    samples INTEGER NOT NULL,               -- allocations that were sampled
+    allocs_var REAL NOT NULL,
+    alloc_bytes_var REAL NOT NULL,
+    live_blocks_var REAL NOT NULL,
+    live_bytes_var REAL NOT NULL
 );
 
 -- Slices of time. They grow with the age of the recording: 0.5 s at first, 1 s after 10 minutes, 10 s after 2 hours.
@@ -248,7 +254,7 @@ CREATE TABLE sample (
 
 CREATE TABLE site_interval (
     interval_id INTEGER NOT NULL REFERENCES interval,
-    site_id INTEGER NOT NULL REFERENCES site,
+    site_id INTEGER NOT NULL REFERENCES site_row,
     allocs INTEGER NOT NULL,
     alloc_bytes INTEGER NOT NULL,
     frees INTEGER NOT NULL,
@@ -330,7 +336,7 @@ CREATE TABLE gc_interval (
 
 -- What became of the collected blocks of a site, where it has any. As in gc_interval.
 CREATE TABLE site_gc (
-    site_id INTEGER PRIMARY KEY REFERENCES site,
+    site_id INTEGER PRIMARY KEY REFERENCES site_row,
     born INTEGER NOT NULL,
     born_bytes INTEGER NOT NULL,
     died_young INTEGER NOT NULL,            -- found dead in the young generation
@@ -569,13 +575,43 @@ CREATE TABLE event_chunk (
 
 -- ---- views ------------------------------------------------------------------------------------------------
 
+-- Sites with all their figures, as described at site_row.
+CREATE VIEW site AS
+SELECT r.site_id, r.process_id, r.stack_id, coalesce(r.function, 'malloc') AS function, r.allocs, r.alloc_bytes, r.reallocs,
+       r.live_blocks, r.live_bytes, r.allocs - r.live_blocks - r.died_g1 - r.died_g2 - r.died_g3 AS died_g0, r.died_g1,
+       r.died_g2, r.died_g3, r.promoted_g1, r.promoted_g2, r.promoted_g3, r.birth_sum_us, r.first_ns,
+       coalesce(r.last_ns, r.first_ns) AS last_ns, r.last_free_ns,
+       coalesce(r.min_bytes, r.alloc_bytes / r.allocs, 0) AS min_bytes,
+       coalesce(r.max_bytes, r.alloc_bytes / r.allocs, 0) AS max_bytes, r.peak_seen, r.peak_bytes, r.peak_blocks,
+       coalesce(r.run_peak_seen, r.peak_seen) AS run_peak_seen, coalesce(r.run_peak_bytes, r.peak_bytes) AS run_peak_bytes,
+       coalesce(r.run_peak_blocks, r.peak_blocks) AS run_peak_blocks,
+       CASE typeof(r.life_bytes) WHEN 'integer' THEN printf('[[%d,%d]]', r.life_bytes, r.allocs - r.live_blocks)
+            ELSE r.life_bytes END AS life_bytes,
+       CASE typeof(r.life_ns) WHEN 'integer' THEN printf('[[%d,%d]]', r.life_ns, r.allocs - r.live_blocks)
+            ELSE r.life_ns END AS life_ns,
+       coalesce(v.samples, 0) AS samples, coalesce(v.allocs_var, 0.0) AS allocs_var,
+       coalesce(v.alloc_bytes_var, 0.0) AS alloc_bytes_var, coalesce(v.live_blocks_var, 0.0) AS live_blocks_var,
+       coalesce(v.live_bytes_var, 0.0) AS live_bytes_var
+FROM site_row r LEFT JOIN site_sample v USING (site_id);
+
+-- Nodes of stacks one by one; depth: 1 for the outermost frame. All runs are taken apart for it: fast for going through all
+-- of them, not for one.
+CREATE VIEW stack AS
+WITH RECURSIVE node(stack_id, parent_id, first_id, frames) AS (
+    SELECT last_id, parent_id, last_id - length(frames) + 1, frames FROM stack_run WHERE length(frames) BETWEEN 1 AND 256
+    UNION ALL
+    SELECT stack_id - 1, parent_id, first_id, substr(frames, 1, length(frames) - 1) FROM node WHERE stack_id > first_id)
+SELECT stack_id, CASE stack_id WHEN first_id THEN parent_id ELSE stack_id - 1 END AS parent_id,
+       unicode(substr(frames, -1)) - CASE WHEN unicode(substr(frames, -1)) > 65535 THEN 10240 ELSE 0 END AS frame_id
+FROM node;
+
 -- The recording in one row, with the totals of all processes.
 CREATE VIEW v_run AS
 SELECT r.program, r.command, r.geomem_version, r.state, r.start_utc_ns, r.duration_ns,
        r.exit_status, r.exit_signal, r.stop_reason, r.host, r.kernel, r.cwd, r.options,
        (SELECT count(*) FROM process) AS processes,
        (SELECT count(*) FROM thread) AS threads,
-       (SELECT count(*) FROM site) AS sites,
+       (SELECT count(*) FROM site_row) AS sites,
        p.allocations, p.frees, p.reallocs, p.allocated_bytes, p.freed_bytes,
        p.live_blocks, p.live_bytes, p.unmatched_frees, p.implicit_frees,
        r.peak_bytes AS peak_live_bytes, r.peak_blocks AS peak_live_blocks, r.peak_ns,
@@ -623,16 +659,30 @@ FROM frame f LEFT JOIN module m USING (module_id)
      LEFT JOIN string fs ON fs.string_id = l.function_id
      LEFT JOIN string ls ON ls.string_id = l.file_id;
 
--- One line of text per stack that is a site's or uses a cache: innermost function first.
+-- One line of text per stack that is a site's or uses a cache: innermost function first. A step of `walk` is a run, or what of it is
+-- above the node; `level` counts its frames from the innermost of all.
 CREATE VIEW v_stacks AS
-WITH RECURSIVE walk(stack_id, node_id, parent_id, frame_id, level) AS (
-    SELECT stack_id, stack_id, parent_id, frame_id, 0 FROM stack WHERE stack_id IN
-        (SELECT stack_id FROM site UNION SELECT stack_id FROM cache_site)
+WITH RECURSIVE walk(stack_id, first_id, parent_id, frames, below) AS (
+    SELECT k.stack_id, r.last_id - length(r.frames) + 1, r.parent_id,
+           substr(r.frames, 1, length(r.frames) - (r.last_id - k.stack_id)), 0
+    FROM (SELECT stack_id FROM site_row UNION SELECT stack_id FROM cache_site) k
+         JOIN stack_run r ON r.last_id = (SELECT min(x.last_id) FROM stack_run x WHERE x.last_id >= k.stack_id)
+    WHERE r.last_id - k.stack_id < length(r.frames) AND length(r.frames) <= 256
     UNION ALL
-    SELECT w.stack_id, s.stack_id, s.parent_id, s.frame_id, w.level + 1 FROM walk w JOIN stack s ON s.stack_id = w.parent_id AND s.stack_id < w.node_id)
+    SELECT w.stack_id, r.last_id - length(r.frames) + 1, r.parent_id,
+           substr(r.frames, 1, length(r.frames) - (r.last_id - w.parent_id)), w.below + length(w.frames)
+    FROM walk w JOIN stack_run r ON r.last_id = (SELECT min(x.last_id) FROM stack_run x WHERE x.last_id >= w.parent_id)
+    WHERE w.parent_id < w.first_id AND r.last_id - w.parent_id < length(r.frames) AND length(r.frames) <= 256),
+node(stack_id, frames, level) AS (
+    SELECT stack_id, frames, below FROM walk
+    UNION ALL
+    SELECT stack_id, substr(frames, 1, length(frames) - 1), level + 1 FROM node WHERE length(frames) > 1)
 SELECT stack_id, count(DISTINCT level) AS depth, group_concat(function, ' < ') AS stack
-FROM (SELECT w.stack_id, w.level, v.function FROM walk w JOIN v_frames v USING (frame_id)
-      ORDER BY w.stack_id, w.level, v.depth)
+FROM (SELECT n.stack_id, n.level, v.function
+      FROM (SELECT stack_id, level, unicode(substr(frames, -1))
+                   - CASE WHEN unicode(substr(frames, -1)) > 65535 THEN 10240 ELSE 0 END AS frame_id FROM node) n
+           JOIN v_frames v USING (frame_id)
+      ORDER BY n.stack_id, n.level, v.depth)
 GROUP BY stack_id;
 
 -- Call sites with everything known of them. leaf_* is the function that called the allocator.
@@ -656,8 +706,10 @@ SELECT s.site_id, s.process_id, s.stack_id, s.function AS allocator,
        s.samples, s.allocs_var AS allocations_var, s.alloc_bytes_var AS allocated_bytes_var, s.live_blocks_var,
        s.live_bytes_var
 FROM site s JOIN process p USING (process_id) JOIN run r
-     LEFT JOIN stack k USING (stack_id)
-     LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth = 0;
+     LEFT JOIN stack_run k ON k.last_id = (SELECT min(x.last_id) FROM stack_run x WHERE x.last_id >= s.stack_id)
+         AND k.last_id - s.stack_id < length(k.frames)
+     LEFT JOIN v_frames v ON v.depth = 0 AND v.frame_id = unicode(substr(k.frames, s.stack_id - k.last_id - 1, 1))
+         - CASE WHEN unicode(substr(k.frames, s.stack_id - k.last_id - 1, 1)) > 65535 THEN 10240 ELSE 0 END;
 
 -- What is still live at the end (or now), by site, largest first.
 CREATE VIEW v_leaks AS

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analyzer/core/query.h"
+#include "analyzer/core/stack_runs.h"
 #include "analyzer/core/stacks.h"
 #include "analyzer/core/where.h"
 
@@ -97,31 +98,27 @@ static int search_frame(struct gm_recording *rec, uint32_t frame_id, struct plac
     return r;
 }
 
-static int search_stack(
-    struct gm_recording *rec, struct gm_query *q, uint32_t stack_id, struct place_search *search)
+static int search_stack(struct gm_recording *rec, struct gm_stack_runs *runs, uint32_t stack_id,
+    struct place_search *search)
 {
     int r = 0;
     for (int i = 0; r == 0 && stack_id && i < GM_STACK_MAX_NODES && search->best != GM_FRAME_MINE;
          i++) {
-        gm_query_bind(q, 1, stack_id);
-        if (!gm_query_next(q))
+        uint32_t parent_id, frame_id;
+        if (!gm_stack_runs_find(runs, stack_id, &parent_id, &frame_id))
             break;
-        uint32_t parent_id = gm_query_id(q, 0), frame_id = gm_query_id(q, 1);
-        gm_query_rewind(q);
         r = search_frame(rec, frame_id, search);
         stack_id = parent_id < stack_id ? parent_id : 0; /* else damaged, and could go in circles */
     }
-    r = r < 0 ? r : q->error;
-    gm_query_rewind(q);
-    return r;
+    return r < 0 ? r : runs->query.error;
 }
 
-static int places_find(struct gm_recording *rec, struct gm_live_places *places, struct gm_query *q,
-    const struct gm_site *site, size_t index)
+static int places_find(struct gm_recording *rec, struct gm_live_places *places,
+    struct gm_stack_runs *runs, const struct gm_site *site, size_t index)
 {
     struct place_search search = {
         .place = place_no_stack, .best = GM_FRAME_ALLOCATOR + 1, .final = true};
-    int r = search_stack(rec, q, site->stack_id, &search);
+    int r = search_stack(rec, runs, site->stack_id, &search);
     if (r == 0)
         r = places_intern(rec, places, &search.place, &places->site_place[index]);
     if (r == 0)
@@ -148,7 +145,7 @@ static int places_reserve(struct gm_recording *rec, struct gm_live_places *place
 
 /* Sites that already had a place go round in turn, so that a long list of nameless ones stays cheap. */
 static int places_look_again(struct gm_recording *rec, struct gm_live_places *places,
-    struct gm_query *q, const struct gm_sites *sites, size_t known)
+    struct gm_stack_runs *runs, const struct gm_sites *sites, size_t known)
 {
     int r = 0;
     size_t looked = 0;
@@ -156,7 +153,7 @@ static int places_look_again(struct gm_recording *rec, struct gm_live_places *pl
         places->cursor = places->cursor + 1 < known ? places->cursor + 1 : 0;
         if (places->site_final[places->cursor])
             continue;
-        r = places_find(rec, places, q, &sites->v[places->cursor], places->cursor);
+        r = places_find(rec, places, runs, &sites->v[places->cursor], places->cursor);
         looked++;
     }
     return r;
@@ -165,19 +162,19 @@ static int places_look_again(struct gm_recording *rec, struct gm_live_places *pl
 int gm_live_places_update(
     struct gm_recording *recording, struct gm_live_places *places, const struct gm_sites *sites)
 {
-    struct gm_query q;
+    struct gm_stack_runs runs;
     size_t known = places->site_count;
     int r = places_reserve(recording, places, sites->n);
     if (r < 0)
         return r;
-    r = gm_query_open(recording, &q, "SELECT parent_id, frame_id FROM stack WHERE stack_id = ?");
+    r = gm_stack_runs_open(recording, &runs);
     if (r == 0)
-        r = places_look_again(recording, places, &q, sites, known < sites->n ? known : sites->n);
+        r = places_look_again(recording, places, &runs, sites, known < sites->n ? known : sites->n);
     for (size_t i = known; r == 0 && i < sites->n; i++)
-        r = places_find(recording, places, &q, &sites->v[i], i);
+        r = places_find(recording, places, &runs, &sites->v[i], i);
     if (r == 0)
         places->site_count = sites->n;
-    int closed = gm_query_close(&q);
+    int closed = gm_stack_runs_close(&runs);
     return r < 0 ? r : closed;
 }
 

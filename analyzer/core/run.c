@@ -112,7 +112,7 @@ static int run_load_totals(struct gm_recording *rec, struct gm_run *run)
         " total(live_blocks), total(live_bytes),"
         " total(CASE WHEN end_kind IS NULL THEN rss_bytes END), max(CASE WHEN end_kind IS NULL "
         "THEN ring_fill END),"
-        " (SELECT count(*) FROM thread), (SELECT count(*) FROM site), total(samples), "
+        " (SELECT count(*) FROM thread), (SELECT count(*) FROM site_row), total(samples), "
         "total(allocs_var),"
         " total(alloc_bytes_var), total(live_blocks_var), total(live_bytes_var) FROM process";
     struct gm_query q;

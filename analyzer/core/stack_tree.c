@@ -6,6 +6,7 @@
 
 #include "analyzer/core/names.h"
 #include "analyzer/core/query.h"
+#include "analyzer/core/stack_runs.h"
 #include "analyzer/core/stacks.h"
 #include "schemas/wire.h"
 
@@ -36,26 +37,36 @@ static bool tree_grow(struct gm_stack_tree *tree, size_t *room)
     return true;
 }
 
+/* Ids that do not rise are left out. False without memory. */
+static bool tree_add_run(struct gm_stack_tree *tree, size_t *room, const struct gm_stack_runs *runs)
+{
+    for (size_t i = 0; i < runs->n; i++) {
+        uint32_t id = gm_stack_runs_id(runs, i), parent_id = gm_stack_runs_parent(runs, i);
+        if (id == 0 || (tree->n && id <= tree->v[tree->n - 1].stack_id))
+            continue;
+        if (tree->n == *room && !tree_grow(tree, room))
+            return false;
+        bool last = tree->n && tree->v[tree->n - 1].stack_id == parent_id;
+        uint32_t parent = last        ? (uint32_t)tree->n - 1
+                          : parent_id ? gm_stack_tree_find(tree, parent_id)
+                                      : GM_NODE_NONE;
+        tree->v[tree->n++] = (struct gm_stack_node){id, parent, runs->frames[i]};
+    }
+    return true;
+}
+
 int gm_stack_tree_load(struct gm_recording *recording, struct gm_stack_tree *ret_tree)
 {
     struct gm_stack_tree tree = {0};
-    struct gm_query q;
+    struct gm_stack_runs runs;
     size_t room = 0;
-    gm_query_open(
-        recording, &q, "SELECT stack_id, parent_id, frame_id FROM stack ORDER BY stack_id");
-    while (gm_query_next(&q)) {
-        uint32_t id = gm_query_id(&q, 0);
-        if (id == 0 || (tree.n && id <= tree.v[tree.n - 1].stack_id))
-            continue;
-        if (tree.n == room && !tree_grow(&tree, &room)) {
-            q.error = gm_recording_fail(recording, SQLITE_NOMEM);
+    gm_stack_runs_open(recording, &runs);
+    while (gm_stack_runs_next(&runs))
+        if (!tree_add_run(&tree, &room, &runs)) {
+            runs.query.error = gm_recording_fail(recording, SQLITE_NOMEM);
             break;
         }
-        uint32_t parent_id = gm_query_id(&q, 1);
-        uint32_t parent = parent_id ? gm_stack_tree_find(&tree, parent_id) : GM_NODE_NONE;
-        tree.v[tree.n++] = (struct gm_stack_node){id, parent, gm_query_id(&q, 2)};
-    }
-    int r = gm_query_close(&q);
+    int r = gm_stack_runs_close(&runs);
     if (r < 0)
         gm_stack_tree_done(&tree);
     else

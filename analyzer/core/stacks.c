@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analyzer/core/query.h"
+#include "analyzer/core/stack_runs.h"
 
 static int stack_append(
     struct gm_recording *rec, struct gm_stack *stack, size_t *room, uint32_t frame_id)
@@ -31,23 +32,20 @@ static int stack_append(
 int gm_stack_load(struct gm_recording *recording, uint32_t stack_id, struct gm_stack *ret_stack)
 {
     struct gm_stack stack = {0};
-    struct gm_query q;
+    struct gm_stack_runs runs;
     size_t room = 0;
-    int r =
-        gm_query_open(recording, &q, "SELECT parent_id, frame_id FROM stack WHERE stack_id = ?");
+    int r = gm_stack_runs_open(recording, &runs);
     for (size_t i = 0; r == 0 && stack_id && i < GM_STACK_MAX_NODES; i++) {
-        gm_query_bind(&q, 1, stack_id);
-        if (!gm_query_next(&q))
+        uint32_t parent_id, frame_id;
+        if (!gm_stack_runs_find(&runs, stack_id, &parent_id, &frame_id))
             break;
-        uint32_t parent_id = gm_query_id(&q, 0), frame_id = gm_query_id(&q, 1);
-        gm_query_rewind(&q);
         r = stack_append(recording, &stack, &room, frame_id);
         if (parent_id >= stack_id)
             break;
         stack_id = parent_id;
     }
     stack.damaged |= stack_id != 0;
-    int closed = gm_query_close(&q);
+    int closed = gm_stack_runs_close(&runs);
     r = r < 0 ? r : closed;
     if (r < 0)
         gm_stack_done(&stack);

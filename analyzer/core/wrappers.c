@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "analyzer/core/query.h"
+#include "analyzer/core/stack_runs.h"
 #include "analyzer/core/where.h"
 
 /* The innermost frames of one site: a nameless leaf, its caller, and that one's. */
@@ -11,29 +12,59 @@ struct chain {
     uint32_t frame[3];
 };
 
+/* False: the stack has but one frame. */
+static bool chain_find(struct gm_stack_runs *runs, uint32_t stack_id, struct chain *chain)
+{
+    size_t n = 0;
+    uint32_t id = stack_id, parent_id;
+    *chain = (struct chain){0};
+    while (n < 3 && id && gm_stack_runs_find(runs, id, &parent_id, &chain->frame[n])) {
+        id = parent_id < id ? parent_id : 0;
+        n++;
+    }
+    return n >= 2;
+}
+
+/* Whether the frame of the chain at the leaf has no name; `q` asks for it. */
+static bool frame_is_nameless(struct gm_query *q, uint32_t frame_id)
+{
+    gm_query_bind(q, 1, frame_id);
+    bool nameless = !gm_query_next(q) && !q->error;
+    if (!q->error)
+        gm_query_rewind(q);
+    return nameless;
+}
+
+static int chain_add(
+    struct gm_recording *rec, struct chain **v, size_t *n, const struct chain *chain)
+{
+    if ((*n & (*n - 1)) == 0) {
+        struct chain *grown = realloc(*v, (*n ? *n * 2 : 1) * sizeof *grown);
+        if (!grown)
+            return gm_recording_fail(rec, SQLITE_NOMEM);
+        *v = grown;
+    }
+    (*v)[(*n)++] = *chain;
+    return 0;
+}
+
 static int chains_load(struct gm_recording *rec, struct chain **ret_v, size_t *ret_n)
 {
-    struct gm_query q;
-    struct chain *v = NULL;
+    struct gm_query q, named;
+    struct gm_stack_runs runs;
+    struct chain *v = NULL, chain;
     size_t n = 0;
-    gm_query_open(rec, &q,
-        "SELECT a.frame_id, b.frame_id, c.frame_id FROM site s JOIN stack a ON a.stack_id = "
-        "s.stack_id"
-        " JOIN stack b ON b.stack_id = a.parent_id LEFT JOIN stack c ON c.stack_id = b.parent_id"
-        " WHERE NOT EXISTS (SELECT 1 FROM frame_line l"
-        " WHERE l.frame_id = a.frame_id AND l.function_id IS NOT NULL)");
-    while (gm_query_next(&q)) {
-        if ((n & (n - 1)) == 0) {
-            struct chain *grown = realloc(v, (n ? n * 2 : 1) * sizeof *grown);
-            if (!grown) {
-                q.error = gm_recording_fail(rec, SQLITE_NOMEM);
-                break;
-            }
-            v = grown;
-        }
-        v[n++] = (struct chain){{gm_query_id(&q, 0), gm_query_id(&q, 1), gm_query_id(&q, 2)}};
-    }
-    int r = gm_query_close(&q);
+    gm_query_open(rec, &q, "SELECT stack_id FROM site_row WHERE stack_id IS NOT NULL");
+    gm_query_open(
+        rec, &named, "SELECT 1 FROM frame_line WHERE frame_id = ?1 AND function_id IS NOT NULL");
+    gm_stack_runs_open(rec, &runs);
+    while (!q.error && gm_query_next(&q))
+        if (chain_find(&runs, gm_query_id(&q, 0), &chain) &&
+            frame_is_nameless(&named, chain.frame[0]))
+            q.error = chain_add(rec, &v, &n, &chain);
+    int r = gm_query_close(&q), r_named = gm_query_close(&named),
+        r_runs = gm_stack_runs_close(&runs);
+    r = r < 0 ? r : r_named < 0 ? r_named : r_runs;
     if (r < 0) {
         free(v);
         return r;

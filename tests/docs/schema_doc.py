@@ -98,9 +98,8 @@ def views_in_document(doc):
         heading = re.match(r"### (\w+)$", line)
         row = re.match(r"\| `([^|]*)` \|", line)
         if heading:
-            name = heading.group(1) if heading.group(1).startswith(("v_", "gm_")) else None
-            if name:
-                views[name] = []
+            name = heading.group(1)
+            views[name] = []
         elif row and name:
             views[name] += re.split(r"`, `", row.group(1))
     return views

@@ -276,7 +276,7 @@ class ReportOutput(harness.Case):
         run = harness.report("sql", recording.path, "SELECT live_bytes FROM v_run")
         self.assertEqual((run.returncode, run.stderr), (0, ""))
         self.assertIn("8096", run.stdout)
-        run = harness.report("sql", recording.path, "DELETE FROM site")
+        run = harness.report("sql", recording.path, "DELETE FROM run")
         self.assertNotEqual(run.returncode, 0)
         run = harness.report("sql", recording.path, "SELECT nonsense")
         self.assertEqual(run.returncode, 2, run.stderr)

@@ -106,7 +106,7 @@ ERRORS = [
     (["site", "x", "small.geomem"], 2, "no site number"),
     (["tree", "--weight=peak", "--from=1", "small.geomem"], 2, "one moment"),
     (["sql", "small.geomem", "SELEC 1"], 2, "syntax error"),
-    (["sql", "small.geomem", "DELETE FROM site"], 2, "only reading"),
+    (["sql", "small.geomem", "DELETE FROM run"], 2, "only reading"),
     (["sql", "small.geomem", "SELECT 1; SELECT 2"], 2, "one statement"),
     (["sql", "small.geomem", ""], 2, "empty"),
     (["sql", "small.geomem", "ATTACH 'x' AS y"], 2, "query"),

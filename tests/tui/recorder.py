@@ -66,10 +66,10 @@ class Recorder:
         self.db.executemany("INSERT INTO string VALUES (?, ?)", ((i + 2, n) for i, n in enumerate(names)))
         self.db.executemany("INSERT INTO frame VALUES (?, 1, ?, 0, 1)", ((i + 1, 0x1000 + 16 * i) for i in range(frames)))
         self.db.executemany("INSERT INTO frame_line VALUES (?, 0, ?, 1, ?)", ((i + 1, i + 2, i + 1) for i in range(frames)))
-        self.db.executemany("INSERT INTO stack VALUES (?, ?, ?, ?)", ((i + 1, i or None, i + 1, i + 1) for i in range(20)))
-        self.db.executemany("INSERT INTO stack VALUES (?, ?, ?, ?)",
-                            ((21 + i, 20 if i % 2 == 0 else 20 + i, 21 + i, 21 + i % 2) for i in range(2 * self.sites)))
-        self.db.executemany("INSERT INTO site (site_id, process_id, stack_id, function) VALUES (?, 1, ?, 'malloc')",
+        self.db.execute("INSERT INTO stack_run VALUES (20, NULL, ?)", ("".join(map(chr, range(1, 21))),))
+        self.db.executemany("INSERT INTO stack_run VALUES (?, 20, ?)",
+                            ((20 + 2 * i, chr(19 + 2 * i) + chr(20 + 2 * i)) for i in range(1, self.sites + 1)))
+        self.db.executemany("INSERT INTO site_row (site_id, process_id, stack_id) VALUES (?, 1, ?)",
                             ((i, 20 + 2 * i) for i in range(1, self.sites + 1)))
 
     def step_site(self, site, t):
@@ -97,11 +97,11 @@ class Recorder:
         self.db.executemany("INSERT INTO site_interval VALUES (?, ?, ?, ?, ?, ?)",
                             ((self.slice, s, b, 64 * b, d, 64 * d) for s, b, d in sorted(rows)))
         self.db.executemany(
-            "UPDATE site SET allocs = allocs + ?, alloc_bytes = alloc_bytes + ?, live_blocks = ?, live_bytes = ?,"
+            "UPDATE site_row SET allocs = allocs + ?, alloc_bytes = alloc_bytes + ?, live_blocks = ?, live_bytes = ?,"
             " birth_sum_us = ?, last_ns = ?, last_free_ns = CASE WHEN ? THEN ? ELSE last_free_ns END, min_bytes = 64,"
-            " max_bytes = 64, died_g0 = died_g0 + ?, promoted_g1 = ?, life_bytes = '[[10,40],[12,3000],[14,12]]',"
+            " max_bytes = 64, promoted_g1 = ?, life_bytes = '[[10,40],[12,3000],[14,12]]',"
             " life_ns = '[[20,40],[22,3000],[24,12]]' WHERE site_id = ?",
-            ((b, 64 * b, self.live[s], 64 * self.live[s], self.live[s] * t1 // 2000, t1, d, t1, d, self.live[s], s)
+            ((b, 64 * b, self.live[s], 64 * self.live[s], self.live[s] * t1 // 2000, t1, d, t1, self.live[s], s)
              for s, b, d in rows))
         self.db.execute("INSERT INTO process_interval VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
                         (self.slice, born, 64 * born, died, 64 * died, sum(self.live), live, live, live + 1000000))

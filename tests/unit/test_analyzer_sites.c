@@ -46,7 +46,7 @@ static void site_happens(int slice, int site)
     model[slice][site].frees += w.frees;
     model[slice][site].free_bytes += w.free_bytes;
     made_run(
-        "INSERT INTO site (site_id, process_id, function, allocs, live_blocks, live_bytes) VALUES"
+        "INSERT INTO site_row (site_id, process_id, function, allocs, live_blocks, live_bytes) VALUES"
         " (%d, 1, 'malloc', %llu, %llu, %llu) ON CONFLICT (site_id) DO UPDATE SET allocs = "
         "excluded.allocs,"
         " live_blocks = excluded.live_blocks, live_bytes = excluded.live_bytes",
@@ -194,7 +194,7 @@ Test(sites, what_was_live_at_a_peak_follows_the_epochs)
     made_run("UPDATE process SET peak_epoch = 3, end_ns = 10, end_kind = 'exit', end_peak_epoch = "
              "4 WHERE process_id = 2");
     made_run("UPDATE process SET peak_epoch = 8 WHERE process_id = 1");
-    made_run("INSERT INTO site (site_id, process_id, function, live_bytes, peak_seen, peak_bytes, "
+    made_run("INSERT INTO site_row (site_id, process_id, function, live_bytes, peak_seen, peak_bytes, "
              "run_peak_seen,"
              " run_peak_bytes) VALUES (1, 1, 'malloc', 70, 8, 60, 5, 50), (2, 1, 'calloc', 70, 7, "
              "60, 4, 50),"
@@ -215,9 +215,9 @@ Test(sites, what_was_live_at_a_peak_follows_the_epochs)
 Test(sites, the_same_stack_of_two_processes_is_one_group)
 {
     made_run("INSERT INTO frame (frame_id, address) VALUES (1, 16), (2, 32)");
-    made_run("INSERT INTO stack VALUES (1, NULL, 1, 1), (2, 1, 2, 2), (3, NULL, 1, 1), (4, 3, 2, "
-             "2), (5, 3, 1, 2)");
-    made_run("INSERT INTO site (site_id, process_id, stack_id, function, allocs, live_bytes, "
+    made_run("INSERT INTO stack_run VALUES (2, NULL, char(1, 2)), (4, NULL, char(1, 2)), "
+             "(5, 3, char(1))");
+    made_run("INSERT INTO site_row (site_id, process_id, stack_id, function, allocs, live_bytes, "
              "min_bytes, max_bytes)"
              " VALUES (1, 1, 2, 'malloc', 2, 100, 50, 50), (2, 2, 4, 'malloc', 3, 7, 1, 9), (3, 2, "
              "5, 'malloc', 1, 1, 1, 1),"

@@ -23,8 +23,8 @@ static void names_begin(void)
              "80, 0, 1)");
     made_run("INSERT INTO frame_line VALUES (1, 0, 4, 3, 7), (2, 0, 2, 3, 20), (2, 1, 1, 3, 10), "
              "(6, 0, 5, NULL, NULL)");
-    made_run("INSERT INTO stack VALUES (1, NULL, 1, 1), (2, 1, 2, 2), (3, 2, 3, 3), (4, 3, 5, 4), "
-             "(5, 4, 4, 5), (6, 1, 6, 2)");
+    made_run("INSERT INTO stack_run VALUES (1, NULL, char(1)), (5, 1, char(2, 3, 5, 4)), "
+             "(6, 1, char(6))");
 }
 TestSuite(stacks, .init = names_begin, .fini = made_end);
 
@@ -72,8 +72,7 @@ Test(stacks, a_name_that_comes_later_is_seen_when_the_file_has_moved_on)
 
 Test(stacks, links_in_circles_end)
 {
-    made_run("UPDATE stack SET parent_id = 5 WHERE stack_id = 2");
-    made_run("UPDATE stack SET parent_id = 6 WHERE stack_id = 6");
+    made_run("UPDATE stack_run SET parent_id = last_id WHERE last_id > 1");
     struct gm_recording *rec = made_open();
     struct gm_stack s;
     struct gm_stack_tree tree;
@@ -132,11 +131,11 @@ static void forest_make(struct gm_call_weight *weights)
     random_state =
         typed ? strtoull(typed, NULL, 10) : (uint64_t)time(NULL) * 1000003u + (uint64_t)getpid();
     fprintf(stderr, "GM_TEST_SEED=%llu\n", (unsigned long long)random_state);
-    made_run("DELETE FROM stack");
+    made_run("DELETE FROM stack_run");
     made_run("BEGIN");
     for (unsigned i = 1; i <= NODES; i++) {
         unsigned parent = i > 3 ? random_below(i) : 0, frame = 1 + random_below(6);
-        made_run("INSERT INTO stack VALUES (%u, nullif(%u, 0), %u, 1)", i, parent, frame);
+        made_run("INSERT INTO stack_run VALUES (%u, nullif(%u, 0), char(%u))", i, parent, frame);
         weights[i - 1] = (struct gm_call_weight){i, random_below(3) ? random_below(1000) : 0};
     }
     made_run("COMMIT");
@@ -195,16 +194,15 @@ Test(stacks, a_call_tree_adds_up_whole_and_cut)
 /* Sites 1..CALLERS: main -> a frame of their own -> frame 10 (no name) -> frame 11 (no name), the leaf. */
 static void wrapped_make(int callers)
 {
-    made_run("DELETE FROM stack; DELETE FROM frame_line");
+    made_run("DELETE FROM stack_run; DELETE FROM frame_line");
     made_run("INSERT INTO frame (frame_id, module_id, address, symbolized) VALUES (10, 1, 10, 1), "
              "(11, 1, 11, 1)");
     for (int i = 0; i < callers; i++) {
         made_run(
             "INSERT INTO frame (frame_id, module_id, address, symbolized) VALUES (%d, 1, %d, 1)",
             100 + i, 0x100 + i);
-        made_run("INSERT INTO stack VALUES (%d, NULL, %d, 1), (%d, %d, 10, 2), (%d, %d, 11, 3)",
-            3 * i + 1, 100 + i, 3 * i + 2, 3 * i + 1, 3 * i + 3, 3 * i + 2);
-        made_run("INSERT INTO site (site_id, process_id, stack_id, function) VALUES (%d, 1, %d, "
+        made_run("INSERT INTO stack_run VALUES (%d, NULL, char(%d, 10, 11))", 3 * i + 3, 100 + i);
+        made_run("INSERT INTO site_row (site_id, process_id, stack_id, function) VALUES (%d, 1, %d, "
                  "'malloc')",
             i + 1, 3 * i + 3);
     }
@@ -234,13 +232,13 @@ Test(stacks, addresses_below_a_named_wrapper_and_with_many_callers_are_wrappers)
              "0, 20, NULL, NULL)");
     cr_expect_eq(where_of(3), 2);
     /* a leaf of its own that all call: frame 10 is now the leaf of sites with many callers */
-    made_run("DELETE FROM frame_line; UPDATE site SET stack_id = stack_id - 1");
+    made_run("DELETE FROM frame_line; UPDATE site_row SET stack_id = stack_id - 1");
     cr_expect_eq(where_of(2), 1);
 }
 
 Test(stacks, fewer_callers_make_no_wrapper)
 {
     wrapped_make(CALLERS - 1);
-    made_run("UPDATE site SET stack_id = stack_id - 1");
+    made_run("UPDATE site_row SET stack_id = stack_id - 1");
     cr_expect_eq(where_of(2), 0);
 }

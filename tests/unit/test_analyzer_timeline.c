@@ -112,7 +112,7 @@ Test(timeline, generations_count_within_the_range_and_live_up_to_its_end)
 
 Test(timeline, lifetimes_of_damaged_histograms_are_skipped)
 {
-    made_run("INSERT INTO site (site_id, process_id, function, life_bytes, life_ns) VALUES"
+    made_run("INSERT INTO site_row (site_id, process_id, function, life_bytes, life_ns) VALUES"
              " (1, 1, 'malloc', '[[0,1],[12,5]]', '[[63,2]]'), (2, 1, 'malloc', '[[12, "
              "6],[99,1],[3', NULL),"
              " (3, 1, 'malloc', 'x', '[[5,-1]]')");

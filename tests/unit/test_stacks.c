@@ -71,8 +71,7 @@ Test(stacks, a_stack_is_a_node_below_its_caller)
     cr_assert_eq(batch.frames.n, 2);
     cr_assert(batch.frames.v[1].address == 0x200 && batch.frames.v[1].module_id == 1);
     cr_assert_eq(batch.stacks.n, 2);
-    cr_assert(
-        batch.stacks.v[1].parent_id == node(&names, main_hash) && batch.stacks.v[1].depth == 2);
+    cr_assert_eq(batch.stacks.v[1].parent_id, node(&names, main_hash));
     cr_assert_eq(batch.stacks.v[1].stack_id, node(&names, leaf));
 }
 

@@ -104,8 +104,8 @@ static void fill_dictionaries(struct gm_batch *b)
     *gm_rows_add(&b->mappings) = (struct gm_row_mapping){1, 1, 1, 0x1000, 0x2000, 0x400, 0, -1};
     *gm_rows_add(&b->frames) = (struct gm_row_frame){1, 1, 0x500, 0};
     *gm_rows_add(&b->frames) = (struct gm_row_frame){2, 0, 0x7000, 0};
-    *gm_rows_add(&b->stacks) = (struct gm_row_stack){1, 0, 1, 1};
-    *gm_rows_add(&b->stacks) = (struct gm_row_stack){2, 1, 2, 2};
+    *gm_rows_add(&b->stacks) = (struct gm_row_stack){1, 0, 1};
+    *gm_rows_add(&b->stacks) = (struct gm_row_stack){2, 1, 2};
     *gm_rows_add(&b->sites) = (struct gm_row_site){1, 1, 2, GM_FN_malloc};
     *gm_rows_add(&b->sites) = (struct gm_row_site){2, 1, 0, GM_FN_calloc};
 }
@@ -155,6 +155,68 @@ static struct gm_row_site_delta *fill_delta(
 
 TestSuite(store, .init = folder_make, .fini = folder_remove);
 
+/* Nodes 1 to 700 in two stacks, frame ids around every length of a character. */
+Test(store, stacks_in_runs_are_read_as_nodes)
+{
+    static const uint32_t edges[] = {1, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xd800, 0xdfff, 0xe000,
+        0xf7ff, 0xf800, 0x10000, 0x10d7ff};
+    struct gm_batch mine = {0}, *b = &mine;
+    char message[512] = "";
+    struct gm_store *store = store_open(file);
+    fill_time(b, 0, HALF_SECOND);
+    uint64_t frames = 0, parents = 0;
+    for (uint32_t id = 1; id <= 700; id++) {
+        uint32_t parent = id == 1 || id == 400 ? 0 : id == 500 ? 20 : id - 1;
+        uint32_t frame = edges[id % (sizeof edges / sizeof *edges)];
+        *gm_rows_add(&b->stacks) = (struct gm_row_stack){id, parent, frame};
+        frames += (uint64_t)id * frame;
+        parents += (uint64_t)id * parent;
+    }
+    cr_assert_eq(gm_store_submit(store, b, &b), 0);
+    cr_assert_eq(store_close(store, message), 0, "%s", message);
+    gm_batch_done(&mine);
+    sqlite3 *db = reader_open(file);
+    char expected[64];
+    EXPECT(db, "SELECT count(*) || ' ' || max(length(frames)) FROM stack_run", "4 256");
+    snprintf(expected, sizeof expected, "700 2 %llu %llu", (unsigned long long)frames,
+        (unsigned long long)parents);
+    EXPECT(db,
+        "SELECT count(*) || ' ' || sum(parent_id IS NULL) || ' ' || sum(stack_id * frame_id) || ' "
+        "' "
+        "|| sum(stack_id * parent_id) FROM stack",
+        expected);
+    gm_db_close(db);
+}
+
+/* What lies in one bucket is stored as that; view site shows it as any other. */
+Test(store, lifetimes_in_one_bucket_are_read_as_histograms)
+{
+    struct gm_batch mine = {0}, *b = &mine;
+    char message[512] = "";
+    struct gm_store *store = store_open(file);
+    fill_time(b, 0, HALF_SECOND);
+    fill_process(b, 1, 0, -1);
+    fill_dictionaries(b);
+    for (int i = 0; i < 3; i++) {
+        if (i)
+            fill_time(b, i * (int64_t)HALF_SECOND, HALF_SECOND);
+        fill_delta(b, 1, 2, 2, i < 2 ? 7 : 9);
+        fill_delta(b, 2, 3, 3, 0);
+        cr_assert_eq(gm_store_submit(store, b, &b), 0);
+    }
+    cr_assert_eq(store_close(store, message), 0, "%s", message);
+    gm_batch_done(&mine);
+    sqlite3 *db = reader_open(file);
+    EXPECT(db, "SELECT life_bytes || life_ns FROM site WHERE site_id = 1",
+        "[[7,4],[9,2]][[8,4],[10,2]]");
+    EXPECT(db, "SELECT life_bytes || life_ns FROM site WHERE site_id = 2", "[[0,9]][[1,9]]");
+    EXPECT(db, "SELECT life_bytes || life_ns FROM site_row WHERE site_id = 2", "01");
+    EXPECT(db, "SELECT sum(blocks) FROM v_lifetimes WHERE unit = 'ns'", "15");
+    EXPECT(db, "SELECT min_bytes || ' ' || max_bytes || ' ' || died_g0 FROM site WHERE site_id = 2",
+        "16 16 9");
+    gm_db_close(db);
+}
+
 Test(store, batches_in_rows_out)
 {
     struct gm_batch mine = {0}, *b = &mine;
@@ -178,6 +240,8 @@ Test(store, batches_in_rows_out)
     struct gm_row_site_delta *d = fill_delta(b, 1, 1, 1, 12);
     d->min_bytes = 8;
     d->max_bytes = 64;
+    d->live_blocks = 6;
+    d->live_bytes = 6 * 16;
     fill_delta(b, 2, 1, 0, 0);
     *gm_rows_add(&b->marks) = (struct gm_row_mark){0, 9, strdup("here\n")};
     b->run.has_exit = true;

@@ -84,7 +84,7 @@ static void fill_first(struct gm_batch *b)
         (struct gm_row_cache_point){1, "lru", 4000, 40, 16, 0.75, 0.5, 0.01};
     *gm_rows_add(&b->cache_pins) = (struct gm_row_cache_pin){1, 1, 2, UINT64_MAX, 64, 1000};
     *gm_rows_add(&b->frames) = (struct gm_row_frame){1, 0, 0x7000, 0};
-    *gm_rows_add(&b->stacks) = (struct gm_row_stack){2, 0, 1, 1};
+    *gm_rows_add(&b->stacks) = (struct gm_row_stack){2, 0, 1};
     *gm_rows_add(&b->cache_uses) = (struct gm_row_cache_uses){
         .cache_id = 1, .id = 2, .samples = 3, .hits = 3, .oldest_pin_ns = 1000, .open_pins = 1};
     *gm_rows_add(&b->cache_uses) = (struct gm_row_cache_uses){
