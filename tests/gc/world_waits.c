@@ -87,12 +87,14 @@ static void case_timeouts(void)
         TIMED(30, nanosleep(&short_time, NULL), 0);
         TIMED(30, clock_nanosleep(CLOCK_MONOTONIC, 0, &short_time, NULL), 0);
         TIMED(30, usleep(30000), 0);
-        deadline = in_ns(CLOCK_REALTIME, 30000000);
-        TIMED(30, sem_timedwait(&sem, &deadline), -1);
+        /* inside: the thread may lose its processor between the two */
+        TIMED(30, (deadline = in_ns(CLOCK_REALTIME, 30000000), sem_timedwait(&sem, &deadline)), -1);
         CHECK(errno == ETIMEDOUT);
-        deadline = in_ns(CLOCK_REALTIME, 30000000);
         pthread_mutex_lock(&mutex);
-        TIMED(30, pthread_cond_timedwait(&condition, &mutex, &deadline), ETIMEDOUT);
+        TIMED(30,
+            (deadline = in_ns(CLOCK_REALTIME, 30000000),
+                pthread_cond_timedwait(&condition, &mutex, &deadline)),
+            ETIMEDOUT);
         pthread_mutex_unlock(&mutex);
     }
     TIMED(1000, sleep(1), 0);
