@@ -1,6 +1,7 @@
 /* sys.c - see sys.h. */
 #include "libgeomem/base/sys.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 void *gm_sys_map(size_t bytes)
@@ -10,4 +11,18 @@ void *gm_sys_map(size_t bytes)
     if (p < 0 && p > -4096)
         return NULL;
     return (void *)p; /* NOLINT: the kernel returns addresses as numbers */
+}
+
+long gm_sys_read_file(const char *path, char *buffer, size_t room)
+{
+    long fd = gm_sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0), got;
+    if (fd < 0)
+        return fd;
+    size_t length = 0;
+    while (
+        length < room - 1 && (got = gm_sys3(SYS_read, fd, buffer + length, room - 1 - length)) > 0)
+        length += (size_t)got;
+    gm_sys1(SYS_close, fd);
+    buffer[length] = 0;
+    return (long)length;
 }

@@ -48,6 +48,9 @@ static inline uint64_t gm_sys_monotonic_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* A file's text, as much as there is room for, with a NUL behind it. Its length, or a negative errno. */
+long gm_sys_read_file(const char *path, char *buffer, size_t room);
+
 /* Anonymous private memory, or NULL. */
 void *gm_sys_map(size_t bytes);
 

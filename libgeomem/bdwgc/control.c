@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "geomem/listener.h"
+#include "libgeomem/base/bytes.h"
 #include "libgeomem/bdwgc/bdwgc.h"
 #include "libgeomem/gc/cycle.h"
 
@@ -66,28 +67,6 @@ static struct {
 
 /* ---- start ---- */
 
-static uint64_t environment_bytes(const char *name)
-{
-    const char *text = getenv(name);
-    char *end;
-    if (!text || !*text)
-        return 0;
-    uint64_t value = strtoull(text, &end, 10);
-    switch (*end) {
-    case 'k':
-    case 'K':
-        return value << 10;
-    case 'm':
-    case 'M':
-        return value << 20;
-    case 'g':
-    case 'G':
-        return value << 30;
-    default:
-        return value;
-    }
-}
-
 __attribute__((constructor)) static void control_load(void)
 {
     gm_bdwgc_finalizers_start();
@@ -100,7 +79,7 @@ void GC_init(void)
         return;
     control.is_started = true;
     gm_bdwgc_extra_bytes = GC_all_interior_pointers ? 1 : 0;
-    GC_set_max_heap_size(environment_bytes("GC_MAXIMUM_HEAP_SIZE"));
+    GC_set_max_heap_size(gm_bytes_of_environment("GC_MAXIMUM_HEAP_SIZE"));
     if (!geomem_heap_default()) {
         control.abort(
             "geomem: no address space for a heap: raise the limit on virtual memory (ulimit -v)");

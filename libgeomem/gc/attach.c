@@ -7,6 +7,7 @@
 #include "libgeomem/gc/cycle_internal.h"
 #include "libgeomem/gc/dirty.h"
 #include "libgeomem/gc/notes.h"
+#include "libgeomem/gc/pressure.h"
 #include "libgeomem/gc/world.h"
 #include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
@@ -22,6 +23,7 @@ static void heap_allocated(struct gm_heap *heap, size_t bytes)
     struct gm_gc *gc = &gm_gc;
     if (gm_pacer_allocated(&gc->pacer, bytes) && heap->options.gc_mode != GEOMEM_GC_OFF)
         gm_gc_collect(heap, GM_WANT_AS_PACED, GEOMEM_TRIGGER_ALLOCATION);
+    gm_pressure_allocated(heap);
 }
 
 /* True where trying again may help: other threads may have taken what was found, but what is found is at least as much. */

@@ -55,7 +55,7 @@ void gm_gc_each_segment(gm_segment_visitor *visit, void *arg)
         gm_heap_each_segment(heap, visit, arg);
 }
 
-static uint64_t heaps_footprint(void)
+uint64_t gm_gc_footprint(void)
 {
     uint64_t bytes = 0;
     for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
@@ -84,7 +84,7 @@ static void cycle_end(struct gm_gc *gc, struct geomem_gc_cycle *cycle)
 {
     const struct geomem_listener *listener = gm_listener_get();
     struct gm_gc_totals *totals = &gc->totals;
-    cycle->footprint_bytes = heaps_footprint();
+    cycle->footprint_bytes = gm_gc_footprint();
     cycle->end_ns = gm_sys_monotonic_ns();
     if (cycle->kind == GEOMEM_GC_YOUNG)
         totals->young_collections++;

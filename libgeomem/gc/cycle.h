@@ -97,6 +97,9 @@ enum gm_gc_want {
  * lock of the world. No other lock held. */
 int gm_gc_collect(struct gm_heap *heap, enum gm_gc_want want, enum geomem_gc_trigger trigger);
 
+/* Of all heaps. */
+uint64_t gm_gc_footprint(void);
+
 /* Somebody who wants to know, beside the listener: called before the world is stopped (true) and after it has been let go,
  * on the thread that collects, the world's lock held. NULL: nobody. */
 typedef void gm_gc_observation(bool begins);

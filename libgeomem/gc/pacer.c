@@ -19,6 +19,8 @@
 #define YOUNG_FIRST (4 * MB)
 /* The nursery is this part of what lives. */
 #define YOUNG_PART 4
+/* And this part of a limit at most. Arbitrary. */
+#define YOUNG_OF_LIMIT 8
 /* A full collection in place of a young one may stop the program so long, and must cost so many times less for each byte
  * allocated; longer, if it gains more. Arbitrary. */
 #define FULL_PAUSE_NS 9000000.0
@@ -34,6 +36,8 @@
 #define TUNING_BYTES (10.0 * (double)MB)
 /* So much at least before the old generation is collected. */
 #define OLD_GROWTH_LEAST (8 * MB)
+/* Of the container's room: a lesser change is none. Arbitrary. */
+#define ROOM_PART 32
 /* Between two steps so much is allocated. */
 #define STEP_BYTES (512 * KB)
 
@@ -117,9 +121,18 @@ static uint64_t young_in_pause(const struct gm_pacer *pacer)
     return clamp((uint64_t)least(bytes, (double)YOUNG_MOST), YOUNG_LEAST, YOUNG_MOST);
 }
 
+/* Of the footprint; UINT64_MAX: none. */
+static uint64_t limit_bytes(const struct gm_pacer *pacer)
+{
+    uint64_t limit = pacer->limit_bytes ? pacer->limit_bytes : UINT64_MAX;
+    return pacer->room_bytes && pacer->room_bytes < limit ? pacer->room_bytes : limit;
+}
+
 static void young_set(struct gm_pacer *pacer)
 {
     uint64_t bytes = clamp(pacer->old_bytes / YOUNG_PART, YOUNG_FIRST, YOUNG_MOST);
+    if (bytes > limit_bytes(pacer) / YOUNG_OF_LIMIT)
+        bytes = clamp(limit_bytes(pacer) / YOUNG_OF_LIMIT, YOUNG_LEAST, bytes);
     if (gm_pacer_wants_full(pacer))
         bytes = left_bytes(pacer);
     else if (pacer->pause_ns_per_byte > 0 && bytes > young_in_pause(pacer))
@@ -146,9 +159,9 @@ static void old_set(struct gm_pacer *pacer)
     if (pacer->full_run > 0)
         lowest = highest;
     pacer->old_limit_bytes = pacer->live_bytes + clamp((uint64_t)extra, lowest, highest);
-    if (pacer->limit_bytes && pacer->old_limit_bytes > pacer->limit_bytes / 10 * 8)
+    if (pacer->old_limit_bytes > limit_bytes(pacer) / 10 * 8)
         pacer->old_limit_bytes =
-            clamp(pacer->limit_bytes / 10 * 8, pacer->live_bytes + MB, UINT64_MAX);
+            clamp(limit_bytes(pacer) / 10 * 8, pacer->live_bytes + MB, UINT64_MAX);
 }
 
 /* Of the next full collection, if what lives grows on as it did. */
@@ -197,6 +210,19 @@ void gm_pacer_add_heap(struct gm_pacer *pacer, const struct geomem_heap_options 
     pacer->limit_bytes = sum;
     if (options->young_bytes)
         pacer->young_option_bytes = options->young_bytes;
+    young_set(pacer);
+}
+
+void gm_pacer_set_room(struct gm_pacer *pacer, uint64_t room_bytes)
+{
+    uint64_t before = pacer->room_bytes;
+    uint64_t change = room_bytes > before ? room_bytes - before : before - room_bytes;
+    if (before && room_bytes && change < before / ROOM_PART)
+        return;
+    if (before == room_bytes)
+        return;
+    pacer->room_bytes = room_bytes;
+    old_set(pacer);
     young_set(pacer);
 }
 

@@ -15,6 +15,9 @@
  * with all of that growth as their nursery: as long as a stop for them is short. Each FULL_RUN of them the young are tried
  * again.
  *
+ * The footprint is not to pass the program's limit, nor the room that a container leaves (pressure.h): the old generation grows to
+ * four fifths of that, if what lives allows.
+ *
  * While the old generation is marked in steps, they come so often that it grows by no more than a part meanwhile.
  *
  * Stands below cycle.h; knows no heap, only figures, so that a test can drive it.
@@ -37,7 +40,8 @@ struct gm_pacer {
     uint64_t old_bytes;             /* believed to be in the old generation */
     uint64_t live_bytes;            /* of it, after its last collection */
     uint64_t old_limit_bytes;       /* at which it is collected */
-    uint64_t limit_bytes;        /* of the footprint: the program's, or the container's; 0: none */
+    uint64_t limit_bytes;           /* of the footprint: the program's; 0: none */
+    uint64_t room_bytes;         /* of the footprint: what the container leaves; 0: all there is */
     uint64_t young_option_bytes; /* the program's wish; 0: none */
     /* Measured, as moving averages. */
     double pause_ns_per_byte;   /* of nursery, all parts of the pause */
@@ -64,6 +68,9 @@ bool gm_pacer_is_time(const struct gm_pacer *pacer);    /* for a young collectio
 bool gm_pacer_wants_full(const struct gm_pacer *pacer); /* for a full one in its place */
 bool gm_pacer_wants_old(const struct gm_pacer *pacer);  /* for one of the old generation */
 bool gm_pacer_wants_step(const struct gm_pacer *pacer); /* of the one under way */
+
+/* So much of what the container may use is the heaps' already, or nobody's. 0: it has no limit. */
+void gm_pacer_set_room(struct gm_pacer *pacer, uint64_t room_bytes);
 
 /* One generation, or two, from now on. */
 void gm_pacer_set_full_only(struct gm_pacer *pacer, bool full_only);

@@ -69,17 +69,8 @@ static long task_read(int32_t tid, const char *file, char *buffer, size_t room)
     path[n++] = '/';
     while ((path[n] = *file++))
         n++;
-    long fd = gm_sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return fd;
-    size_t length = 0;
-    long got;
-    while (
-        length < room - 1 && (got = gm_sys3(SYS_read, fd, buffer + length, room - 1 - length)) > 0)
-        length += (size_t)got;
-    gm_sys1(SYS_close, fd);
-    buffer[length] = 0;
-    return length ? (long)length : -ESRCH;
+    long length = gm_sys_read_file(path, buffer, room);
+    return length ? length : -ESRCH;
 }
 
 static uint64_t hex_read(const char *text)

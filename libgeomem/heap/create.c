@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "libgeomem/base/bytes.h"
 #include "libgeomem/base/os.h"
 #include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/heap.h"
@@ -72,13 +73,18 @@ __attribute__((constructor(102))) static void fork_init(void)
 
 /* ---- the default heap ---- */
 
+static size_t default_max_bytes; /* as the user says */
+
 __attribute__((noinline)) static struct gm_heap *default_make(void)
 {
     if (gm_range_init() != 0)
         return NULL;
     gm_lock_acquire(&gm_heaps_lock);
-    if (default_heap.number == 0)
+    if (default_heap.number == 0) {
+        default_max_bytes = gm_bytes_of_environment("GEOMEM_HEAP_MAX");
+        default_heap.options.max_bytes = default_max_bytes;
         heap_init(&default_heap, 1);
+    }
     gm_lock_release(&gm_heaps_lock);
     /* release: pairs with the acquire in gm_heap_default */
     atomic_store_explicit(&default_ready, true, memory_order_release);
@@ -137,6 +143,8 @@ int geomem_heap_configure(struct geomem_heap *public, const struct geomem_heap_o
     int error = heap->attached ? -EBUSY : accepted;
     if (error == 0)
         heap->options = *options;
+    if (error == 0 && heap == &default_heap && options->max_bytes == 0)
+        heap->options.max_bytes = default_max_bytes;
     gm_lock_release(&gm_heaps_lock);
     return error;
 }

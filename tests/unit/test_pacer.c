@@ -102,3 +102,18 @@ Test(pacer, the_programs_wish_comes_before_all_that)
     collect(&pacer, 5 * MS, 1 * MS);
     cr_expect_eq(pacer.young_bytes, 2 * MB);
 }
+
+Test(pacer, the_old_generation_stays_in_the_room_that_a_container_leaves)
+{
+    struct gm_pacer pacer = pacer_with_old(100 * MB);
+    uint64_t limit = pacer.old_limit_bytes;
+    cr_expect_geq(limit, 125 * MB);
+    gm_pacer_set_room(&pacer, 140 * MB);
+    cr_expect_leq(pacer.old_limit_bytes, 112 * MB);
+    cr_expect_gt(pacer.old_limit_bytes, 110 * MB);
+    cr_expect_leq(pacer.young_bytes, 140 * MB / 8);
+    gm_pacer_set_room(&pacer, 50 * MB);
+    cr_expect_eq(pacer.old_limit_bytes, 101 * MB, "no less than lives, and a little");
+    gm_pacer_set_room(&pacer, 0);
+    cr_expect_eq(pacer.old_limit_bytes, limit);
+}

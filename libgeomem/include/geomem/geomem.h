@@ -53,7 +53,11 @@ struct geomem_heap_options {
         struct_bytes; /* sizeof(struct geomem_heap_options); 0 in all other members: the default */
     enum geomem_gc_mode gc_mode;
     enum geomem_write_tracking tracking;
-    size_t max_bytes;   /* footprint at most; allocation fails beyond. 0: as much as there is */
+    /* Footprint at most, in bytes; allocation fails beyond, when a collection has not helped. 0: of the default heap what
+     * GEOMEM_HEAP_MAX in the environment says (bytes, or with K, M or G behind), else as much as there is. Where a control
+     * group limits the process's memory, collections come in time for the footprint to stay below what the group leaves, and
+     * when it runs short; but no allocation fails for it. */
+    size_t max_bytes;
     size_t young_bytes; /* of the nursery; 0: sized by survival and pauses */
     int exact_pointers; /* non-zero: only a pointer to a block's beginning, found in another block, keeps it */
 };
