@@ -158,6 +158,11 @@ struct gm_leaving {
         enum geomem_cache_cause cause;
     } row[GM_LEAVING_MOST];
 };
+static inline void gm_leaving_begin(struct gm_leaving *leaving, struct geomem_cache *cache)
+{
+    leaving->cache = cache;
+    leaving->count = 0;
+}
 static inline bool gm_leaving_is_full(const struct gm_leaving *leaving)
 {
     return leaving->count == GM_LEAVING_MOST;

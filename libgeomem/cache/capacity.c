@@ -8,13 +8,13 @@
 void gm_cache_lock_all(struct geomem_cache *cache)
 {
     for (uint32_t i = 0; i <= cache->shard_mask; i++)
-        gm_lock_acquire(&cache->shards[i].lock);
+        gm_lock_take(&cache->shards[i].lock);
 }
 
 void gm_cache_unlock_all(struct geomem_cache *cache)
 {
     for (uint32_t i = 0; i <= cache->shard_mask; i++)
-        gm_lock_release(&cache->shards[i].lock);
+        gm_lock_give(&cache->shards[i].lock);
 }
 
 static uint64_t shard_used(const struct gm_shard *shard)
@@ -95,7 +95,8 @@ static int quota_collect(struct geomem_cache *cache, struct gm_shard *to, uint64
 
 int gm_cache_lend(struct geomem_cache *cache, struct gm_shard *shard, uint64_t quota_bytes)
 {
-    struct gm_leaving leaving = {.cache = cache};
+    struct gm_leaving leaving;
+    gm_leaving_begin(&leaving, cache);
     int err;
     do {
         gm_cache_lock_all(cache);
@@ -149,7 +150,8 @@ static int quotas_set(struct geomem_cache *cache, uint64_t bytes, enum geomem_ca
 
 int gm_cache_set_capacity(struct geomem_cache *cache, uint64_t bytes, enum geomem_cache_cause cause)
 {
-    struct gm_leaving leaving = {.cache = cache};
+    struct gm_leaving leaving;
+    gm_leaving_begin(&leaving, cache);
     int err;
     do {
         gm_cache_lock_all(cache);

@@ -329,14 +329,14 @@ static enum step admission_step(struct admission *a)
 static enum step admission_try(struct admission *a)
 {
     struct gm_shard *shard = a->draft->shard;
-    gm_lock_acquire(&shard->lock);
+    gm_lock_take(&shard->lock);
     enum step step = admission_step(a);
     if (step == STEP_DONE && !a->load)
         gm_loads_spoil(shard, a->draft->hash, a->draft->key, a->draft->key_bytes);
     uint64_t wanted = draft_charge(a->draft);
     if (wanted <= shard->quota_bytes) /* what is there is pinned */
         wanted += atomic_load_explicit(&shard->used_bytes, memory_order_relaxed);
-    gm_lock_release(&shard->lock);
+    gm_lock_give(&shard->lock);
     gm_leaving_end(&a->leaving);
     /* Not lent: refused in the next step. */
     if (step == STEP_BORROW) {
@@ -351,8 +351,13 @@ int gm_draft_admit(struct gm_draft *draft, const struct geomem_cache_load *load,
 {
     struct geomem_cache *cache = draft->cache;
     uint64_t charge = draft_charge(draft);
-    struct admission a = {
-        .draft = draft, .load = load, .ret_slot = ret_slot, .leaving = {.cache = cache}};
+    struct admission a; /* not all of `leaving` is to be zeroed for each store */
+    a.draft = draft;
+    a.load = load;
+    a.ret_slot = ret_slot;
+    a.status = 0;
+    a.maintain = a.entered = a.has_borrowed = false;
+    gm_leaving_begin(&a.leaving, cache);
     while (admission_try(&a) != STEP_DONE)
         ;
     if (a.status < 0)

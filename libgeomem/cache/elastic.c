@@ -41,11 +41,11 @@ static double cache_marginal(struct geomem_cache *cache)
     double again = 0, ghost_bytes = 0;
     for (uint32_t i = 0; i <= cache->shard_mask; i++) {
         struct gm_shard *shard = &cache->shards[i];
-        gm_lock_acquire(&shard->lock);
+        gm_lock_take(&shard->lock);
         used += atomic_load_explicit(&shard->used_bytes, memory_order_relaxed);
         again += (double)shard->ghosts.returned;
         ghost_bytes += (double)shard->ghosts.bytes;
-        gm_lock_release(&shard->lock);
+        gm_lock_give(&shard->lock);
     }
     if (used == 0)
         return 0;
@@ -64,9 +64,9 @@ static void cache_age(struct geomem_cache *cache)
 {
     for (uint32_t i = 0; i <= cache->shard_mask; i++) {
         struct gm_shard *shard = &cache->shards[i];
-        gm_lock_acquire(&shard->lock);
+        gm_lock_take(&shard->lock);
         shard->ghosts.returned /= 2;
-        gm_lock_release(&shard->lock);
+        gm_lock_give(&shard->lock);
     }
 }
 

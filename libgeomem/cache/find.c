@@ -113,12 +113,12 @@ static void slot_clear(struct gm_cache_slot *slot)
     struct gm_shard *shard = gm_slot_shard(slot);
     struct geomem_cache *cache = shard->cache;
     geomem_free(gm_entry_block(slot));
-    gm_lock_acquire(&shard->lock);
+    gm_lock_take(&shard->lock);
     atomic_store_explicit(&slot->word,
         atomic_load_explicit(&slot->word, memory_order_relaxed) & GM_SLOT_EPOCH,
         memory_order_relaxed);
     gm_slot_give(&shard->slots, gm_slot_number(slot));
-    gm_lock_release(&shard->lock);
+    gm_lock_give(&shard->lock);
     gm_cache_unreference(cache);
 }
 

@@ -63,14 +63,15 @@ void geomem_cache_release(struct geomem_cache_entry *entry)
 /* An entry whose time is up; the caller has a pin, which is gone afterwards. */
 static void entry_expire(struct gm_shard *shard, struct gm_cache_slot *slot, uint64_t hash)
 {
-    struct gm_leaving leaving = {.cache = shard->cache};
+    struct gm_leaving leaving;
+    gm_leaving_begin(&leaving, shard->cache);
     size_t key_bytes = gm_entry_key_bytes(slot);
-    gm_lock_acquire(&shard->lock);
+    gm_lock_take(&shard->lock);
     /* Somebody else may have taken it out meanwhile, or found it used. */
     uint32_t number = gm_shard_find_locked(shard, hash, gm_entry_key(slot), key_bytes);
     if (number == gm_slot_number(slot) && gm_entry_is_over(shard->cache, slot))
         gm_shard_take_out(shard, number, GEOMEM_CACHE_EXPIRED, &leaving);
-    gm_lock_release(&shard->lock);
+    gm_lock_give(&shard->lock);
     gm_leaving_end(&leaving);
     gm_slot_release(slot);
 }
@@ -90,7 +91,7 @@ __attribute__((noinline)) void gm_shard_maintain(struct gm_shard *shard)
     if (!gm_lock_try(&shard->lock))
         return;
     gm_policy_settle(shard->policy);
-    gm_lock_release(&shard->lock);
+    gm_lock_give(&shard->lock);
 }
 
 static void extra_use(const struct geomem_cache *cache, struct gm_entry_extra *extra)

@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libgeomem/cache/alone.h"
+
 #define GM_SLOT_PINS 0x00ffffffu
 #define GM_SLOT_LIVE 0x01000000u
 #define GM_SLOT_DEAD 0x02000000u
@@ -113,21 +115,20 @@ static inline bool gm_slot_pin(struct gm_cache_slot *slot)
     uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     while (gm_word_is_live(word) && (word & GM_SLOT_PINS) != GM_SLOT_PINS)
         /* acquire: pairs with the release in gm_slot_publish: value_bytes, place and the block are there */
-        if (atomic_compare_exchange_weak_explicit(
-                &slot->word, &word, word + 1, memory_order_acquire, memory_order_relaxed))
+        if (gm_word_replace(&slot->word, &word, word + 1))
             return true;
     return false;
 }
 /* One more, by who has one. */
 static inline void gm_slot_repin(struct gm_cache_slot *slot)
 {
-    atomic_fetch_add_explicit(&slot->word, 1, memory_order_relaxed);
+    gm_word_add(&slot->word, 1, memory_order_relaxed);
 }
 /* Returns the word as it was before: with one pin and dead, the caller has to clear up. */
 static inline uint32_t gm_slot_unpin(struct gm_cache_slot *slot)
 {
     /* acq_rel: what was done with the entry comes before its end, by whichever thread */
-    return atomic_fetch_sub_explicit(&slot->word, 1, memory_order_acq_rel);
+    return gm_word_add(&slot->word, UINT32_MAX, memory_order_acq_rel);
 }
 static inline bool gm_word_is_last_of_dead(uint32_t word)
 {
@@ -152,8 +153,7 @@ static inline bool gm_slot_kill(struct gm_cache_slot *slot)
                    ? word & GM_SLOT_EPOCH
                    : (word & (GM_SLOT_EPOCH | GM_SLOT_PINS)) + (GM_SLOT_DEAD | 1);
     /* acquire: pairs with the release in gm_slot_unpin: others are done with it */
-    while (!atomic_compare_exchange_weak_explicit(
-        &slot->word, &word, dead, memory_order_acquire, memory_order_relaxed));
+    while (!gm_word_replace(&slot->word, &word, dead));
     return (word & GM_SLOT_PINS) == 0;
 }
 /* The same, only if nobody has it pinned. */
@@ -162,8 +162,7 @@ static inline bool gm_slot_kill_unpinned(struct gm_cache_slot *slot)
     uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     while ((word & GM_SLOT_PINS) == 0)
         /* acquire: as in gm_slot_kill */
-        if (atomic_compare_exchange_weak_explicit(&slot->word, &word, word & GM_SLOT_EPOCH,
-                memory_order_acquire, memory_order_relaxed))
+        if (gm_word_replace(&slot->word, &word, word & GM_SLOT_EPOCH))
             return true;
     return false;
 }

@@ -49,15 +49,16 @@ int geomem_cache_remove(struct geomem_cache *cache, const void *key, size_t key_
 {
     if (key_bytes == 0)
         return -ENOENT;
-    struct gm_leaving leaving = {.cache = cache};
+    struct gm_leaving leaving;
+    gm_leaving_begin(&leaving, cache);
     uint64_t hash = gm_hash(cache->seed, key, key_bytes);
     struct gm_shard *shard = gm_cache_shard(cache, hash);
-    gm_lock_acquire(&shard->lock);
+    gm_lock_take(&shard->lock);
     uint32_t number = gm_shard_find_locked(shard, hash, key, key_bytes);
     if (number != 0)
         gm_shard_take_out(shard, number, GEOMEM_CACHE_REMOVED, &leaving);
     gm_loads_spoil(shard, hash, key, key_bytes);
-    gm_lock_release(&shard->lock);
+    gm_lock_give(&shard->lock);
     gm_leaving_end(&leaving);
     return number != 0 ? 0 : -ENOENT;
 }
@@ -67,7 +68,7 @@ int geomem_cache_remove(struct geomem_cache *cache, const void *key, size_t key_
 static uint64_t shard_clear_some(struct gm_shard *shard, enum geomem_cache_cause cause,
     struct gm_leaving *leaving, uint32_t *next)
 {
-    gm_lock_acquire(&shard->lock);
+    gm_lock_take(&shard->lock);
     uint32_t number = *next;
     for (; number < shard->slots.fresh && !gm_leaving_is_full(leaving); number++) {
         if (number % GM_CHUNK_SLOTS == 0)
@@ -78,13 +79,14 @@ static uint64_t shard_clear_some(struct gm_shard *shard, enum geomem_cache_cause
             gm_shard_take_out(shard, number, cause, leaving);
     }
     *next = number < shard->slots.fresh ? number : 0;
-    gm_lock_release(&shard->lock);
+    gm_lock_give(&shard->lock);
     return leaving->count;
 }
 
 uint64_t gm_cache_clear(struct geomem_cache *cache, enum geomem_cache_cause cause)
 {
-    struct gm_leaving leaving = {.cache = cache};
+    struct gm_leaving leaving;
+    gm_leaving_begin(&leaving, cache);
     uint64_t count = 0;
     for (uint32_t i = 0; i <= cache->shard_mask; i++) {
         uint32_t next = 1;

@@ -10,9 +10,9 @@ int geomem_cache_each(struct geomem_cache *cache,
 {
     for (uint32_t i = 0; i <= cache->shard_mask; i++) {
         struct gm_shard *shard = &cache->shards[i];
-        gm_lock_acquire(&shard->lock);
+        gm_lock_take(&shard->lock);
         uint32_t end = shard->slots.fresh;
-        gm_lock_release(&shard->lock);
+        gm_lock_give(&shard->lock);
         for (uint32_t number = 1; number < end; number++) {
             struct gm_cache_slot *slot = gm_slot_at(shard->chunks, number);
             if (number % GM_CHUNK_SLOTS == 0 || !gm_slot_pin(slot))
@@ -89,12 +89,12 @@ static int slot_visit(const struct pins *pins, struct gm_cache_slot *slot, uint3
 static bool slot_hold(struct gm_shard *shard, struct gm_cache_slot *slot, uint32_t *ret_held)
 {
     bool holds = false;
-    gm_lock_acquire(&shard->lock);
+    gm_lock_take(&shard->lock);
     uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     while (!holds && (word & GM_SLOT_STATE) != 0 && (word & GM_SLOT_PINS) != 0)
         holds = atomic_compare_exchange_weak_explicit(
             &slot->word, &word, word + 1, memory_order_acquire, memory_order_relaxed);
-    gm_lock_release(&shard->lock);
+    gm_lock_give(&shard->lock);
     *ret_held = (word & GM_SLOT_PINS) + 1;
     return holds;
 }
@@ -111,9 +111,9 @@ int geomem_cache_pins(struct geomem_cache *cache, uint64_t age_ns,
     };
     for (uint32_t i = 0; i <= cache->shard_mask; i++) {
         struct gm_shard *shard = &cache->shards[i];
-        gm_lock_acquire(&shard->lock);
+        gm_lock_take(&shard->lock);
         uint32_t end = shard->slots.fresh, held;
-        gm_lock_release(&shard->lock);
+        gm_lock_give(&shard->lock);
         for (uint32_t number = 1; number < end; number++) {
             struct gm_cache_slot *slot = gm_slot_at(shard->chunks, number);
             if (number % GM_CHUNK_SLOTS == 0 ||

@@ -183,5 +183,6 @@ void gm_profile_name(uintptr_t pc, char *name, size_t bytes)
 bool gm_profile_name_is_ours(const char *name)
 {
     return !strncmp(name, "geomem_", 7) || !strncmp(name, "gm_", 3) || !strncmp(name, "GC_", 3) ||
-           !strcmp(name, "allocate_memory");
+           !strcmp(name, "allocate_memory") || !strcmp(name, "store_cached_data") ||
+           !strcmp(name, "get_or_load_cached_data");
 }

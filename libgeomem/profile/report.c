@@ -37,7 +37,9 @@ static void site_name_frames(struct report_draft *d, struct geomem_site_usage *o
         gm_profile_name((uintptr_t)out->frame[i], name, NAME_BYTES);
         out->name[i] = name;
         d->name_bytes += strlen(name) + 1;
-        if (i < INNER_FRAMES && gm_profile_name_is_ours(name))
+        /* A function of ours without a name that tells it may stand between two; two and more are the program's, called by a
+         * function of ours: a loader of a cache. */
+        if (i < INNER_FRAMES && (ours == 0 || i - ours <= 1) && gm_profile_name_is_ours(name))
             ours = i + 1;
     }
     if (ours == out->frame_count)

@@ -84,7 +84,7 @@ class Exports(unittest.TestCase):
 def seed_names():
     return set("""allocate_memory free_memory perform_gc init_gc gc_young_generation gc_old_generation start_profiling
         stop_profiling analyze_memory_usage init_caching_layer get_cached_data store_cached_data
-        remove_cached_data""".split())
+        remove_cached_data get_or_load_cached_data""".split())
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <geomem/cache.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -61,6 +63,68 @@ int geomem_collect_young(void) __asm__("gc_young_generation");
 int geomem_collect_old(void) __asm__("gc_old_generation");
 #define gc_young_generation() geomem_collect_young()
 #define gc_old_generation() geomem_collect_old()
+
+/* ---- caching ---- */
+
+/* One cache for the program, by name "cached data": bytes by key, in the default heap. For more than one, for times to live, callbacks
+ * and all the rest there is geomem/cache.h, whose functions take this one too: see geomem_caching_layer. */
+
+/* 1 to 65,535 bytes, the caller's; copied where they are kept. */
+typedef struct CacheKey {
+    const void *bytes;
+    size_t size;
+} CacheKey;
+/* In the cache, or out of it and still held: memory that lives until its reference count is 0. geomem_cache_references
+ * tells the count. */
+typedef struct geomem_cache_entry CacheEntry;
+/* To be stored: bytes and size, the caller's, entry not looked at. As it is got: valid until release_cached_data, aligned to 16;
+ * entry NULL (and bytes NULL): there is none. */
+typedef struct CachedData {
+    const void *bytes;
+    size_t size;
+    CacheEntry *entry;
+} CachedData;
+/* Makes the data of a key: returns 0 with bytes and size in *ret_data, or a negative errno. The bytes are copied when it has
+ * returned; memory of allocate_memory is a good place for them, since nobody has to free it. */
+typedef int (*CacheLoader)(CacheKey key, CachedData *ret_data);
+
+/* Prepares the cache. Every other function does it when it is first needed. 64 MB, or as many bytes as GEOMEM_CACHE_BYTES in the
+ * environment says (a number, 1 and up); it gives way to 1/16 of that when memory runs short. Any number of calls. 0, or a
+ * negative errno (-ENOMEM; -EINVAL: GEOMEM_CACHE_BYTES is no such number). */
+int init_caching_layer(void);
+
+/* The data of a key, to be given to release_cached_data; entry NULL: none are cached. */
+CachedData get_cached_data(CacheKey key);
+
+/* Keeps a copy of data.size bytes (less than 4 GB) for the key, in place of what there was. 0; an enum
+ * geomem_cache_refusal: not kept, since larger than the cache, or all of it is in use; or a negative errno (-EINVAL: key or
+ * size; -ENOMEM). */
+int store_cached_data(CacheKey key, CachedData data);
+
+/* 0, or -ENOENT: there was none. Data that somebody has got stay valid until they are released. */
+int remove_cached_data(CacheKey key);
+
+/* The same as get_cached_data, with data made by the loader if there are none. Of all threads that miss a key at the same time
+ * one runs its loader, the others wait for it. Entry NULL with errno as the loader returned it, positive; or ENODATA (it gave
+ * none), EDEADLK (it asks for the key it is loading), ENOMEM, EINVAL. */
+CachedData get_or_load_cached_data(CacheKey key, CacheLoader loader);
+
+/* Gives back what the functions above returned. Nothing happens if there was nothing. */
+static inline void release_cached_data(CachedData data)
+{
+    geomem_cache_release(data.entry);
+}
+/* A text without its final zero, as a key. */
+static inline CacheKey geomem_text_key(const char *text)
+{
+    CacheKey key;
+    key.bytes = text;
+    for (key.size = 0; text[key.size]; key.size++)
+        ;
+    return key;
+}
+/* The cache itself: to be resized, asked for statistics, walked. NULL, errno as of init_caching_layer. */
+struct geomem_cache *geomem_caching_layer(void);
 
 /* ---- profiling ---- */
 
