@@ -28,6 +28,8 @@ struct gm_cache_key {
     uint32_t newest_pin;        /* id; 0: none */
     uint32_t older, newer;      /* by last use; ids */
     bool inside, missed, known; /* in the cache; the last lookup missed; hits are known */
+    bool
+        waits; /* the curve has not been told of that miss, as it is not known how large the value is */
 };
 
 struct gm_cache_pin {

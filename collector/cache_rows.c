@@ -129,6 +129,26 @@ static int times_fill(struct gm_batch *b, struct gm_cache *cache)
     return 0;
 }
 
+static int curve_fill(struct gm_batch *b, struct gm_cache *cache, struct gm_curves *curves)
+{
+    struct gm_curve_point points[GM_CURVE_POINTS];
+    cache->row.mrc_told = cache->curve && gm_curve_read(curves, cache->curve, points);
+    for (unsigned i = 0; cache->row.mrc_told && i < GM_CURVE_POINTS; i++) {
+        struct gm_row_cache_point *row = gm_rows_add(&b->cache_points);
+        if (!row)
+            return -ENOMEM;
+        *row = (struct gm_row_cache_point){.cache_id = cache->row.cache_id,
+            .policy = gm_curve_policy_name(cache->curve),
+            .capacity_bytes = points[i].capacity_bytes,
+            .samples = points[i].samples,
+            .sample_entries = points[i].entries,
+            .hit_ratio = points[i].hit_ratio,
+            .byte_hit_ratio = points[i].byte_hit_ratio,
+            .error = points[i].error};
+    }
+    return 0;
+}
+
 static void estimates_fill(struct gm_cache *cache)
 {
     struct gm_cache_estimates *e = &cache->row.estimates;
@@ -173,13 +193,15 @@ static int cache_tell(struct gm_batch *b, struct gm_cache *cache)
 }
 
 /* Open pins grow old while nothing happens. */
-static bool cache_has_news(const struct gm_cache *cache, bool last)
+static bool cache_has_news(const struct gm_cache *cache, struct gm_curves *curves, bool last)
 {
-    return cache->changed || cache->had_pins || (last && cache->keys.oldest_pin);
+    return cache->changed || cache->had_pins || (last && cache->keys.oldest_pin) ||
+           (cache->curve && gm_curve_has_news(curves, cache->curve));
 }
 
-static int cache_fill(struct gm_batch *b, struct gm_cache *cache, int64_t end_ns, bool last)
+static int cache_fill(struct gm_rollup *rollup, struct gm_cache *cache, int64_t end_ns, bool last)
 {
+    struct gm_batch *b = rollup->batch;
     size_t pins_before = b->cache_pins.n;
     bool had_pins = cache->had_pins;
     int r = cache->pins_changed ? sites_count_pins(cache) : 0;
@@ -195,6 +217,8 @@ static int cache_fill(struct gm_batch *b, struct gm_cache *cache, int64_t end_ns
     if (r == 0)
         r = times_fill(b, cache);
     if (r == 0)
+        r = curve_fill(b, cache, rollup->curves);
+    if (r == 0)
         r = cache_tell(b, cache);
     cache->changed = r < 0;
     return r;
@@ -204,7 +228,7 @@ int gm_process_caches_fill(struct gm_process *p, int64_t end_ns, bool last)
 {
     int r = 0;
     for (uint32_t i = 0; i < p->caches.count && r == 0; i++)
-        if (cache_has_news(p->caches.v[i], last))
-            r = cache_fill(p->rollup->batch, p->caches.v[i], end_ns, last);
+        if (cache_has_news(p->caches.v[i], p->rollup->curves, last))
+            r = cache_fill(p->rollup, p->caches.v[i], end_ns, last);
     return r;
 }

@@ -21,10 +21,11 @@ static void ledger_done(struct gm_cache_ledger *ledger)
     gm_index_done(&ledger->index);
 }
 
-static void cache_free(struct gm_cache *cache)
+static void cache_free(struct gm_cache *cache, struct gm_curves *curves)
 {
     if (!cache)
         return;
+    gm_curve_free(curves, cache->curve);
     free(cache->row.name);
     ledger_done(&cache->sites);
     ledger_done(&cache->classes);
@@ -33,10 +34,10 @@ static void cache_free(struct gm_cache *cache)
     free(cache);
 }
 
-void gm_caches_done(struct gm_caches *caches)
+void gm_caches_done(struct gm_caches *caches, struct gm_curves *curves)
 {
     for (uint32_t i = 0; i < caches->count; i++)
-        cache_free(caches->v[i]);
+        cache_free(caches->v[i], curves);
     free(caches->v);
     memset(caches, 0, sizeof *caches);
 }
@@ -75,7 +76,7 @@ static struct gm_cache *cache_create(struct gm_process *p, const struct gm_event
     cache->threshold_told = cache->threshold_own = UINT64_MAX;
     if (cache->row.name && ledger_begin(&cache->sites) && ledger_begin(&cache->classes))
         return cache;
-    cache_free(cache);
+    cache_free(cache, NULL);
     return NULL;
 }
 
@@ -124,7 +125,7 @@ static uint64_t cache_threshold(const struct gm_cache *cache)
 }
 
 /* The sample is another from now on: keys above the threshold are none of it any more. */
-static void cache_take_threshold(struct gm_cache *cache)
+static void cache_take_threshold(struct gm_process *p, struct gm_cache *cache)
 {
     uint64_t threshold = cache_threshold(cache);
     double rate = ((double)threshold + 1) / 0x1p64, before = cache->row.estimates.sample_rate;
@@ -135,6 +136,8 @@ static void cache_take_threshold(struct gm_cache *cache)
     if (before > 0 && rate < before)
         gm_cache_keys_halve(&cache->keys, threshold);
     gm_belady_reset(&cache->belady);
+    if (cache->curve)
+        gm_curve_lower(p->rollup->curves, cache->curve, threshold);
     cache->pins_changed = cache->changed = true;
 }
 
@@ -144,6 +147,11 @@ static void cache_take_figures(struct gm_cache *cache, const uint64_t *figures)
     for (unsigned i = 0; i < GM_CACHE_FIGURE_COUNT; i++)
         if (i < GM_CACHE_hits || figures[i] > cache->row.figures[i])
             cache->row.figures[i] = figures[i];
+}
+
+static uint64_t cache_lookups(const struct gm_cache *cache)
+{
+    return cache->row.figures[GM_CACHE_hits] + cache->row.figures[GM_CACHE_misses];
 }
 
 static void cache_take_state(
@@ -157,15 +165,20 @@ static void cache_take_state(
         cache_note_change(p, cache, ns, "made", 0, capacity);
     else if (capacity != before)
         cache_note_change(p, cache, ns, "resized", before, capacity);
+    if (cache->curve)
+        gm_curve_resize(p->rollup->curves, cache->curve, capacity);
     if (!is_new && state->choice != row->choice)
         cache_note_change(p, cache, ns, "switched", row->choice, state->choice);
+    uint64_t lookups = cache_lookups(cache);
     cache_take_figures(cache, state->cache_figures);
+    if (cache->curve)
+        gm_curve_lookups(cache->curve, cache_lookups(cache) - lookups);
     row->policy = state->policy;
     row->choice = state->choice;
     row->switches = state->switches > row->switches ? state->switches : row->switches;
     row->last_ns = ns;
     cache->threshold_told = state->sample_threshold;
-    cache_take_threshold(cache);
+    cache_take_threshold(p, cache);
     if (state->closed) {
         row->closed_ns = ns;
         cache_note_change(p, cache, ns, "closed", capacity, 0);
@@ -269,6 +282,49 @@ static void cache_count_time(struct gm_cache *cache, enum gm_cache_time kind, in
 
 /* ---- uses ---- */
 
+/* Made with the first use: most caches of most programs are idle. */
+static struct gm_curve *cache_curve(struct gm_process *p, struct gm_cache *cache)
+{
+    struct gm_rollup *rollup = p->rollup;
+    uint64_t capacity = cache->row.figures[GM_CACHE_capacity_bytes];
+    if (cache->curve || capacity == 0 || rollup->curve_count >= GM_CURVES_MAX)
+        return cache->curve;
+    if (!rollup->curves && gm_curves_create(&rollup->curves) < 0)
+        return NULL;
+    if (gm_curve_create(rollup->curves, cache->row.policy, capacity, cache_threshold(cache),
+            &cache->curve) == 0)
+        rollup->curve_count++;
+    return cache->curve;
+}
+
+static void cache_tell_curve(struct gm_process *p, struct gm_cache *cache, enum gm_curve_use use,
+    uint64_t key, uint64_t bytes)
+{
+    struct gm_curve *curve = cache_curve(p, cache);
+    if (curve)
+        gm_curve_use(p->rollup->curves, curve, use, key, bytes);
+}
+
+/* A miss is simulated when it is known how large the value is that it brings in: at once, or when it is stored. */
+static void cache_tell_lookup(
+    struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key, bool hit)
+{
+    if (key->waits) /* nothing was stored after the one before */
+        cache_tell_curve(p, cache, GM_CURVE_MISS, key->key, 0);
+    key->waits = !hit && key->bytes == 0;
+    if (!key->waits)
+        cache_tell_curve(p, cache, hit ? GM_CURVE_HIT : GM_CURVE_MISS, key->key, key->bytes);
+}
+
+static void cache_tell_store(struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key)
+{
+    if (key->waits)
+        cache_tell_curve(p, cache, GM_CURVE_MISS, key->key, key->bytes);
+    else if (!key->missed)
+        cache_tell_curve(p, cache, GM_CURVE_STORE, key->key, key->bytes);
+    key->waits = false;
+}
+
 /* As many of the sample as the cache holds have left since then: one twice as large might have kept it. */
 static bool cache_is_premature(const struct gm_cache *cache, const struct gm_cache_key *key)
 {
@@ -301,9 +357,10 @@ static void cache_looked_up(struct gm_process *p, struct gm_cache *cache, struct
         cache->row.estimates.sample_rate_min = cache->row.estimates.sample_rate;
     if (key->used_ns >= 0)
         cache_count_time(cache, GM_CACHE_REUSE_TIME, ns - key->used_ns);
-    if (hit && use->size_bytes)
+    if (use->size_bytes)
         key->bytes = use->size_bytes;
     cache_compare_belady(p, cache, key, hit);
+    cache_tell_lookup(p, cache, key, hit);
     key->used_ns = ns;
     key->missed = !hit;
     key->hits += hit;
@@ -311,10 +368,15 @@ static void cache_looked_up(struct gm_process *p, struct gm_cache *cache, struct
     gm_cache_key_inside(&cache->keys, key, hit);
 }
 
-static void cache_stored(
-    struct gm_cache *cache, struct gm_cache_key *key, const struct gm_event *use, int64_t ns)
+/* By a store, or by the miss itself. */
+static void cache_stored(struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key,
+    const struct gm_event *use, int64_t ns)
 {
-    if (key->missed) {
+    bool at_once = use->use == GM_USE_miss;
+    key->bytes = use->size_bytes;
+    if (!at_once)
+        cache_tell_store(p, cache, key);
+    if (key->missed && !at_once) {
         cache->refills += cache->weight;
         cache->refill_ns += cache->weight * (double)(ns - key->used_ns);
         cache_count_time(cache, GM_CACHE_REFILL_TIME, ns - key->used_ns);
@@ -324,7 +386,6 @@ static void cache_stored(
     key->hits = 0;
     key->left = 0;
     key->stored_ns = ns;
-    key->bytes = use->size_bytes;
     gm_cache_key_inside(&cache->keys, key, true);
 }
 
@@ -366,7 +427,7 @@ static struct gm_cache_key *cache_key(struct gm_process *p, struct gm_cache *cac
     for (int i = 0; i < 2 && r == -ENOSPC && cache_samples(cache, hash); i++) {
         if (i > 0) {
             cache->threshold_own = cache_threshold(cache) / 2;
-            cache_take_threshold(cache);
+            cache_take_threshold(p, cache);
         }
         r = cache_samples(cache, hash) ? gm_cache_keys_use(&cache->keys, hash, most, &key) : 0;
     }
@@ -389,13 +450,11 @@ static void cache_use(struct gm_process *p, struct gm_cache *cache, const struct
     case GM_USE_hit:
     case GM_USE_miss:
         cache_looked_up(p, cache, key, use, ns);
-        if (use->use == GM_USE_miss && use->size_bytes) { /* and put in at once */
-            key->missed = false;
-            cache_stored(cache, key, use, ns);
-        }
+        if (use->use == GM_USE_miss && use->size_bytes)
+            cache_stored(p, cache, key, use, ns);
         break;
     case GM_USE_store:
-        cache_stored(cache, key, use, ns);
+        cache_stored(p, cache, key, use, ns);
         break;
     case GM_USE_load:
         cache_count_time(cache, GM_CACHE_LOAD_TIME, use->ns);
@@ -441,7 +500,8 @@ static void cache_count_left(
         cache_count_time(cache, GM_CACHE_EVICTION_AGE, ns - key->stored_ns);
 }
 
-static void cache_left(struct gm_cache *cache, const struct gm_event *left, int64_t ns)
+static void cache_left(
+    struct gm_process *p, struct gm_cache *cache, const struct gm_event *left, int64_t ns)
 {
     if (!cache_samples(cache, left->key))
         return;
@@ -452,6 +512,8 @@ static void cache_left(struct gm_cache *cache, const struct gm_event *left, int6
         return;
     if (left->cause != GM_CAUSE_removed && left->cause != GM_CAUSE_closed)
         cache_count_left(cache, key, left, ns);
+    if (left->cause == GM_CAUSE_removed || left->cause == GM_CAUSE_expired)
+        cache_tell_curve(p, cache, GM_CURVE_GONE, left->key, 0);
     cache->made_room += cause_makes_room(left->cause);
     if (!key)
         return;
@@ -475,5 +537,25 @@ void gm_process_cache_event(struct gm_process *p, const struct gm_event *event, 
     else if (event->kind == GM_EV_CACHE_USE)
         cache_use(p, cache, event, ring, ns);
     else
-        cache_left(cache, event, ns);
+        cache_left(p, cache, event, ns);
+}
+
+void gm_process_caches_ended(struct gm_process *p)
+{
+    for (uint32_t i = 0; i < p->caches.count; i++) {
+        struct gm_cache *cache = p->caches.v[i];
+        for (uint32_t id = 1; id <= cache->keys.count; id++) {
+            const struct gm_cache_key *key = gm_cache_key_at(&cache->keys, id);
+            if (key->waits)
+                cache_tell_curve(p, cache, GM_CURVE_MISS, key->key, 0);
+        }
+    }
+}
+
+bool gm_process_caches_are_behind(const struct gm_process *p)
+{
+    for (uint32_t i = 0; i < p->caches.count; i++)
+        if (p->caches.v[i]->curve && gm_curve_is_behind(p->rollup->curves, p->caches.v[i]->curve))
+            return true;
+    return false;
 }

@@ -22,6 +22,7 @@
 #include "collector/batch.h"
 #include "collector/cache_belady.h"
 #include "collector/cache_keys.h"
+#include "collector/curve.h"
 #include "collector/decode.h"
 #include "collector/index.h"
 
@@ -32,6 +33,7 @@
 #define GM_CACHE_PINS_TOLD 256u       /* the oldest */
 #define GM_CACHE_PIN_OLD_NS 1000000000ll
 #define GM_BELADY_CACHES_MAX 64u /* of a process */
+#define GM_CURVES_MAX 256u       /* of a recording; each takes up to some 20 MB */
 
 /* Estimates, in all. */
 struct gm_cache_uses {
@@ -59,6 +61,7 @@ struct gm_cache {
     struct gm_cache_ledger sites, classes;
     struct gm_cache_keys keys;
     struct gm_belady belady;
+    struct gm_curve *curve; /* NULL: none yet, or there is none */
     /* Estimates. */
     double hits, misses, left, one_hit_wonders, premature_misses, refills, refill_ns;
     double belady_uses, belady_hits, belady_real_hits, unmatched_unpins;
@@ -78,11 +81,17 @@ struct gm_caches {
 
 struct gm_process;
 
-void gm_caches_done(struct gm_caches *caches);
+void gm_caches_done(struct gm_caches *caches, struct gm_curves *curves);
 
 /* A record of kind CACHE, CACHE_USE or CACHE_EVICT, from the ring with this index. */
 void gm_process_cache_event(
     struct gm_process *process, const struct gm_event *event, uint32_t ring);
+
+/* No more records will come: what waited for one is told to the curves. */
+void gm_process_caches_ended(struct gm_process *process);
+
+/* Whether the curve of one is not yet what its uses make it. */
+bool gm_process_caches_are_behind(const struct gm_process *process);
 
 /* The rows of what changed. last: the process has ended, all open pins are told. -ENOMEM: some are missing. */
 int gm_process_caches_fill(struct gm_process *process, int64_t end_ns, bool last);

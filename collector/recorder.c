@@ -479,6 +479,7 @@ int gm_recorder_finish(struct gm_recorder *r)
             gm_image_report(r->images.v[i]);
     recorder_end_images(r);
     recorder_note_root_status(r);
+    gm_rollup_settle(&r->rollup);
     recorder_commit(r, recorder_told_ns(r));
     r->store = NULL;
     return r->error;

@@ -123,6 +123,8 @@ struct gm_rollup {
     struct gm_process **processes;                         /* those that may still change */
     size_t process_count, process_room;
     uint32_t processes_seen, threads_seen, caches_seen;
+    struct gm_curves *curves; /* NULL: no cache was used yet */
+    uint32_t curve_count;
     int64_t batch_start_ns;
     uint64_t round;  /* goes up when rings may hold new words */
     bool log_events; /* each event goes into the batch too: event_log.h */
@@ -179,6 +181,8 @@ int gm_rollup_mark(struct gm_rollup *rollup, const struct gm_process *process, i
 /* Completes the batch: everything up to end_ns. It is then to be handed on, and replaced by
  * gm_rollup_use. -ENOMEM: some rows are missing. */
 int gm_rollup_fill(struct gm_rollup *rollup, int64_t end_ns);
+/* Waits for what is done beside it, so that the next batch has all of it: before the last one. */
+void gm_rollup_settle(struct gm_rollup *rollup);
 void gm_rollup_use(struct gm_rollup *rollup, struct gm_batch *empty);
 
 #endif

@@ -39,7 +39,7 @@ static void process_free_memory(struct gm_process *p)
 static void process_free(struct gm_process *p)
 {
     process_free_memory(p);
-    gm_caches_done(&p->caches);
+    gm_caches_done(&p->caches, p->rollup->curves);
     free(p->row.exe);
     free(p->row.command);
     free(p);
@@ -50,6 +50,7 @@ void gm_rollup_done(struct gm_rollup *rollup)
     for (size_t i = 0; i < rollup->process_count; i++)
         process_free(rollup->processes[i]);
     free(rollup->processes);
+    gm_curves_free(rollup->curves);
     gm_sites_done(&rollup->sites);
     gm_stacks_done(&rollup->stacks);
     memset(rollup, 0, sizeof *rollup);
@@ -266,6 +267,7 @@ void gm_process_ended(struct gm_process *p, int64_t ns, const char *kind, int32_
         gm_process_end_thread(p, &p->threads[i], ns);
     }
     gm_generations_settle(&p->generations, gm_process_promoted, p);
+    gm_process_caches_ended(p);
     sampler_close(p);
     rollup->live_bytes -= p->row.live_bytes;
     rollup->live_blocks -= p->row.live_blocks;
@@ -392,7 +394,15 @@ static int process_fill(struct gm_process *p, int64_t end_ns)
         r = gm_process_gc_stops_fill(p);
     if (r == 0)
         r = gm_process_caches_fill(p, end_ns, p->ended);
-    return r == 0 && p->changed ? process_tell(p) : r;
+    if (r == 0 && p->changed)
+        r = process_tell(p);
+    p->changed |= gm_process_caches_are_behind(p);
+    return r;
+}
+
+void gm_rollup_settle(struct gm_rollup *rollup)
+{
+    gm_curves_finish(rollup->curves);
 }
 
 int gm_rollup_fill(struct gm_rollup *rollup, int64_t end_ns)
@@ -403,6 +413,7 @@ int gm_rollup_fill(struct gm_rollup *rollup, int64_t end_ns)
     for (size_t i = 0; i < rollup->process_count; i++)
         gm_generations_settle(
             &rollup->processes[i]->generations, gm_process_promoted, rollup->processes[i]);
+    gm_curves_turn(rollup->curves);
     int r = gm_sites_fill(&rollup->sites);
     for (size_t i = 0; i < rollup->process_count && r == 0; i++)
         r = process_fill(rollup->processes[i], end_ns);

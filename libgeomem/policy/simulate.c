@@ -79,6 +79,17 @@ void gm_simulate_remove(struct gm_simulation *simulation, uint64_t hash)
     gm_policy_remove(simulation->policy, slot);
 }
 
+void gm_simulate_keep(
+    struct gm_simulation *simulation, bool (*keeps)(uint64_t hash, void *arg), void *arg)
+{
+    const struct gm_policy *policy = simulation->policy;
+    for (uint32_t slot = 0; slot < simulation->index.high; slot++) {
+        uint64_t hash = policy->nodes[slot].hash;
+        if (policy->nodes[slot].place != GM_PLACE_NONE && !keeps(hash, arg))
+            gm_simulate_remove(simulation, hash);
+    }
+}
+
 void gm_simulate_resize(struct gm_simulation *simulation, uint64_t capacity)
 {
     gm_policy_resize(simulation->policy, capacity, 0);

@@ -15,6 +15,9 @@ bool gm_simulate_use(
     struct gm_simulation *simulation, uint64_t hash, uint64_t charge, uint64_t cost);
 /* The program took it out. */
 void gm_simulate_remove(struct gm_simulation *simulation, uint64_t hash);
+/* Takes out all for which keeps(hash, arg) is false. */
+void gm_simulate_keep(
+    struct gm_simulation *simulation, bool (*keeps)(uint64_t hash, void *arg), void *arg);
 void gm_simulate_resize(struct gm_simulation *simulation, uint64_t capacity);
 struct gm_policy *gm_simulation_policy(struct gm_simulation *simulation);
 

@@ -1,0 +1,400 @@
+/* curve.c - see curve.h. The buffer, the thread, and what passes between them; the simulations: curve_simulate.c.
+ *
+ * A buffer has one owner at a time. Of struct gm_curve the part `sim` is the thread's while it is busy; what both look at is
+ * written with the lock held, or handed over with a buffer.
+ */
+#include "collector/curve.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "collector/curve_simulate.h"
+
+#define BUFFER_USES (1u << 17) /* 3 MB; arbitrary */
+#define BUFFER_FIRST 1024u
+#define ENTRIES_LEAST \
+    512.0 /* of the cache's own capacity, in the sample: from here on uses are left out instead */
+#define THREAD_NICE 10
+#define SAMPLED_ENOUGH 1000.0 /* uses, before it is believed that there should be more or less */
+
+enum op {
+    OP_HIT = GM_CURVE_HIT,
+    OP_MISS = GM_CURVE_MISS,
+    OP_STORE = GM_CURVE_STORE,
+    OP_GONE = GM_CURVE_GONE,
+    OP_RESIZE,
+    OP_FREE,
+};
+
+struct use {
+    struct gm_curve *curve;
+    uint64_t key;
+    uint64_t bytes : 56, op : 8;
+};
+
+struct buffer {
+    struct use *v;
+    size_t n, room;
+};
+
+struct gm_curve {
+    /* The main thread's. */
+    uint64_t threshold, entries_bytes_sum, entries_seen;
+    uint64_t capacity_bytes;
+    uint64_t pushed, in_buffer; /* uses; those that wait in the buffer that fills */
+    double expected,
+        sampled; /* uses of the sample: as they should be, and as they were, at the last state */
+    double sampled_now;
+    bool gaps;     /* uses were left out: expected says nothing */
+    uint64_t read; /* generation of what was read last */
+    /* Handed over with a buffer. */
+    uint64_t threshold_asked;
+    /* The thread's. */
+    struct gm_curve_sim sim;
+    uint64_t taken;
+    /* With the lock. */
+    struct gm_curve_result result;
+    uint64_t simulated, generation;
+};
+
+struct gm_curves {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct buffer filling; /* the main thread's */
+    struct buffer taken;   /* the thread's while `busy` */
+    bool busy, ending;
+};
+
+/* ---- the thread ---- */
+
+static void use_simulate(const struct use *use)
+{
+    struct gm_curve *curve = use->curve;
+    switch ((enum op)use->op) {
+    case OP_HIT:
+    case OP_MISS:
+    case OP_STORE:
+    case OP_GONE:
+        curve->taken++;
+        gm_curve_sim_use(&curve->sim, (enum gm_curve_use)use->op, use->key, use->bytes);
+        return;
+    case OP_RESIZE:
+        gm_curve_sim_resize(&curve->sim, use->bytes);
+        return;
+    case OP_FREE:
+        gm_curve_sim_done(&curve->sim);
+        free(curve);
+        return;
+    }
+}
+
+/* Results go out when all is done that the buffer has of a curve: those of one that it frees must not. */
+static void buffer_simulate(struct gm_curves *curves, struct buffer *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct gm_curve *curve = b->v[i].curve;
+        if (curve->threshold_asked < curve->sim.threshold)
+            gm_curve_sim_lower(&curve->sim, curve->threshold_asked);
+        if (b->v[i].op == OP_FREE) {
+            for (size_t k = i; k-- > 0;)
+                if (b->v[k].curve == curve)
+                    b->v[k].curve = NULL;
+        }
+        use_simulate(&b->v[i]);
+        if (b->v[i].op == OP_FREE)
+            b->v[i].curve = NULL;
+    }
+    pthread_mutex_lock(&curves->lock);
+    for (size_t i = 0; i < b->n; i++) {
+        struct gm_curve *curve = b->v[i].curve;
+        if (!curve || curve->simulated == curve->taken)
+            continue;
+        curve->simulated = curve->taken;
+        curve->generation++;
+        gm_curve_sim_result(&curve->sim, &curve->result);
+    }
+    pthread_mutex_unlock(&curves->lock);
+}
+
+static void *thread_main(void *arg)
+{
+    struct gm_curves *curves = arg;
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), THREAD_NICE);
+    pthread_mutex_lock(&curves->lock);
+    for (;;) {
+        while (!curves->busy && !curves->ending)
+            pthread_cond_wait(&curves->changed, &curves->lock);
+        if (!curves->busy)
+            break;
+        pthread_mutex_unlock(&curves->lock);
+        buffer_simulate(curves, &curves->taken);
+        pthread_mutex_lock(&curves->lock);
+        curves->taken.n = 0;
+        curves->busy = false;
+        pthread_cond_broadcast(&curves->changed);
+    }
+    pthread_mutex_unlock(&curves->lock);
+    return NULL;
+}
+
+int gm_curves_create(struct gm_curves **ret_curves)
+{
+    struct gm_curves *curves = calloc(1, sizeof *curves);
+    if (!curves)
+        return -ENOMEM;
+    pthread_mutex_init(&curves->lock, NULL);
+    pthread_cond_init(&curves->changed, NULL);
+    int error = pthread_create(&curves->thread, NULL, thread_main, curves);
+    if (error) {
+        pthread_cond_destroy(&curves->changed);
+        pthread_mutex_destroy(&curves->lock);
+        free(curves);
+        return -error;
+    }
+    *ret_curves = curves;
+    return 0;
+}
+
+/* ---- handing over ---- */
+
+static bool thread_is_idle(struct gm_curves *curves)
+{
+    pthread_mutex_lock(&curves->lock);
+    bool idle = !curves->busy;
+    pthread_mutex_unlock(&curves->lock);
+    return idle;
+}
+
+void gm_curves_turn(struct gm_curves *curves)
+{
+    if (!curves || curves->filling.n == 0 || !thread_is_idle(curves))
+        return;
+    struct buffer full = curves->filling;
+    for (size_t i = 0; i < full.n; i++) {
+        full.v[i].curve->threshold_asked = full.v[i].curve->threshold;
+        full.v[i].curve->in_buffer = 0;
+    }
+    pthread_mutex_lock(&curves->lock);
+    curves->filling = curves->taken;
+    curves->taken = full;
+    curves->busy = true;
+    pthread_cond_broadcast(&curves->changed);
+    pthread_mutex_unlock(&curves->lock);
+}
+
+static void thread_wait(struct gm_curves *curves)
+{
+    pthread_mutex_lock(&curves->lock);
+    while (curves->busy)
+        pthread_cond_wait(&curves->changed, &curves->lock);
+    pthread_mutex_unlock(&curves->lock);
+}
+
+void gm_curves_finish(struct gm_curves *curves)
+{
+    if (!curves)
+        return;
+    thread_wait(curves);
+    gm_curves_turn(curves);
+    thread_wait(curves);
+}
+
+void gm_curves_free(struct gm_curves *curves)
+{
+    if (!curves)
+        return;
+    gm_curves_finish(curves);
+    pthread_mutex_lock(&curves->lock);
+    curves->ending = true;
+    pthread_cond_broadcast(&curves->changed);
+    pthread_mutex_unlock(&curves->lock);
+    pthread_join(curves->thread, NULL);
+    pthread_cond_destroy(&curves->changed);
+    pthread_mutex_destroy(&curves->lock);
+    free(curves->filling.v);
+    free(curves->taken.v);
+    free(curves);
+}
+
+/* ---- the buffer that fills ---- */
+
+static bool buffer_reserve(struct buffer *b)
+{
+    if (b->n < b->room)
+        return true;
+    size_t room = b->room ? 2 * b->room : BUFFER_FIRST;
+    struct use *v = reallocarray(b->v, room, sizeof *v);
+    if (!v)
+        return false;
+    b->v = v;
+    b->room = room;
+    return true;
+}
+
+static bool buffer_put(
+    struct gm_curves *curves, struct gm_curve *curve, enum op op, uint64_t key, uint64_t bytes)
+{
+    if (!buffer_reserve(&curves->filling))
+        return false;
+    curves->filling.v[curves->filling.n++] = (struct use){
+        .curve = curve, .key = key, .bytes = bytes & ((1ull << 56) - 1), .op = (uint64_t)op & 0xff};
+    return true;
+}
+
+static struct gm_curve *buffer_heaviest(const struct buffer *b)
+{
+    struct gm_curve *heaviest = b->v[0].curve;
+    for (size_t i = 1; i < b->n; i++)
+        if (b->v[i].curve->in_buffer > heaviest->in_buffer)
+            heaviest = b->v[i].curve;
+    return heaviest;
+}
+
+static double threshold_rate(uint64_t threshold)
+{
+    return ((double)threshold + 1) / 0x1p64;
+}
+
+void gm_curve_lower(struct gm_curves *curves, struct gm_curve *curve, uint64_t threshold)
+{
+    struct buffer *b = &curves->filling;
+    size_t kept = 0;
+    if (threshold >= curve->threshold)
+        return;
+    curve->threshold = threshold;
+    curve->expected = curve->sampled = curve->sampled_now = 0; /* of other keys */
+    for (size_t i = 0; i < b->n; i++) {
+        bool goes = b->v[i].curve == curve && b->v[i].op <= OP_GONE && b->v[i].key > threshold;
+        curve->in_buffer -= goes;
+        curve->pushed -= goes;
+        if (!goes)
+            b->v[kept++] = b->v[i];
+    }
+    b->n = kept;
+}
+
+/* Entries of the cache's own capacity that would be in the sample at this threshold. */
+static double curve_entries(const struct gm_curve *curve, uint64_t threshold)
+{
+    double bytes =
+        curve->entries_seen ? (double)curve->entries_bytes_sum / (double)curve->entries_seen : 1;
+    return (double)curve->capacity_bytes * threshold_rate(threshold) / (bytes > 1 ? bytes : 1);
+}
+
+/* The buffer is full. False: there is no room. */
+static bool buffer_make_room(struct gm_curves *curves)
+{
+    gm_curves_turn(curves);
+    if (curves->filling.n < BUFFER_USES)
+        return true;
+    struct gm_curve *curve = buffer_heaviest(&curves->filling);
+    if (curve_entries(curve, curve->threshold / 2) < ENTRIES_LEAST)
+        return false;
+    gm_curve_lower(curves, curve, curve->threshold / 2);
+    return curves->filling.n < BUFFER_USES;
+}
+
+/* ---- curves ---- */
+
+int gm_curve_create(struct gm_curves *curves, uint32_t policy, uint64_t capacity_bytes,
+    uint64_t threshold, struct gm_curve **ret_curve)
+{
+    struct gm_curve *curve = calloc(1, sizeof *curve);
+    (void)curves;
+    if (!curve)
+        return -ENOMEM;
+    curve->threshold = curve->threshold_asked = threshold;
+    curve->capacity_bytes = capacity_bytes;
+    gm_curve_sim_init(&curve->sim, policy, capacity_bytes, threshold);
+    *ret_curve = curve;
+    return 0;
+}
+
+void gm_curve_free(struct gm_curves *curves, struct gm_curve *curve)
+{
+    if (!curve || buffer_put(curves, curve, OP_FREE, 0, 0))
+        return;
+    gm_curves_finish(curves); /* without memory for another word */
+    gm_curve_sim_done(&curve->sim);
+    free(curve);
+}
+
+void gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_curve_use use,
+    uint64_t key, uint64_t bytes)
+{
+    bool lookup = use == GM_CURVE_HIT || use == GM_CURVE_MISS;
+    if (key > curve->threshold)
+        return;
+    if (curves->filling.n >= BUFFER_USES && !buffer_make_room(curves)) {
+        curve->gaps = true;
+        return;
+    }
+    if (key > curve->threshold || !buffer_put(curves, curve, (enum op)use, key, bytes))
+        return;
+    curve->pushed++;
+    curve->in_buffer++;
+    curve->sampled_now += lookup;
+    if (bytes) {
+        curve->entries_bytes_sum += bytes;
+        curve->entries_seen++;
+    }
+}
+
+void gm_curve_resize(struct gm_curves *curves, struct gm_curve *curve, uint64_t capacity_bytes)
+{
+    if (capacity_bytes == 0 || capacity_bytes == curve->capacity_bytes)
+        return;
+    curve->capacity_bytes = capacity_bytes;
+    curve->gaps = true; /* lookups of the uses that will be forgotten are not known apart */
+    buffer_put(curves, curve, OP_RESIZE, 0, capacity_bytes);
+}
+
+void gm_curve_lookups(struct gm_curve *curve, uint64_t lookups)
+{
+    curve->expected += (double)lookups * threshold_rate(curve->threshold);
+    curve->sampled = curve->sampled_now;
+}
+
+bool gm_curve_is_behind(struct gm_curves *curves, const struct gm_curve *curve)
+{
+    pthread_mutex_lock(&curves->lock);
+    bool behind = curve->simulated != curve->pushed;
+    pthread_mutex_unlock(&curves->lock);
+    return behind;
+}
+
+bool gm_curve_has_news(struct gm_curves *curves, const struct gm_curve *curve)
+{
+    pthread_mutex_lock(&curves->lock);
+    bool news = curve->generation != curve->read;
+    pthread_mutex_unlock(&curves->lock);
+    return news;
+}
+
+bool gm_curve_read(struct gm_curves *curves, struct gm_curve *curve,
+    struct gm_curve_point ret_points[GM_CURVE_POINTS])
+{
+    struct gm_curve_result result;
+    pthread_mutex_lock(&curves->lock);
+    bool news = curve->generation != curve->read;
+    result = curve->result;
+    curve->read = curve->generation;
+    pthread_mutex_unlock(&curves->lock);
+    if (!news || result.lookups == 0)
+        return false;
+    bool corrected = !curve->gaps && curve->sampled >= SAMPLED_ENOUGH && !result.all_keys;
+    double expected = corrected ? curve->expected / curve->sampled : 1;
+    gm_curve_result_points(&result, expected, ret_points);
+    return true;
+}
+
+const char *gm_curve_policy_name(const struct gm_curve *curve)
+{
+    return gm_curve_sim_policy_name(&curve->sim);
+}

@@ -1,0 +1,76 @@
+/* curve.h - what hit ratio a cache of another capacity would have: its sampled uses, simulated at 13 capacities.
+ *
+ *   caches.c --[uses]--> one buffer fills | the other is simulated by a thread of its own --[points]--> cache_rows.c
+ *
+ * The simulations run the policies of libgeomem/policy at 1/8 .. 8 times the cache's capacity, all times the share of the keys
+ * that is simulated (C. Waldspurger and others, Cache Modeling and Optimization using Miniature Simulations, ATC 2017).
+ * Sampled keys may be hot or cold: the uses that they have more or less than their share count as hits at all capacities
+ * (C. Waldspurger and others, Efficient MRC Construction with SHARDS, FAST 2015, "SHARDS-adj").
+ *
+ * Nothing waits for the simulations. Where they cannot keep up, half of the keys of the cache with most uses are given up;
+ * of a cache with few keys left, uses are left out until the thread is ready again.
+ *
+ * The error of a point: twice the standard error by leaving out one 16th of the keys at a time, where not all keys are
+ * simulated; and how far the simulation at the cache's own capacity is from what really happened.
+ *
+ * All functions on the main thread.
+ */
+#ifndef GM_COLLECTOR_CURVE_H
+#define GM_COLLECTOR_CURVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GM_CURVE_POINTS 13u /* capacity * 2^(i/2) / 8 */
+#define GM_CURVE_OWN 6u     /* the cache's own capacity */
+
+struct gm_curves;
+struct gm_curve;
+
+/* Takes NULL. */
+void gm_curves_free(struct gm_curves *curves);
+/* Starts the thread. 0, -ENOMEM or -EAGAIN. */
+int gm_curves_create(struct gm_curves **ret_curves);
+
+/* Of a cache with the codes of geomem/listener.h for policies: that of an unknown one is simulated as LRU. -ENOMEM. */
+int gm_curve_create(struct gm_curves *curves, uint32_t policy, uint64_t capacity_bytes,
+    uint64_t threshold, struct gm_curve **ret_curve);
+/* Takes NULL. It is freed once it is simulated. */
+void gm_curve_free(struct gm_curves *curves, struct gm_curve *curve);
+
+enum gm_curve_use {
+    GM_CURVE_HIT,
+    GM_CURVE_MISS,
+    GM_CURVE_STORE, /* without a lookup */
+    GM_CURVE_GONE,  /* taken out by the program, or its time was up */
+};
+/* bytes: charged. Keys above the threshold are passed over. */
+void gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_curve_use use,
+    uint64_t key, uint64_t bytes);
+/* No key above is in the sample from now on. Never rises. */
+void gm_curve_lower(struct gm_curves *curves, struct gm_curve *curve, uint64_t threshold);
+/* Points are about this capacity from now on; uses from before are forgotten when there are enough of later ones. */
+void gm_curve_resize(struct gm_curves *curves, struct gm_curve *curve, uint64_t capacity_bytes);
+/* The cache has had so many lookups more, all keys together. */
+void gm_curve_lookups(struct gm_curve *curve, uint64_t lookups);
+
+/* Hands over what has come, if the thread is ready. */
+void gm_curves_turn(struct gm_curves *curves);
+/* Waits until all is simulated. */
+void gm_curves_finish(struct gm_curves *curves);
+
+/* Whether something is not yet simulated; whether there is something to be read. */
+bool gm_curve_is_behind(struct gm_curves *curves, const struct gm_curve *curve);
+bool gm_curve_has_news(struct gm_curves *curves, const struct gm_curve *curve);
+
+struct gm_curve_point {
+    uint64_t capacity_bytes, samples, entries;
+    double hit_ratio, byte_hit_ratio, error;
+};
+/* False: nothing new since the last call, or nothing at all. */
+bool gm_curve_read(struct gm_curves *curves, struct gm_curve *curve,
+    struct gm_curve_point ret_points[GM_CURVE_POINTS]);
+const char *gm_curve_policy_name(const struct gm_curve *curve);
+
+#endif

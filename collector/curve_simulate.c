@@ -1,0 +1,240 @@
+/* curve_simulate.c - see curve_simulate.h. */
+#include "collector/curve_simulate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "libgeomem/policy/nodes.h"
+#include "libgeomem/policy/simulate.h"
+
+#define SLOTS_MAX 65536u       /* entries of one simulation; above, the error says so */
+#define UNITS_MAX (1ull << 28) /* a capacity is no more units than this: charges are 32 bits wide */
+#define LOOKUPS_ENOUGH \
+    1000u /* after a change of capacity, before what was before is forgotten; arbitrary */
+
+static const uint32_t kinds[] = {GM_POLICY_ADAPTIVE, GM_POLICY_LRU, GM_POLICY_S3FIFO};
+
+void gm_curve_sim_init(
+    struct gm_curve_sim *sim, uint32_t policy, uint64_t capacity_bytes, uint64_t threshold)
+{
+    memset(sim, 0, sizeof *sim);
+    sim->kind = policy < sizeof kinds / sizeof *kinds ? kinds[policy] : GM_POLICY_LRU;
+    sim->capacity_bytes = capacity_bytes;
+    sim->threshold = threshold;
+    sim->counts.all_keys = threshold == UINT64_MAX;
+}
+
+void gm_curve_sim_done(struct gm_curve_sim *sim)
+{
+    for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
+        gm_simulation_free(sim->simulations[i]);
+    memset(sim->simulations, 0, sizeof sim->simulations);
+}
+
+const char *gm_curve_sim_policy_name(const struct gm_curve_sim *sim)
+{
+    return sim->kind == GM_POLICY_ADAPTIVE ? "adaptive"
+           : sim->kind == GM_POLICY_S3FIFO ? "s3fifo"
+                                           : "lru";
+}
+
+/* ---- capacities ---- */
+
+static uint64_t point_bytes(const struct gm_curve_sim *sim, unsigned i)
+{
+    double factor = exp2((double)i / 2 - (double)GM_CURVE_OWN / 2);
+    double bytes = (double)sim->capacity_bytes * factor;
+    return bytes < 1 ? 1 : (uint64_t)(bytes + 0.5);
+}
+
+/* Of the share of the keys that is simulated, in units. */
+static uint64_t point_units(const struct gm_curve_sim *sim, unsigned i)
+{
+    double rate = ((double)sim->threshold + 1) / 0x1p64;
+    double units = (double)point_bytes(sim, i) * rate / (double)sim->unit_bytes;
+    return units < 1 ? 1 : (uint64_t)(units + 0.5);
+}
+
+static uint64_t charge_units(const struct gm_curve_sim *sim, uint64_t bytes)
+{
+    uint64_t units = (bytes + sim->unit_bytes - 1) / sim->unit_bytes;
+    return units < UINT32_MAX ? units : UINT32_MAX;
+}
+
+static void capacities_note(struct gm_curve_sim *sim)
+{
+    for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
+        sim->counts.at[i].capacity_bytes = point_bytes(sim, i);
+}
+
+static void sim_begin(struct gm_curve_sim *sim)
+{
+    sim->begun = true;
+    sim->unit_bytes = 1 + 8 * sim->capacity_bytes / UNITS_MAX;
+    capacities_note(sim);
+    for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
+        uint64_t units = point_units(sim, i);
+        const struct gm_policy_config config = {.kind = sim->kind,
+            .capacity = units,
+            .slots = units < SLOTS_MAX ? (uint32_t)units : SLOTS_MAX,
+            .seed = i + 1};
+        if (gm_simulation_create(&config, &sim->simulations[i]) < 0)
+            sim->simulations[i] = NULL;
+    }
+}
+
+/* ---- uses ---- */
+
+/* The simulated policies want hashes that are mixed well in all bits; of sampled keys the high ones are alike. */
+static uint64_t key_mix(uint64_t key)
+{
+    return gm_policy_mix(key);
+}
+
+static uint64_t key_unmix(uint64_t hash)
+{
+    const uint64_t inverse = 0xcfee444d8b59a89bu; /* of gm_policy_mix's factor, modulo 2^64 */
+    hash ^= hash >> 32;
+    hash *= inverse;
+    hash ^= hash >> 32;
+    hash *= inverse;
+    return hash ^ hash >> 32;
+}
+
+static void sim_count(struct gm_curve_sim *sim, bool hit, unsigned group, uint64_t bytes)
+{
+    sim->counts.lookups++;
+    sim->counts.real_hits += hit;
+    sim->counts.bytes += bytes;
+    sim->counts.group_lookups[group]++;
+}
+
+void gm_curve_sim_use(struct gm_curve_sim *sim, enum gm_curve_use use, uint64_t key, uint64_t bytes)
+{
+    uint64_t hash = key_mix(key);
+    unsigned group = (unsigned)(hash % GM_CURVE_GROUPS);
+    bool lookup = use == GM_CURVE_HIT || use == GM_CURVE_MISS;
+    if (key > sim->threshold)
+        return;
+    if (!sim->begun)
+        sim_begin(sim);
+    uint64_t charge = charge_units(sim, bytes);
+    if (lookup)
+        sim_count(sim, use == GM_CURVE_HIT, group, bytes);
+    for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
+        if (!sim->simulations[i])
+            continue;
+        if (use == GM_CURVE_GONE) {
+            gm_simulate_remove(sim->simulations[i], hash);
+        } else if (gm_simulate_use(sim->simulations[i], hash, charge, 0) && lookup) {
+            sim->counts.at[i].hits[group]++;
+            sim->counts.at[i].hit_bytes += bytes;
+        }
+    }
+}
+
+static bool key_stays(uint64_t hash, void *threshold)
+{
+    return key_unmix(hash) <= *(uint64_t *)threshold;
+}
+
+void gm_curve_sim_lower(struct gm_curve_sim *sim, uint64_t threshold)
+{
+    sim->threshold = threshold;
+    sim->counts.all_keys = false;
+    for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
+        if (!sim->simulations[i])
+            continue;
+        gm_simulate_keep(sim->simulations[i], key_stays, &threshold);
+        gm_simulate_resize(sim->simulations[i], point_units(sim, i));
+    }
+}
+
+/* The simulated caches are made larger or smaller, as the real one is. */
+void gm_curve_sim_resize(struct gm_curve_sim *sim, uint64_t capacity_bytes)
+{
+    bool all_keys = sim->counts.all_keys;
+    sim->capacity_bytes = capacity_bytes;
+    if (!sim->begun)
+        return;
+    if (sim->counts.lookups >= LOOKUPS_ENOUGH || sim->counts.lookups > sim->before.lookups)
+        gm_curve_sim_result(sim, &sim->before);
+    memset(&sim->counts, 0, sizeof sim->counts);
+    sim->counts.all_keys = all_keys;
+    capacities_note(sim);
+    for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
+        if (sim->simulations[i])
+            gm_simulate_resize(sim->simulations[i], point_units(sim, i));
+}
+
+void gm_curve_sim_result(struct gm_curve_sim *sim, struct gm_curve_result *ret_result)
+{
+    if (sim->counts.lookups < LOOKUPS_ENOUGH && sim->counts.lookups <= sim->before.lookups) {
+        *ret_result = sim->before;
+        return;
+    }
+    for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
+        if (sim->simulations[i])
+            sim->counts.at[i].entries =
+                gm_policy_entries(gm_simulation_policy(sim->simulations[i]));
+    *ret_result = sim->counts;
+}
+
+/* ---- points ---- */
+
+static uint64_t hits_of(const struct gm_curve_capacity *at)
+{
+    uint64_t hits = 0;
+    for (unsigned g = 0; g < GM_CURVE_GROUPS; g++)
+        hits += at->hits[g];
+    return hits;
+}
+
+static double ratio_bounded(double ratio)
+{
+    return ratio < 0 ? 0 : ratio > 1 ? 1 : ratio;
+}
+
+/* The jackknife: what the ratio would be without one group, for each. */
+static double groups_error(const struct gm_curve_result *r, const struct gm_curve_capacity *at)
+{
+    double without[GM_CURVE_GROUPS], mean = 0, squares = 0;
+    unsigned count = 0;
+    uint64_t hits = hits_of(at);
+    for (unsigned g = 0; g < GM_CURVE_GROUPS; g++) {
+        uint64_t rest = r->lookups - r->group_lookups[g];
+        if (rest == 0)
+            continue;
+        without[count] = (double)(hits - at->hits[g]) / (double)rest;
+        mean += without[count++];
+    }
+    if (count < 2)
+        return 1;
+    mean /= count;
+    for (unsigned i = 0; i < count; i++)
+        squares += (without[i] - mean) * (without[i] - mean);
+    return 2 * sqrt(squares * (count - 1) / count);
+}
+
+static double own_error(const struct gm_curve_result *r)
+{
+    double real = (double)r->real_hits, simulated = (double)hits_of(&r->at[GM_CURVE_OWN]);
+    return fabs(simulated - real) / (double)r->lookups;
+}
+
+void gm_curve_result_points(const struct gm_curve_result *r, double share,
+    struct gm_curve_point ret_points[GM_CURVE_POINTS])
+{
+    double lookups = (double)r->lookups, own = own_error(r);
+    for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
+        const struct gm_curve_capacity *at = &r->at[i];
+        double hits = (double)hits_of(at) + (share - 1) * lookups;
+        double sampling = r->all_keys ? 0 : groups_error(r, at);
+        ret_points[i] = (struct gm_curve_point){.capacity_bytes = at->capacity_bytes,
+            .samples = r->lookups,
+            .entries = at->entries,
+            .hit_ratio = ratio_bounded(hits / (share * lookups)),
+            .byte_hit_ratio = r->bytes ? (double)at->hit_bytes / (double)r->bytes : 0,
+            .error = ratio_bounded(hypot(sampling, own))};
+    }
+}

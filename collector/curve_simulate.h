@@ -1,0 +1,45 @@
+/* curve_simulate.h - the simulations behind a miss-ratio curve. Of the curve's thread, but for init and the points. */
+#ifndef GM_COLLECTOR_CURVE_SIMULATE_H
+#define GM_COLLECTOR_CURVE_SIMULATE_H
+
+#include "collector/curve.h"
+
+#define GM_CURVE_GROUPS 16u /* of keys, for the error */
+
+struct gm_simulation;
+
+struct gm_curve_result {
+    uint64_t lookups, real_hits, bytes;
+    uint64_t group_lookups[GM_CURVE_GROUPS];
+    bool all_keys; /* were simulated, throughout */
+    struct gm_curve_capacity {
+        uint64_t capacity_bytes, hit_bytes, entries;
+        uint64_t hits[GM_CURVE_GROUPS];
+    } at[GM_CURVE_POINTS];
+};
+
+struct gm_curve_sim {
+    uint32_t kind; /* enum gm_policy_kind */
+    bool begun;
+    uint64_t capacity_bytes, unit_bytes, threshold;
+    struct gm_simulation *simulations[GM_CURVE_POINTS]; /* NULL: no memory */
+    struct gm_curve_result counts;                      /* since the last change of capacity */
+    struct gm_curve_result before;                      /* as they were then */
+};
+
+void gm_curve_sim_init(
+    struct gm_curve_sim *sim, uint32_t policy, uint64_t capacity_bytes, uint64_t threshold);
+void gm_curve_sim_done(struct gm_curve_sim *sim);
+const char *gm_curve_sim_policy_name(const struct gm_curve_sim *sim);
+
+void gm_curve_sim_use(
+    struct gm_curve_sim *sim, enum gm_curve_use use, uint64_t key, uint64_t bytes);
+void gm_curve_sim_lower(struct gm_curve_sim *sim, uint64_t threshold);
+void gm_curve_sim_resize(struct gm_curve_sim *sim, uint64_t capacity_bytes);
+void gm_curve_sim_result(struct gm_curve_sim *sim, struct gm_curve_result *ret_result);
+
+/* share: uses that there should have been of the sampled keys, by those that there were; 1: as many, or not known. */
+void gm_curve_result_points(const struct gm_curve_result *result, double share,
+    struct gm_curve_point ret_points[GM_CURVE_POINTS]);
+
+#endif
