@@ -1,6 +1,6 @@
 /* bdwgc.h - what the parts of our libgc.so.1 share.
  *
- *   program, compiled for bdwgc --GC_malloc, ...--> alloc.c typed.c finalize.c roots.c thread.c control.c
+ *   program, compiled for bdwgc --GC_malloc, ...--> alloc.c typed.c finalize.c trace.c thread.c control.c
  *                                                        |
  *                                                  geomem/geomem.h, gc/world.h
  *
@@ -53,7 +53,7 @@ static inline void gm_bdwgc_poll(void)
 }
 void gm_bdwgc_finalizers_start(void); /* once, when the library is loaded */
 
-/* ---- roots.c, thread.c, control.c ---- */
+/* ---- trace.c, thread.c, control.c ---- */
 
 void gm_bdwgc_roots_start(void);
 /* The calling thread holds the allocation lock: what takes the world's lock gives it up for the while. */

@@ -1,6 +1,6 @@
 /* cycle_stopped.c - what a collection does while the world is stopped.
  *
- * Nothing here allocates or takes a lock: a stopped thread may hold any.
+ * Nothing here allocates, or takes a lock that a stopped thread may hold: the heaps' and the notes' were taken before the stop.
  */
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/cycle_internal.h"

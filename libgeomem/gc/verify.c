@@ -23,8 +23,8 @@ int gm_verify_init(struct gm_verify *verify)
     return err < 0 ? err : gm_mark_stack_init(&verify->stack);
 }
 
-/* No stdio: a stopped thread may hold its locks. */
-/* "block 0x... of 48 bytes, state 0x4, flags 0x1d" */
+/* No FILE here and below: a stopped thread may hold its lock. snprintf takes none.
+ * "block 0x... of 48 bytes, state 0x4, flags 0x1d" */
 static int block_tell(char *text, size_t bytes, uintptr_t block)
 {
     uint32_t index;
@@ -36,7 +36,7 @@ static int block_tell(char *text, size_t bytes, uintptr_t block)
         gm_gc_span_is_young(span) ? ", listed" : "");
 }
 
-/* No stdio: a stopped thread may hold its locks. `from`: the block that points to it; 0: none. */
+/* `from`: the block that points to it; 0: none. */
 static void fault(struct gm_verify *verify, uintptr_t block, const char *text, uintptr_t from)
 {
     char line[512];

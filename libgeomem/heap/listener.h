@@ -1,7 +1,7 @@
 /* listener.h - how heap, collector and cache tell what happens, without knowing whom.
  *
  * While nobody listens, each place that could tell tests one pointer, and the fast paths not even that. A recorder's preload library defines
- * geomem_listener (see gm_listener_attach); stop_profiling's report has a listener of its own.
+ * geomem_recorder_listener (see geomem/listener.h); stop_profiling's report has a listener of its own.
  *
  * Handlers run inside the allocator or, those of collections, inside the collector with the world stopped: they
  * may not allocate from libgeomem, wait for a thread of the program, or unwind by anything that locks.

@@ -4,7 +4,7 @@
  * a heap takes it (gm_os_commit) and loses it when it is given back. Slices that are not used keep their memory for a
  * while (GM_PURGE_DELAY_NS), since the next span may need it; then it goes back to the system.
  *
- * Stands below span.h and large.c.
+ * Stands below span.h.
  */
 #ifndef GM_HEAP_SEGMENT_H
 #define GM_HEAP_SEGMENT_H

@@ -72,6 +72,8 @@ void geomem_heap_destroy(struct geomem_heap *heap);
 /* Options for a heap that has not handed out a collected block yet (-EBUSY later): the way to choose those of the default
  * heap (NULL), first thing in main. -EINVAL: struct_bytes, or a value that is not known. */
 int geomem_heap_configure(struct geomem_heap *heap, const struct geomem_heap_options *options);
+/* From now on; heap NULL: the default. Between GEOMEM_GC_GENERATIONAL and GEOMEM_GC_MARK_SWEEP all heaps change. -EINVAL: no
+ * such mode; -ENOMEM: there is no heap. Waits while a collection is under way. */
 int geomem_gc_mode(struct geomem_heap *heap, enum geomem_gc_mode mode);
 
 /* ---- explicit blocks: the program's until it frees them; NULL and errno ENOMEM when there is no memory ---- */
@@ -119,25 +121,48 @@ void *geomem_gc_alloc_old(size_t size, int leaf); /* into the old generation at 
 void *geomem_heap_gc_alloc(
     struct geomem_heap *heap, size_t size, int leaf, enum geomem_generation generation);
 
-/* The explicit write barrier: stores `value` to *slot, inside the collected block `object`. */
+/* The explicit write barrier: stores `value` to *slot, which lies in the block `object`. Needed for a heap with
+ * GEOMEM_TRACK_BARRIER, for each pointer to a collected block that is stored into a collected block, the first into a new one
+ * too; harmless with every other. Async-signal-safe; takes no lock. */
 void geomem_write(void *object, void *slot, void *value);
 
-int geomem_gc(struct geomem_heap *heap,
-    enum geomem_generation generation); /* collects now; heap NULL: the default */
+/* Collects now, on this thread: the young generation, or both. It is of all heaps, whichever is given (NULL: the default).
+ * Finalizers become due by it, and run elsewhere. 0 also where there has been nothing to collect yet. -EINVAL: no such
+ * generation; -EBUSY: collections are disabled; -ETIMEDOUT: a thread could not be stopped within 10 s; -EMFILE: one that is
+ * not known could not be looked for, without a descriptor. */
+int geomem_gc(struct geomem_heap *heap, enum geomem_generation generation);
+/* Between the two no collection begins, of any heap, for whatever reason: an allocation that finds no memory fails. They count:
+ * as many times enabled as disabled. Enabling what is not disabled is -EINVAL. Both wait while a collection is under way. */
 int geomem_gc_enable(struct geomem_heap *heap);
-int geomem_gc_disable(struct geomem_heap *heap); /* counts */
+int geomem_gc_disable(struct geomem_heap *heap);
 /* At most so many threads of libgeomem's own help to mark, from the next collection on; 0: none. Without a call it is what
  * GEOMEM_MARKERS in the environment says, else one less than there are processors, 4 at most. They exist while there is much
  * to mark, and end when they have had nothing to do for 2 s. -EINVAL: more than 16. Any thread. */
 int geomem_gc_markers(unsigned helpers);
 
-/* ---- roots, threads ---- */
+/* ---- roots, threads: each waits while a collection is under way, and allocates nothing from a heap ---- */
+/* [start, start + bytes) of the program's memory holds pointers to blocks: malloc's, say, or a file's that is mapped. Any
+ * alignment; it is searched at multiples of 8, by each collection, until it is removed. It stays the program's: what is not
+ * readable when a collection looks is passed over. Ranges may overlap. -EINVAL: empty, or beyond the end of addresses;
+ * -ENOMEM: no memory to remember it in. */
 int geomem_add_roots(const void *start, size_t bytes);
+/* Whatever was added inside the range, and as much of it as lies inside. 0 also if there was nothing. -EINVAL, -ENOMEM: as above,
+ * of a range that is cut in two. */
 int geomem_remove_roots(const void *start, size_t bytes);
+/* Writable globals in the range are not searched any more: tables, say, whose numbers look like addresses. Errors: as above. */
 int geomem_exclude_roots(const void *start, size_t bytes);
+/* Threads need not be registered, however they were made: each stop of the world finds them. One that has been is found
+ * sooner, and can be told from one that libc runs with all signals blocked: such a thread calls it before it touches
+ * a block. Any number of times. 0; -EAGAIN: more than 131072 threads; -ENOMEM. */
 int geomem_register_thread(void);
+/* Undone when the thread ends, or by this: it holds no pointer to a collected block any more, but the next stop finds
+ * it, as any. */
 void geomem_unregister_thread(void);
-void geomem_region_enter(void); /* see the guide: around system calls of one's own that may block */
+/* Around a system call of the program's own that may block (those by libc's functions are known): between the two the thread uses no
+ * heap, and changes no pointer to a block; what it had on its stack and in its registers when it entered is searched.
+ * A collection then disturbs it by no signal. Leaving waits while the world is stopped. They do not nest, and leave errno as it is.
+ * On a thread that is not registered they do nothing. */
+void geomem_region_enter(void);
 void geomem_region_leave(void);
 
 /* ---- finalizers, weak references, ephemerons ---- */
@@ -148,23 +173,41 @@ enum geomem_finalizer_order {
         1, /* not before blocks that reach it and have finalizers themselves; and not while it can be
               reached from itself through other blocks (pointers to itself do not count) */
 };
+/* `function(block, data)` is called once, after the collected block was found unreachable; the block is whole until it returns, and
+ * dies by a later collection, unless it can be reached again. `function` NULL: none any more. `data` is the program's, and kept:
+ * blocks that it points to live as long as the finalizer is set. What was set before is returned, to each of the last two that is not
+ * NULL. A block has one finalizer; freeing it by geomem_free, or geomem_realloc that moves it, drops it. -EINVAL: not the
+ * beginning of a collected block, or no such order; -ENOMEM: as before. */
 int geomem_finalizer_set(void *block, geomem_finalizer *function, void *data,
     enum geomem_finalizer_order order, geomem_finalizer **ret_old_function, void **ret_old_data);
-size_t geomem_finalizers_run(void); /* those that are due, on this thread; returns how many */
-int geomem_finalizers_notify(
-    void (*notify)(void)); /* called after a collection that made some due; NULL: they run on a
-                                                       thread of libgeomem's own (the default) */
+/* Calls those that are due, on this thread, no lock held; returns how many. In a finalizer: 0. */
+size_t geomem_finalizers_run(void);
+/* `notify` is called after each collection that made some due, on the thread that collected, in the middle of whatever
+ * allocated: it wakes somebody who calls geomem_finalizers_run, and no more. NULL, the default: they run on a thread of libgeomem's
+ * own, which blocks all signals. Returns 0. */
+int geomem_finalizers_notify(void (*notify)(void));
+/* A weak reference: itself a collected block, that does not keep its target. `survives_finalizer`: it goes on until the target is
+ * gone; else it is cleared as soon as a finalizer of the target is due. -EINVAL: `target` is not the beginning of a block;
+ * -ENOMEM. */
 struct geomem_weak;
-int geomem_weak_create(
-    void *target, int survives_finalizer, struct geomem_weak **ret_weak); /* itself collected */
+int geomem_weak_create(void *target, int survives_finalizer, struct geomem_weak **ret_weak);
+/* The target, held by the caller from now on; NULL: it has died. Takes no lock. */
 void *geomem_weak_get(struct geomem_weak *weak);
-int geomem_weak_link(
-    void **link, void *target, int survives_finalizer); /* *link becomes NULL when target dies */
+/* The same in a word of the program's own, that no collection takes for a pointer (not in a root, nor a scanned block, or hidden
+ * in some way of the program's): *link becomes NULL when the target dies. A link in a block goes with that. Whoever reads *link
+ * may read it while it is cleared; nothing then keeps the target. One for each word: it replaces. -EINVAL, -ENOMEM: as above, and
+ * link NULL. */
+int geomem_weak_link(void **link, void *target, int survives_finalizer);
+/* *link stays as it is. -ENOENT: none was linked there. */
 int geomem_weak_unlink(void **link);
 /* What is linked to `link` is linked to `new_link` from now on; *new_link is the caller's to fill in. -ENOENT: there is none;
  * -EEXIST: there is one at `new_link` already. The same address twice: asks. */
 int geomem_weak_move(void **link, void **new_link);
+/* A pair, itself a collected block: it keeps `value`, and what that points to, as long as `key` is reachable by other ways than through
+ * the pair's own value. Then both are cleared. -EINVAL: `key` is not the beginning of a block; -ENOMEM. */
 int geomem_ephemeron_create(void *key, void *value, struct geomem_weak **ret_ephemeron);
+/* The value, and the key to *ret_key unless that is NULL: both held by the caller from now on. NULL: the key has died, and
+ * *ret_key stays as it is. Takes no lock. */
 void *geomem_ephemeron_value(struct geomem_weak *ephemeron, void **ret_key);
 
 /* ---- what there is ---- */
