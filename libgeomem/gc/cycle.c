@@ -9,6 +9,7 @@
 #include "libgeomem/gc/cycle_internal.h"
 #include "libgeomem/gc/markers.h"
 #include "libgeomem/gc/notes.h"
+#include "libgeomem/gc/registers.h"
 #include "libgeomem/gc/world.h"
 #include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
@@ -282,30 +283,8 @@ static int collect_as_paced(struct gm_gc *gc, struct gm_heap *heap)
     return collect_young(gc, heap, GEOMEM_TRIGGER_ALLOCATION, false);
 }
 
-/* The collector's own frames are no roots. So the registers that its callers keep in them are put on the stack before
- * any of its functions can put them away where they would not be found. */
-__asm__(".pushsection .text\n"
-        ".globl gm_gc_collect\n"
-        ".hidden gm_gc_collect\n"
-        ".type gm_gc_collect, @function\n"
-        "gm_gc_collect:\n\t"
-        ".cfi_startproc\n\t"
-        "sub $56, %rsp\n\t"
-        ".cfi_adjust_cfa_offset 56\n\t"
-        "mov %rbx, 0(%rsp)\n\t"
-        "mov %rbp, 8(%rsp)\n\t"
-        "mov %r12, 16(%rsp)\n\t"
-        "mov %r13, 24(%rsp)\n\t"
-        "mov %r14, 32(%rsp)\n\t"
-        "mov %r15, 40(%rsp)\n\t"
-        "mov %rsp, %rcx\n\t"
-        "call gm_gc_collect_from\n\t"
-        "add $56, %rsp\n\t"
-        ".cfi_adjust_cfa_offset -56\n\t"
-        "ret\n\t"
-        ".cfi_endproc\n"
-        ".size gm_gc_collect, . - gm_gc_collect\n"
-        ".popsection\n");
+/* The collector's own frames are no roots. */
+GM_WITH_SAVED_REGISTERS(gm_gc_collect, gm_gc_collect_from, rcx);
 
 int gm_gc_collect_from(struct gm_heap *heap, enum gm_gc_want want, enum geomem_gc_trigger trigger,
     const uintptr_t *saved);

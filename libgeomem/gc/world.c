@@ -25,6 +25,7 @@
 #include "libgeomem/gc/mutator.h"
 #include "libgeomem/gc/race_checker.h"
 #include "libgeomem/gc/region.h"
+#include "libgeomem/gc/registers.h"
 #include "libgeomem/gc/signals.h"
 #include "libgeomem/gc/tasks.h"
 #include "libgeomem/gc/tls.h"
@@ -121,30 +122,7 @@ static struct gm_mutator *region_owner(uintptr_t here)
     return m->tid == (int32_t)gm_sys0(SYS_gettid) ? m : NULL;
 }
 
-/* A function of C could not see the registers that a caller above it keeps in them: its own prologue may have put them
- * away, into a frame that is gone when the region begins. */
-__asm__(".pushsection .text\n"
-        ".globl gm_region_enter\n"
-        ".hidden gm_region_enter\n"
-        ".type gm_region_enter, @function\n"
-        "gm_region_enter:\n\t"
-        ".cfi_startproc\n\t"
-        "sub $56, %rsp\n\t"
-        ".cfi_adjust_cfa_offset 56\n\t"
-        "mov %rbx, 0(%rsp)\n\t"
-        "mov %rbp, 8(%rsp)\n\t"
-        "mov %r12, 16(%rsp)\n\t"
-        "mov %r13, 24(%rsp)\n\t"
-        "mov %r14, 32(%rsp)\n\t"
-        "mov %r15, 40(%rsp)\n\t"
-        "mov %rsp, %rdi\n\t"
-        "call gm_region_enter_saved\n\t"
-        "add $56, %rsp\n\t"
-        ".cfi_adjust_cfa_offset -56\n\t"
-        "ret\n\t"
-        ".cfi_endproc\n"
-        ".size gm_region_enter, . - gm_region_enter\n"
-        ".popsection\n");
+GM_WITH_SAVED_REGISTERS(gm_region_enter, gm_region_enter_saved, rdi);
 
 struct gm_mutator *gm_region_enter_saved(const uintptr_t *saved);
 __attribute__((used)) struct gm_mutator *gm_region_enter_saved(const uintptr_t *saved)
@@ -154,7 +132,7 @@ __attribute__((used)) struct gm_mutator *gm_region_enter_saved(const uintptr_t *
     if (!m || atomic_load_explicit(&m->state, memory_order_relaxed) == GM_MUTATOR_IN_REGION)
         return NULL;
     memcpy(m->saved, saved, sizeof m->saved);
-    m->sp = (uintptr_t)(saved + 8); /* above the return address */
+    m->sp = (uintptr_t)(saved + GM_SAVED_WORDS);
     m->tp = (uintptr_t)__builtin_thread_pointer();
     m->stops_before = m->stops;
     m->handlers_before = m->handlers;
