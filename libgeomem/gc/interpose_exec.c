@@ -5,11 +5,9 @@
  *
  * A child of vfork runs these in its parent's memory: it must not take the parent's lock, and no stop signal is sent to it.
  */
-#include <alloca.h>
-#include <stdarg.h>
 #include <unistd.h>
 
-#include "libgeomem/base/sys.h"
+#include "libgeomem/base/arguments.h"
 #include "libgeomem/gc/interpose.h"
 #include "libgeomem/gc/mutator.h"
 #include "libgeomem/gc/world.h"
@@ -61,37 +59,23 @@ GM_INTERPOSED int execvp(const char *file, char *const argv[])
     return execvpe(file, argv, environ);
 }
 
-/* The variable arguments up to NULL, on this frame. `ap` is left behind them. */
-#define ARGUMENTS(first) \
-    va_list ap; \
-    size_t argc = 1; \
-    va_start(ap, first); \
-    while (va_arg(ap, char *)) \
-        argc++; \
-    va_end(ap); \
-    char **argv = alloca((argc + 1) * sizeof *argv); \
-    va_start(ap, first); \
-    argv[0] = (char *)(uintptr_t)(first); \
-    for (size_t i = 1; i <= argc; i++) \
-    argv[i] = va_arg(ap, char *)
-
 GM_INTERPOSED int execl(const char *path, const char *first, ...)
 {
-    ARGUMENTS(first);
+    GM_COLLECT_ARGUMENTS(first);
     va_end(ap);
     return execve(path, argv, environ);
 }
 
 GM_INTERPOSED int execlp(const char *file, const char *first, ...)
 {
-    ARGUMENTS(first);
+    GM_COLLECT_ARGUMENTS(first);
     va_end(ap);
     return execvpe(file, argv, environ);
 }
 
 GM_INTERPOSED int execle(const char *path, const char *first, ...)
 {
-    ARGUMENTS(first);
+    GM_COLLECT_ARGUMENTS(first);
     char *const *envp = va_arg(ap, char *const *);
     va_end(ap);
     return execve(path, argv, envp);

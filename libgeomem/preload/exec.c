@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "libgeomem/base/arguments.h"
 #include "libgeomem/event/process.h"
 #include "libgeomem/preload/environment.h"
 #include "libgeomem/preload/real.h"
@@ -98,37 +98,23 @@ GM_EXPORT int execvp(const char *file, char *const argv[])
     return execvpe(file, argv, environ);
 }
 
-/* Collects the variadic arguments up to NULL into `argv` on this frame. */
-#define COLLECT_ARGUMENTS(first) \
-    va_list ap; \
-    size_t argc = 1; \
-    va_start(ap, first); \
-    while (va_arg(ap, char *)) \
-        argc++; \
-    va_end(ap); \
-    char **argv = alloca((argc + 1) * sizeof *argv); \
-    va_start(ap, first); \
-    argv[0] = (char *)(uintptr_t)(first); \
-    for (size_t i = 1; i <= argc; i++) \
-    argv[i] = va_arg(ap, char *)
-
 GM_EXPORT int execl(const char *path, const char *arg, ...)
 {
-    COLLECT_ARGUMENTS(arg);
+    GM_COLLECT_ARGUMENTS(arg);
     va_end(ap);
     return execve(path, argv, environ);
 }
 
 GM_EXPORT int execlp(const char *file, const char *arg, ...)
 {
-    COLLECT_ARGUMENTS(arg);
+    GM_COLLECT_ARGUMENTS(arg);
     va_end(ap);
     return execvpe(file, argv, environ);
 }
 
 GM_EXPORT int execle(const char *path, const char *arg, ...)
 {
-    COLLECT_ARGUMENTS(arg);
+    GM_COLLECT_ARGUMENTS(arg);
     char *const *envp = va_arg(ap, char *const *);
     va_end(ap);
     return execve(path, argv, envp);
