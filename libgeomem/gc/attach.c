@@ -168,7 +168,6 @@ static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
         return err;
     gc->cards.marker = &gc->marker;
     gc->live = gc->cards.live = GM_STATE_OLD_A;
-    gc->promote_age = GM_PROMOTE_AGE;
     gc->tracking = heap->options.tracking;
     gm_pacer_init(&gc->pacer, &heap->options, gm_sys_monotonic_ns());
     gc->verifies = getenv("GEOMEM_VERIFY") != NULL && gm_verify_init(&gc->verify) == 0;

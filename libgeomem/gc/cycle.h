@@ -56,10 +56,10 @@ struct gm_gc_stop {
     struct gm_gc_time time;
 };
 
-/* The collector of the process. Under the world's lock. */
 /* Blocks that survive a young collection are old: see docs/design/gc.md for why no age above 1 is offered. */
 #define GM_PROMOTE_AGE 1u
 
+/* The collector of the process. Under the world's lock. */
 struct gm_gc {
     bool ready;
     struct gm_marker marker;
@@ -73,8 +73,7 @@ struct gm_gc {
     bool verifies;      /* each collection */
     bool
         forgets_writes; /* so far every collection has been full: nobody asks which pages were written to */
-    unsigned promote_age; /* GM_PROMOTE_AGE */
-    unsigned disabled;    /* counts */
+    unsigned disabled; /* counts */
     enum geomem_write_tracking
         tracking; /* of the first heap: pages are watched for all in one way */
     uint64_t cycles;

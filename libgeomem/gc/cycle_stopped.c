@@ -73,13 +73,11 @@ static void notes_push_roots(struct gm_gc *gc, bool old)
     gm_notes_roots(&notes.tracer);
 }
 
-static void notes_process(
-    struct gm_gc *gc, struct gm_marker *marker, bool full, struct geomem_gc_cycle *cycle)
+static void notes_process(struct gm_marker *marker, bool full, struct geomem_gc_cycle *cycle)
 {
     struct gm_notes_marker notes;
     struct gm_notes_figures figures;
     uint64_t time = gm_sys_monotonic_ns();
-    (void)gc;
     gm_notes_marker_init(&notes, marker, full);
     gm_notes_process(&notes.tracer, &figures);
     phase_end(cycle, GEOMEM_PHASE_NOTES, time);
@@ -129,11 +127,11 @@ void gm_gc_stopped_young(struct gm_gc *gc)
     time = phase_end(cycle, GEOMEM_PHASE_ROOTS, time);
     gm_markers_mark(&gc->marker);
     time = phase_end(cycle, GEOMEM_PHASE_MARK, time);
-    notes_process(gc, &gc->marker, false, cycle);
+    notes_process(&gc->marker, false, cycle);
     time = gm_sys_monotonic_ns();
     if (gc->verifies)
         gm_verify_marked(&gc->verify, gc, true, false);
-    gm_gc_sweep_young(gc, false, gc->promote_age);
+    gm_gc_sweep_young(gc, false, GM_PROMOTE_AGE);
     phase_end(cycle, GEOMEM_PHASE_SWEEP, time);
     cycle->dirty_bytes = gc->cards.dirty_bytes;
     cycle->old_before_bytes = gc->pacer.old_bytes;
@@ -154,7 +152,7 @@ void gm_gc_stopped_full(struct gm_gc *gc)
     time = phase_end(cycle, GEOMEM_PHASE_ROOTS, time);
     gm_markers_mark(&gc->marker);
     time = phase_end(cycle, GEOMEM_PHASE_MARK, time);
-    notes_process(gc, &gc->marker, true, cycle);
+    notes_process(&gc->marker, true, cycle);
     time = gm_sys_monotonic_ns();
     marked_count(cycle, &gc->marker);
     if (gc->verifies)
@@ -197,7 +195,7 @@ void gm_gc_steps_end(struct gm_gc *gc)
 {
     struct geomem_gc_cycle *cycle = &gc->steps;
     gc->in_steps = false;
-    notes_process(gc, &gc->old_marker, true, cycle);
+    notes_process(&gc->old_marker, true, cycle);
     if (gc->verifies)
         gm_verify_marked(&gc->verify, gc, false, true);
     marked_count(cycle, &gc->old_marker);

@@ -254,11 +254,6 @@ static inline void block_scan(struct gm_marker *marker, const struct gm_span *sp
 
 /* ---- the loop ---- */
 
-void gm_mark_block(struct gm_marker *marker, uintptr_t block)
-{
-    word_push(marker, block);
-}
-
 GM_UNSANITIZED void gm_mark_roots(struct gm_marker *marker, const void *start, size_t bytes)
 {
     const uintptr_t *word = (const uintptr_t *)start;

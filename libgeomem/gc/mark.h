@@ -126,8 +126,6 @@ void gm_mark_words_young(struct gm_marker *marker, uintptr_t from, uintptr_t to)
 /* The words of a part of a block that needs no mark: as the block's kind says. */
 void gm_mark_part(struct gm_marker *marker, const struct gm_span *span, uintptr_t block,
     uintptr_t from, uintptr_t to);
-/* One block, by its address. */
-void gm_mark_block(struct gm_marker *marker, uintptr_t block);
 
 /* Marks until nothing is left (true), or about `words` words have been looked at (false): then nothing but the stacks
  * holds what is left to do, and the program may go on. Parts of large blocks that it frees meanwhile are passed over. */

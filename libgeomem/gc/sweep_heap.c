@@ -93,8 +93,7 @@ void gm_gc_sweep_later(struct gm_gc *gc)
 
 uint32_t gm_gc_sweep_old(struct gm_gc *gc, struct gm_span *span)
 {
-    struct gm_sweep sweep = {
-        .live = gc->live, .promote_age = (uint8_t)gc->promote_age, .old = true};
+    struct gm_sweep sweep = {.live = gc->live, .promote_age = GM_PROMOTE_AGE, .old = true};
     return span_sweep(&sweep, span);
 }
 

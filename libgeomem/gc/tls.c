@@ -50,11 +50,6 @@ size_t gm_tls_descriptor_bytes(void)
     return tls.descriptor_bytes;
 }
 
-size_t gm_tls_static_bytes(void)
-{
-    return tls.static_bytes;
-}
-
 static bool readable(struct gm_maps *maps, uintptr_t start, uintptr_t end)
 {
     struct gm_mapping m;

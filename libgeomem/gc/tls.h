@@ -20,7 +20,6 @@
 void gm_tls_init(void);
 
 size_t gm_tls_descriptor_bytes(void); /* sizeof(struct pthread) */
-size_t gm_tls_static_bytes(void);     /* below the thread pointer */
 
 /* Calls visit for each range of the thread's storage. A thread pointer that is not glibc's is told by its descriptor and
  * passed over. Nothing unreadable is read. */

@@ -1,7 +1,7 @@
 /* check.c - is a heap whole? Walks its structures field by field; each fault is one line that names what is wrong.
  *
  * Level 1: segments, their bit maps, lists, counters. Level 2: every span, every cached block. Level 3: memory that is
- * to be zero, and what the collector knows to check.
+ * to be zero.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -230,8 +230,6 @@ static void heap_check(struct check *check)
              thread = thread->next_of_heap)
             caches_check(check, thread);
     }
-    if (check->level >= 2 && heap->collector.check != NULL)
-        check->faults += heap->collector.check(heap, check->level, check->out);
 }
 
 /* What is found goes into memory first: with the world stopped, another thread may hold the lock of any FILE. */

@@ -47,9 +47,6 @@ struct gm_collector {
     /* Called with the heap's lock held for a span with GM_SPAN_NEEDS_SWEEP that is about to be allocated from: frees its
      * dead blocks (GM_STATE_FREE) and clears the flag. Returns how many it freed. */
     uint32_t (*sweep)(struct gm_heap *heap, struct gm_span *span);
-    /* A thread needs room for collected blocks of this sort and class and the heap has none in its lists: the collector may
-     * sweep some spans and gm_heap_offer those with room. Called with the heap's lock held; NULL: none to sweep. */
-    void (*refill)(struct gm_heap *heap, uint32_t sort, uint32_t size_class);
     /* A block was born old (state heap.live_old), its card may have to be marked. Heap's lock held; may be NULL. */
     void (*born_old)(struct gm_heap *heap, struct gm_span *span, void *block);
     /* The heap is about to go: no lock held. */
@@ -59,8 +56,6 @@ struct gm_collector {
      * the heap. */
     int (*stop)(struct gm_heap *heap);
     void (*start)(struct gm_heap *heap);
-    /* Level 3 of geomem_heap_check: every pointer, the remembered set. Returns the number of faults. World stopped. */
-    int (*check)(struct gm_heap *heap, int level, FILE *out);
     /* Adds the collector's figures. */
     void (*statistics)(struct gm_heap *heap, struct geomem_heap_statistics *statistics);
 };
@@ -195,8 +190,6 @@ bool gm_span_may_get_young(const struct gm_span *span);
  * release the span must be on no list of the collector's. The heap itself gives a span back, when the program
  * has freed its last block, if it has no GM_SPAN_NEEDS_SWEEP. */
 bool gm_heap_span_swept(struct gm_heap *heap, struct gm_span *span, uint32_t freed_blocks);
-/* To be allocated from when its turn comes: if it has no owner, and room or GM_SPAN_NEEDS_SWEEP. */
-void gm_heap_offer(struct gm_heap *heap, struct gm_span *span);
 /* Takes it off the list of spans with room, if it is on it. */
 void gm_heap_withdraw(struct gm_heap *heap, struct gm_span *span);
 

@@ -140,10 +140,6 @@ static_assert(offsetof(struct gm_span, owner) == 64, "what changes stands in the
 /* Of a card. */
 enum gm_card_flag {
     GM_CARD_DIRTY = 1u << 0, /* written to since the last collection, as the barrier says */
-    GM_CARD_REMEMBERED =
-        1u << 1, /* an old block here held a pointer to a young one at the last collection */
-    GM_CARD_MAJOR =
-        1u << 2, /* written to since the collection of the old generation under way began */
 };
 
 #define GM_STATE_UNIT_BYTES 256u

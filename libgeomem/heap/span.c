@@ -189,7 +189,8 @@ static bool span_has_owner(const struct gm_span *span)
     return atomic_load_explicit(&span->owner, memory_order_relaxed) != NULL;
 }
 
-void gm_heap_offer(struct gm_heap *heap, struct gm_span *span)
+/* To be allocated from when its turn comes: if it has no owner, and room or GM_SPAN_NEEDS_SWEEP. */
+static void span_offer(struct gm_heap *heap, struct gm_span *span)
 {
     if ((gm_span_flags(span) & GM_SPAN_LARGE) == 0 && !span_has_owner(span) &&
         ((gm_span_flags(span) & GM_SPAN_NEEDS_SWEEP) || gm_span_has_room(span)))
@@ -247,7 +248,7 @@ static bool span_settle(struct gm_span *span)
         return true;
     }
     if (!span_has_owner(span) && span_is_recyclable(span))
-        gm_heap_offer(span->heap, span);
+        span_offer(span->heap, span);
     return false;
 }
 
@@ -313,13 +314,9 @@ static struct gm_span *span_take_listed(struct gm_heap *heap, uint32_t index)
 
 static struct gm_span *span_find(struct gm_heap *heap, uint32_t index)
 {
-    uint32_t sort = gm_sort_of_index(index), size_class = gm_class_of_index(index);
     struct gm_span *span = span_take_listed(heap, index);
-    if (span == NULL && gm_sort_is_collected(sort) && heap->collector.refill != NULL) {
-        heap->collector.refill(heap, sort, size_class);
-        span = span_take_listed(heap, index);
-    }
-    return span != NULL ? span : gm_span_create(heap, sort, size_class);
+    return span != NULL ? span
+                        : gm_span_create(heap, gm_sort_of_index(index), gm_class_of_index(index));
 }
 
 struct gm_span *gm_span_acquire(struct gm_heap *heap, struct gm_heap_thread *owner, uint32_t index)

@@ -251,7 +251,8 @@ int geomem_heap_walk(
 int geomem_block_at(const void *address, struct geomem_block *ret_block);
 /* Non-zero if there is one. */
 int geomem_owns(const void *address);
-/* 0: whole. Levels: 1 counters and lists, 2 every span, 3 every block and every pointer. Else -EUCLEAN, and one line on
+/* 0: whole. Levels: 1 counters and lists, 2 every span and block, 3 free memory that is to be zero. What the collector
+ * has marked is checked by GEOMEM_VERIFY=1 in the environment, at each collection. Else -EUCLEAN, and one line on
  * `out` (unless NULL) for each thing found wrong. */
 int geomem_heap_check(struct geomem_heap *heap, int level, FILE *out);
 /* Gives unused memory back to the system now, not after 100 ms of the heap's own time. 0, or -ENOMEM without a heap. */
