@@ -10,12 +10,12 @@
 static const char *const allocator_modules[] = {"libc.so.*", "libc-2.*.so", "libm.so.*",
     "libdl.so.*", "librt.so.*", "libpthread.so.*", "libpthread-2.*.so", "ld-linux*.so.*",
     "ld-2.*.so", "libstdc++.so.*", "libc++.so.*", "libc++abi.so.*", "libgcc_s.so.*",
-    "libgeomem*.so*", "libjemalloc.so.*", "libtcmalloc*.so.*", "libmimalloc*.so*", "linux-vdso*",
+    "libgeomem*.so*", "geomem_sqlite_pages.so", "libjemalloc.so.*", "libtcmalloc*.so.*", "libmimalloc*.so*", "linux-vdso*",
     "*vdso*"};
 
 static const char *const runtime_modules[] = {"python2*", "python3*", "libpython*", "perl",
     "perl5*", "libperl.so*", "ruby*", "libruby*", "node", "libnode.so*", "lua*", "liblua*", "php*",
-    "libjvm.so", "mawk", "gawk", "libguile*", "libtcl*", "libmono*"};
+    "libjvm.so", "libsqlite3.so*", "mawk", "gawk", "libguile*", "libtcl*", "libmono*"};
 
 /* Function names, without parameters. Whole-name patterns.
  * The malloc family and its wrappers: those named after what they wrap, then the best known. */

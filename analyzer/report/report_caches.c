@@ -122,8 +122,8 @@ static void text_change(struct report *r, const struct gm_cache_change *c)
     char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], moment[32];
     out_printf(&r->out, "  at %s  ", show_moment(c->ns, moment));
     if (strcmp(c->kind, "resized") == 0)
-        out_printf(&r->out, "resized from %s to %s\n", gm_figure_bytes(a, c->from),
-            gm_figure_bytes(b, c->to));
+        out_printf(&r->out, "resized from %s B to %s B\n", gm_figure_count(a, c->from),
+            gm_figure_count(b, c->to));
     else
         out_printf(
             &r->out, "the policy chose anew: %" PRIu64 " after %" PRIu64 "\n", c->to, c->from);
@@ -361,6 +361,17 @@ static int text_parts(struct report *r, const struct gm_cache_view *s)
 
 /* ---- one cache ---- */
 
+static void text_contents(struct report *r, const struct gm_cache *c)
+{
+    char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES];
+    out_printf(&r->out, "  holds %s in %s entr%s", gm_figure_bytes(a, c->used_bytes),
+        gm_figure_count(b, c->entries), c->entries == 1 ? "y" : "ies");
+    if (c->pinned_entries)
+        out_printf(&r->out, "; handed out %s (%s)", gm_figure_count(a, c->pinned_entries),
+            gm_figure_bytes(b, c->pinned_bytes));
+    out_printf(&r->out, "\n");
+}
+
 static void text_title(struct report *r, const struct gm_cache_view *s, size_t i)
 {
     char a[GM_FIGURE_BYTES], b[GM_FIGURE_BYTES], ratio[32], bytes[32];
@@ -375,12 +386,8 @@ static void text_title(struct report *r, const struct gm_cache_view *s, size_t i
     out_printf(&r->out, "\n  %s hits, %s misses: %s of the uses, %s of the bytes\n",
         gm_figure_count(a, c->hits), gm_figure_count(b, c->misses),
         show_ratio(ratio, gm_cache_hit_ratio(c)), show_ratio(bytes, gm_cache_byte_hit_ratio(c)));
-    out_printf(&r->out, "  holds %s in %s entr%s", gm_figure_bytes(a, c->used_bytes),
-        gm_figure_count(b, c->entries), c->entries == 1 ? "y" : "ies");
-    if (c->pinned_entries)
-        out_printf(&r->out, "; handed out %s (%s)", gm_figure_count(a, c->pinned_entries),
-            gm_figure_bytes(b, c->pinned_bytes));
-    out_printf(&r->out, "\n");
+    if (c->closed_ns < 0 || c->entries)
+        text_contents(r, c);
     if (gm_cache_is_estimated(c))
         out_printf(&r->out, "  what is marked is estimated from %s uses of %.3g%% of the keys\n",
             gm_figure_count(a, c->samples), c->sample_rate_min * 100);

@@ -87,7 +87,7 @@ Test(sqlite_pages, the_order_and_the_set_are_those_of_a_plain_list)
         if (m->slot[number]) {
             step_there(m, &pages, number, 1 + (uint32_t)rand() % (NUMBERS - 1));
         } else {
-            m->slot[number] = gm_pages_add(&pages, number, 0);
+            m->slot[number] = gm_pages_add(&pages, number);
             cr_assert_neq(m->slot[number], 0, "seed %u", seed);
             m->count++;
         }

@@ -2,7 +2,7 @@
  *
  *   pager.c -> [methods below] -> SQLite's own page cache
  *                  |
- *                  +-> pages.h: what it holds    +-> tell.h: hits, misses, stores, evictions
+ *                  +-> pages.h: what it holds    +-> geomem/cache_probe.h: what it did
  *
  * Preloaded into a program that is being recorded; anywhere else it does nothing. Each connection's cache of each database
  * file is one cache; a page is an entry, its number the key, the first byte of a b-tree page its class. SQLite's own page
@@ -18,8 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "geomem/cache_probe.h"
 #include "libgeomem/adapters/sqlite/pages.h"
-#include "libgeomem/adapters/sqlite/tell.h"
 #include "libgeomem/adapters/sqlite/watch.h"
 #include "libgeomem/base/os.h"
 
@@ -35,14 +35,14 @@ struct cache {
     struct cache
         *next; /* all there are, and unused ones; never freed, since watch.h may still know it */
     struct gm_pages pages;
-    struct gm_tell tell;
-    bool open;   /* the recorder knows of it */
-    bool failed; /* without memory: told of no more */
+    struct geomem_probe *probe; /* NULL: not told of yet; the hits of each page stand in pages */
+    uint64_t early_hits;        /* of pages that left before that */
+    bool failed;                /* no cache, or no memory for us: told of no more */
     uint32_t page_bytes, extra_bytes;
     uint32_t capacity; /* pages */
     atomic_flag lock;  /* of what follows */
     enum use use;
-    uint32_t number, key_class;
+    uint32_t number;
     const unsigned char *buffer;
     unsigned char *before; /* page_bytes; NULL until it is needed */
 };
@@ -76,32 +76,45 @@ static void name_of_file(int fd, char *name, size_t bytes)
         return;
     path[n] = 0;
     const char *last = strrchr(path, '/');
-    snprintf(name, bytes, "%.200s", last ? last + 1 : path);
+    snprintf(name, bytes, "%.60s", last ? last + 1 : path);
     size_t length = strlen(name);
     if (length > 4 && strcmp(name + length - 4, "-wal") == 0)
         name[length - 4] = 0;
 }
 
-/* fd of -1: the file is not known. */
-static void cache_open(struct cache *c, int fd)
+/* From now on the recorder is told of it, and of what it did already, but of the page `except`. fd of -1: the file is not
+ * known. */
+static void cache_open(struct cache *c, int fd, uint32_t except)
 {
-    char name[256];
-    if (c->open)
+    char name[64];
+    if (c->probe)
         return;
     snprintf(name, sizeof name, "sqlite %u",
         atomic_fetch_add_explicit(&cache_numbers, 1, memory_order_relaxed) + 1); /* a number */
     if (fd >= 0)
         name_of_file(fd, name, sizeof name);
-    gm_tell_open(&c->tell, name, c->page_bytes, c->capacity);
-    c->open = true;
+    c->probe = geomem_cache_register(name, (uint64_t)c->capacity * c->page_bytes);
+    for (uint32_t slot = 1; slot < c->pages.used; slot++) {
+        const struct gm_page *page = &c->pages.slots[slot];
+        if (!page->number || page->number == except)
+            continue;
+        geomem_probe_store(c->probe, page->number, c->page_bytes);
+        for (uint32_t i = 0; i < page->hits; i++)
+            geomem_cache_access(c->probe, page->number, true, c->page_bytes);
+    }
+    if (c->probe) { /* of pages that are gone: counted, though no key of theirs is told */
+        geomem_probe_add(&c->probe->hits, c->early_hits);
+        geomem_probe_add(&c->probe->hit_bytes, c->early_hits * c->page_bytes);
+    }
 }
 
 static void cache_evict(struct cache *c, uint32_t slot, enum geomem_cache_cause cause)
 {
-    const struct gm_page *page = &c->pages.slots[slot];
-    cache_open(c, -1);
-    gm_tell_evict(
-        &c->tell, page->number, cause, c->page_bytes, page->hits, gm_tell_now() - page->stored_ns);
+    if (cause == GEOMEM_CACHE_SIZE)
+        cache_open(c, -1, 0);
+    if (!c->probe)
+        c->early_hits += c->pages.slots[slot].hits;
+    geomem_cache_evict(c->probe, c->pages.slots[slot].number, c->page_bytes, cause);
     gm_pages_remove(&c->pages, slot);
 }
 
@@ -122,10 +135,10 @@ static bool content_thrown_away(const struct cache *c)
 static void cache_hit(struct cache *c)
 {
     uint32_t slot = gm_pages_find(&c->pages, c->number);
-    cache_open(c, -1);
-    if (slot)
+    if (c->probe)
+        geomem_probe_hit(c->probe, c->page_bytes);
+    else if (slot)
         c->pages.slots[slot].hits++;
-    gm_tell_hit(&c->tell, c->number, c->key_class, c->page_bytes);
 }
 
 static void cache_settle(struct cache *c)
@@ -136,10 +149,8 @@ static void cache_settle(struct cache *c)
     cache_unlock(c);
     if (use == USE_HIT || (use == USE_DOUBT && !content_thrown_away(c)))
         cache_hit(c);
-    else if (use == USE_FILLED) {
-        cache_open(c, -1);
-        gm_tell_store(&c->tell, c->number, page_class(c->number, c->buffer), c->page_bytes);
-    }
+    else if (use == USE_FILLED)
+        geomem_probe_store(c->probe, c->number, c->page_bytes);
 }
 
 static void cache_expect(struct cache *c, enum use use, uint32_t number, const void *buffer)
@@ -148,12 +159,11 @@ static void cache_expect(struct cache *c, enum use use, uint32_t number, const v
     c->use = use;
     c->number = number;
     c->buffer = buffer;
-    c->key_class = use == USE_HIT ? page_class(number, buffer) : 0;
     cache_unlock(c);
     gm_watched = (struct gm_watched){.cache = c, .buffer = buffer};
 }
 
-static void page_was_read(void *cache, const void *buffer, int fd)
+static void page_was_read(void *cache, const void *buffer, int fd, uint64_t ns)
 {
     struct cache *c = cache;
     cache_lock(c);
@@ -163,10 +173,10 @@ static void page_was_read(void *cache, const void *buffer, int fd)
     cache_unlock(c);
     if (!missed)
         return;
+    cache_open(c, fd, c->number);
     uint32_t key_class = page_class(c->number, buffer);
-    cache_open(c, fd);
-    gm_tell_miss(&c->tell, c->number, key_class);
-    gm_tell_store(&c->tell, c->number, key_class, c->page_bytes);
+    geomem_cache_access_class(c->probe, c->number, key_class, false, c->page_bytes);
+    geomem_probe_load(c->probe, c->number, key_class, ns);
 }
 
 static void page_may_be_unwanted(void *cache, const void *buffer)
@@ -192,19 +202,18 @@ static uint32_t *page_slot(const struct cache *c, const sqlite3_pcache_page *pag
     return (uint32_t *)((char *)page->pExtra + c->extra_bytes);
 }
 
-/* Pages that are gone without anybody having said so. */
-static void cache_count(struct cache *c, enum geomem_cache_cause cause)
+/* Pages that are gone without anybody having said so, where there should be `more` than are known. */
+static void cache_count(struct cache *c, uint32_t more, enum geomem_cache_cause cause)
 {
     uint32_t left = (uint32_t)inner.xPagecount(c->inner);
-    while (c->pages.count > left && c->pages.oldest)
+    while (c->pages.count + more > left && c->pages.oldest)
         cache_evict(c, c->pages.oldest, cause);
 }
 
 static void cache_fail(struct cache *c)
 {
     c->failed = true;
-    if (c->open)
-        gm_tell_close(&c->tell);
+    geomem_probe_close(c->probe);
 }
 
 /* A page that SQLite's cache has made room for. */
@@ -213,14 +222,13 @@ static void cache_filled(struct cache *c, uint32_t number, sqlite3_pcache_page *
     uint32_t slot = gm_pages_find(&c->pages, number);
     if (slot) /* it was dropped, and is here again */
         cache_evict(c, slot, GEOMEM_CACHE_SIZE);
-    slot = gm_pages_add(&c->pages, number, gm_tell_now());
+    cache_count(c, 1, GEOMEM_CACHE_SIZE);
+    slot = gm_pages_add(&c->pages, number);
     *page_slot(c, page) = slot;
-    if (!slot) {
+    if (slot)
+        cache_expect(c, USE_FILLED, number, page->pBuf);
+    else
         cache_fail(c);
-        return;
-    }
-    cache_count(c, GEOMEM_CACHE_SIZE);
-    cache_expect(c, USE_FILLED, number, page->pBuf);
 }
 
 /* ---- methods ---- */
@@ -269,7 +277,8 @@ static sqlite3_pcache *page_cache_create(int page_bytes, int extra_bytes, int pu
     c->page_bytes = (uint32_t)page_bytes;
     c->extra_bytes = ((uint32_t)extra_bytes + 7) & ~7u;
     c->capacity = 0;
-    c->open = false;
+    c->probe = NULL;
+    c->early_hits = 0;
     c->failed = !purgeable || !gm_watch_reads(); /* a database in memory is no cache */
     c->inner = inner.xCreate(page_bytes, (int)c->extra_bytes + 8, purgeable);
     if (!c->inner) {
@@ -288,9 +297,8 @@ static void page_cache_size(sqlite3_pcache *cache, int pages)
     c->capacity = (uint32_t)pages;
     if (c->failed)
         return;
-    cache_count(c, GEOMEM_CACHE_SIZE);
-    if (c->open)
-        gm_tell_resize(&c->tell, (uint64_t)c->capacity * c->page_bytes);
+    cache_count(c, 0, GEOMEM_CACHE_SIZE);
+    geomem_probe_resize(c->probe, (uint64_t)c->capacity * c->page_bytes);
 }
 
 static int page_cache_count(sqlite3_pcache *cache)
@@ -311,8 +319,12 @@ static sqlite3_pcache_page *page_cache_fetch(sqlite3_pcache *cache, unsigned num
         return page;
     }
     gm_pages_take(&c->pages, *page_slot(c, page));
-    if (create)
-        cache_expect(c, USE_HIT, number, page->pBuf);
+    if (!create)
+        return page;
+    cache_expect(c, USE_HIT, number, page->pBuf);
+    if (c->probe) /* here, where the call comes from; it is counted when it is settled */
+        geomem_probe_use(
+            c->probe, number, page_class(number, page->pBuf), GEOMEM_CACHE_HIT, c->page_bytes, 0);
     return page;
 }
 
@@ -349,11 +361,24 @@ static void page_cache_rekey(
     gm_pages_renumber(&c->pages, *page_slot(c, page), to);
 }
 
-static void cache_truncate(struct cache *c, uint32_t from, enum geomem_cache_cause cause)
+/* Uses that there must have been of a cache that never read or lost a page, as those of temporary tables do not: arbitrary */
+#define USES_WORTH_TELLING 1000u
+
+static bool cache_is_worth_telling(const struct cache *c)
 {
+    uint64_t hits = c->early_hits;
+    for (uint32_t slot = 1; slot < c->pages.used; slot++)
+        hits += c->pages.slots[slot].hits;
+    return hits >= USES_WORTH_TELLING;
+}
+
+static void cache_truncate(struct cache *c, uint32_t from)
+{
+    if (!c->probe && cache_is_worth_telling(c))
+        cache_open(c, -1, 0);
     for (uint32_t slot = 1; slot < c->pages.used; slot++)
         if (c->pages.slots[slot].number >= from && c->pages.slots[slot].number)
-            cache_evict(c, slot, cause);
+            cache_evict(c, slot, GEOMEM_CACHE_REMOVED);
 }
 
 static void page_cache_truncate(sqlite3_pcache *cache, unsigned from)
@@ -363,7 +388,7 @@ static void page_cache_truncate(sqlite3_pcache *cache, unsigned from)
         cache_settle(c);
     inner.xTruncate(c->inner, from);
     if (!c->failed)
-        cache_truncate(c, from, GEOMEM_CACHE_REMOVED);
+        cache_truncate(c, from);
 }
 
 static void page_cache_destroy(sqlite3_pcache *cache)
@@ -371,9 +396,7 @@ static void page_cache_destroy(sqlite3_pcache *cache)
     struct cache *c = (struct cache *)cache;
     if (!c->failed) {
         cache_settle(c);
-        cache_truncate(c, 0, GEOMEM_CACHE_CLOSED);
-        if (c->open)
-            gm_tell_close(&c->tell);
+        geomem_probe_close(c->probe);
     }
     inner.xDestroy(c->inner);
     cache_give(c);
@@ -386,7 +409,7 @@ static void page_cache_shrink(sqlite3_pcache *cache)
         cache_settle(c);
     inner.xShrink(c->inner);
     if (!c->failed)
-        cache_count(c, GEOMEM_CACHE_PRESSURE);
+        cache_count(c, 0, GEOMEM_CACHE_PRESSURE);
 }
 
 static sqlite3_pcache_methods2 methods = {
@@ -408,7 +431,8 @@ static sqlite3_pcache_methods2 methods = {
 __attribute__((constructor)) static void page_cache_begin(void)
 {
     static const struct gm_watcher watcher = {page_was_read, page_may_be_unwanted};
-    if (!gm_tell_recorded() || sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &inner) != SQLITE_OK)
+    if (!geomem_recorder_listener || !geomem_recorder_listener() ||
+        sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &inner) != SQLITE_OK)
         return;
     methods.pArg = inner.pArg;
     if (sqlite3_config(SQLITE_CONFIG_PCACHE2, &methods) == SQLITE_OK)

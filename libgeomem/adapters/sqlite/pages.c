@@ -68,7 +68,7 @@ uint32_t gm_pages_find(const struct gm_pages *pages, uint32_t number)
     return slot;
 }
 
-uint32_t gm_pages_add(struct gm_pages *pages, uint32_t number, uint64_t now_ns)
+uint32_t gm_pages_add(struct gm_pages *pages, uint32_t number)
 {
     uint32_t slot = pages->free;
     if (slot) {
@@ -78,7 +78,7 @@ uint32_t gm_pages_add(struct gm_pages *pages, uint32_t number, uint64_t now_ns)
             return 0;
         slot = pages->used++;
     }
-    pages->slots[slot] = (struct gm_page){.number = number, .stored_ns = now_ns};
+    pages->slots[slot] = (struct gm_page){.number = number};
     bucket_add(pages, slot);
     pages->count++;
     return slot;

@@ -18,7 +18,6 @@
 struct gm_page {
     uint32_t number; /* of the page in its file; 0: the slot is free */
     uint32_t hits;
-    uint64_t stored_ns;
     uint32_t next;         /* slot with the same bucket, or the next free one */
     uint32_t older, newer; /* slots; 0: none */
     bool idle;             /* in the list */
@@ -37,7 +36,7 @@ void gm_pages_done(struct gm_pages *pages);
 /* The slot of a page; 0: it is not there. */
 uint32_t gm_pages_find(const struct gm_pages *pages, uint32_t number);
 /* Adds a page that is not there, in use. 0 without memory. */
-uint32_t gm_pages_add(struct gm_pages *pages, uint32_t number, uint64_t now_ns);
+uint32_t gm_pages_add(struct gm_pages *pages, uint32_t number);
 void gm_pages_remove(struct gm_pages *pages, uint32_t slot);
 /* The same page, found by another number from now on. */
 void gm_pages_renumber(struct gm_pages *pages, uint32_t slot, uint32_t number);

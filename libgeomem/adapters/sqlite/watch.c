@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <sys/types.h>
+#include <time.h>
 
 _Thread_local struct gm_watched gm_watched;
 static const struct gm_watcher *watch_told;
@@ -32,26 +33,38 @@ static ssize_t (*real_pread)(int, void *, size_t, off_t);
 static ssize_t (*real_pread64)(int, void *, size_t, off64_t);
 static ssize_t (*real_read)(int, void *, size_t);
 
-static ssize_t read_done(int fd, const void *buffer, ssize_t got)
+static uint64_t now_ns(void)
 {
-    if (buffer == gm_watched.buffer && got >= 0)
-        watch_told->read(gm_watched.cache, buffer, fd);
-    return got;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
+
+/* A call that reads into `buffer`, which is told of if that is the page's. */
+#define READ(call) \
+    do { \
+        if (buffer != gm_watched.buffer) \
+            return call; \
+        uint64_t began = now_ns(); \
+        ssize_t got = call; \
+        if (got >= 0) \
+            watch_told->read(gm_watched.cache, buffer, fd, now_ns() - began); \
+        return got; \
+    } while (0)
 
 static ssize_t watch_pread(int fd, void *buffer, size_t bytes, off_t offset)
 {
-    return read_done(fd, buffer, real_pread(fd, buffer, bytes, offset));
+    READ(real_pread(fd, buffer, bytes, offset));
 }
 
 static ssize_t watch_pread64(int fd, void *buffer, size_t bytes, off64_t offset)
 {
-    return read_done(fd, buffer, real_pread64(fd, buffer, bytes, offset));
+    READ(real_pread64(fd, buffer, bytes, offset));
 }
 
 static ssize_t watch_read(int fd, void *buffer, size_t bytes)
 {
-    return read_done(fd, buffer, real_read(fd, buffer, bytes));
+    READ(real_read(fd, buffer, bytes));
 }
 
 static bool call_replace(

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The page that this thread was handed last. `cache` is never freed, though it may be another's by now. */
 struct gm_watched {
@@ -21,8 +22,8 @@ struct gm_watched {
 extern _Thread_local struct gm_watched gm_watched;
 
 struct gm_watcher {
-    /* The buffer has been read into, from file `fd`. */
-    void (*read)(void *cache, const void *buffer, int fd);
+    /* The buffer has been read into, from file `fd`, which took so long. */
+    void (*read)(void *cache, const void *buffer, int fd, uint64_t ns);
     /* The content may not be wanted. */
     void (*unwanted)(void *cache, const void *buffer);
 };

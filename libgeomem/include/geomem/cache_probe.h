@@ -38,7 +38,7 @@ struct geomem_probe {
     const struct geomem_listener *listener;
     struct geomem_probe *next; /* registered before it, by the same file */
     uint64_t capacity_bytes, used_bytes, entries;
-    uint64_t hits, hit_bytes, misses, stores, store_bytes;
+    uint64_t hits, hit_bytes, misses, stores, store_bytes, loads, load_ns;
     uint64_t evictions[GEOMEM_CACHE_CAUSE_COUNT], evicted_bytes[GEOMEM_CACHE_CAUSE_COUNT];
     uint64_t told_ns;
     uint32_t sample_shift; /* one key of 2^sample_shift is in the sample */
@@ -107,6 +107,8 @@ GEOMEM_PROBE_INLINE void geomem_probe_tell(const struct geomem_probe *probe)
     state.misses = geomem_probe_get(&probe->misses);
     state.stores = geomem_probe_get(&probe->stores);
     state.store_bytes = geomem_probe_get(&probe->store_bytes);
+    state.loads = geomem_probe_get(&probe->loads);
+    state.load_ns = geomem_probe_get(&probe->load_ns);
     for (int i = 1; i < GEOMEM_CACHE_CAUSE_COUNT; i++) {
         state.evictions[i] = geomem_probe_get(&probe->evictions[i]);
         state.evicted_bytes[i] = geomem_probe_get(&probe->evicted_bytes[i]);
@@ -126,8 +128,8 @@ GEOMEM_PROBE_INLINE void geomem_probe_tell_sometimes(struct geomem_probe *probe)
         geomem_probe_tell(probe);
 }
 
-GEOMEM_PROBE_INLINE void geomem_probe_use(
-    struct geomem_probe *probe, uint64_t key, uint32_t key_class, uint32_t use, uint64_t bytes)
+GEOMEM_PROBE_INLINE void geomem_probe_use(struct geomem_probe *probe, uint64_t key,
+    uint32_t key_class, uint32_t use, uint64_t bytes, uint64_t ns)
 {
     struct geomem_cache_key_use told;
     key = geomem_probe_mix(key);
@@ -139,6 +141,7 @@ GEOMEM_PROBE_INLINE void geomem_probe_use(
     told.use = use;
     told.key_class = key_class;
     told.bytes = bytes;
+    told.ns = ns;
     probe->listener->cache_use(&told);
 }
 
@@ -173,6 +176,7 @@ GEOMEM_PROBE_INLINE struct geomem_probe *geomem_cache_register(
     const struct geomem_listener *listener =
         geomem_recorder_listener ? geomem_recorder_listener() : NULL;
     struct geomem_probe *probe;
+    size_t length;
     if (!listener || listener->version < 2 || !listener->cache_state || !listener->cache_use ||
         !listener->cache_evict)
         return NULL;
@@ -181,7 +185,8 @@ GEOMEM_PROBE_INLINE struct geomem_probe *geomem_cache_register(
         return NULL;
     probe->listener = listener;
     probe->capacity_bytes = capacity_bytes;
-    strncpy(probe->name, name, sizeof probe->name - 1);
+    length = strlen(name);
+    memcpy(probe->name, name, length < sizeof probe->name ? length : sizeof probe->name - 1);
     probe->next = __atomic_load_n(&geomem_probe_list, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(
         &geomem_probe_list, &probe->next, probe, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
@@ -190,6 +195,14 @@ GEOMEM_PROBE_INLINE struct geomem_probe *geomem_cache_register(
         atexit(geomem_probe_tell_all);
     geomem_probe_tell(probe);
     return probe;
+}
+
+/* Counts a hit, of which geomem_probe_use tells where it was made. */
+GEOMEM_PROBE_INLINE void geomem_probe_hit(struct geomem_probe *probe, uint64_t bytes)
+{
+    geomem_probe_add(&probe->hit_bytes, bytes);
+    if (__atomic_add_fetch(&probe->hits, 1, __ATOMIC_RELAXED) % GEOMEM_PROBE_TELL_HITS == 0)
+        geomem_probe_tell_sometimes(probe);
 }
 
 /* A lookup. hit: it found a value; bytes: what that is charged. Else bytes is what the value is charged that was put in
@@ -201,16 +214,14 @@ GEOMEM_PROBE_INLINE void geomem_cache_access_class(
     if (!probe)
         return;
     if (hit) {
-        geomem_probe_add(&probe->hit_bytes, bytes);
-        geomem_probe_use(probe, key, key_class, GEOMEM_CACHE_HIT, bytes);
-        if (__atomic_add_fetch(&probe->hits, 1, __ATOMIC_RELAXED) % GEOMEM_PROBE_TELL_HITS)
-            return;
-    } else {
-        geomem_probe_add(&probe->misses, 1);
-        geomem_probe_use(probe, key, key_class, GEOMEM_CACHE_MISS, bytes);
-        if (bytes)
-            geomem_probe_enter(probe, bytes);
+        geomem_probe_use(probe, key, key_class, GEOMEM_CACHE_HIT, bytes, 0);
+        geomem_probe_hit(probe, bytes);
+        return;
     }
+    geomem_probe_add(&probe->misses, 1);
+    geomem_probe_use(probe, key, key_class, GEOMEM_CACHE_MISS, bytes, 0);
+    if (bytes)
+        geomem_probe_enter(probe, bytes);
     geomem_probe_tell_sometimes(probe);
 }
 
@@ -253,9 +264,20 @@ GEOMEM_PROBE_INLINE void geomem_probe_store(
 {
     if (!probe)
         return;
-    geomem_probe_use(probe, key, 0, GEOMEM_CACHE_STORE, bytes);
+    geomem_probe_use(probe, key, 0, GEOMEM_CACHE_STORE, bytes, 0);
     geomem_probe_enter(probe, bytes);
     geomem_probe_tell_sometimes(probe);
+}
+
+/* What was missed has been had from where the cache is for, which took `ns`: what a miss costs. Told after the miss. */
+GEOMEM_PROBE_INLINE void geomem_probe_load(
+    struct geomem_probe *probe, uint64_t key, uint32_t key_class, uint64_t ns)
+{
+    if (!probe)
+        return;
+    geomem_probe_add(&probe->loads, 1);
+    geomem_probe_add(&probe->load_ns, ns);
+    geomem_probe_use(probe, key, key_class, GEOMEM_CACHE_LOAD, 0, ns);
 }
 
 /* It has another capacity now. */
