@@ -17,12 +17,6 @@ static char *time_text(char text[static GM_FIGURE_BYTES], double ns)
     return gm_figure_time(text, ns < 9e18 ? (int64_t)ns : INT64_MAX);
 }
 
-/* --top counts caches, not what is said of each. */
-static size_t part_rows(const struct report *r, size_t usual, size_t n)
-{
-    return r->options->all || n < usual ? n : usual;
-}
-
 /* ---- one cache: verdict ---- */
 
 /* Misses that would not have been, and what they took. */
@@ -141,7 +135,7 @@ static int text_changes(struct report *r, const struct gm_cache *c)
         if ((strcmp(change->kind, "resized") != 0 && strcmp(change->kind, "switched") != 0) ||
             change->ns < r->from_ns || change->ns > r->to_ns)
             continue;
-        if (shown >= part_rows(r, 4, SIZE_MAX)) {
+        if (shown >= show_cache_rows(r, 4, SIZE_MAX)) {
             more++;
             continue;
         }
@@ -267,98 +261,6 @@ static void text_misses(struct report *r, const struct gm_cache *c)
             show_cache_ratio(c, a, distance));
 }
 
-/* ---- one cache: parts ---- */
-
-static void text_classes(
-    struct report *r, const struct gm_cache *c, const struct gm_cache_parts *parts)
-{
-    size_t rows = part_rows(r, 8, parts->n);
-    if (!parts->n || (parts->n == 1 && parts->v[0].id == 0))
-        return;
-    out_styled(&r->out, OUT_BOLD, "\n  %8s %13s %8s %13s %13s\n", "CLASS", "USES", "HITS", "MISSES",
-        "PREMATURE");
-    for (size_t i = 0; i < rows; i++) {
-        const struct gm_cache_part *p = &parts->v[i];
-        char a[32], b[32], d[32], f[32];
-        double uses = (double)p->hits + (double)p->misses;
-        out_printf(&r->out, "  %8" PRIu32 " %13s %8s %13s %13s\n", p->id,
-            show_cache_count(c, a, p->hits + p->misses),
-            show_cache_ratio(c, b, uses > 0 ? (double)p->hits / uses : -1),
-            show_cache_count(c, d, p->misses), show_cache_count(c, f, p->premature_misses));
-    }
-    if (rows < parts->n)
-        out_printf(&r->out, "           %zu more (--all lists them)\n", parts->n - rows);
-}
-
-static int text_sites(
-    struct report *r, const struct gm_cache *c, const struct gm_cache_parts *parts)
-{
-    size_t rows = part_rows(r, 5, parts->n);
-    int e = 0;
-    if (!parts->n || (parts->n == 1 && parts->v[0].id == 0))
-        return 0;
-    out_styled(&r->out, OUT_BOLD, "\n  %13s %8s %13s  %s\n", "USES", "HITS", "MISSES", "CALLED BY");
-    for (size_t i = 0; e == 0 && i < rows; i++) {
-        const struct gm_cache_part *p = &parts->v[i];
-        char a[32], b[32], d[32], where[512];
-        double uses = (double)p->hits + (double)p->misses;
-        e = show_where(r, p->id, where, sizeof where);
-        out_printf(&r->out, "  %13s %8s %13s  ", show_cache_count(c, a, p->hits + p->misses),
-            show_cache_ratio(c, b, uses > 0 ? (double)p->hits / uses : -1),
-            show_cache_count(c, d, p->misses));
-        out_cut(&r->out, e == 0 ? where : "", OUT_COLUMNS - 40);
-        out_printf(&r->out, "\n");
-    }
-    if (e == 0 && rows < parts->n)
-        out_printf(&r->out, "  %13zu more (--all lists them)\n", parts->n - rows);
-    return e;
-}
-
-/* Leaked pins by the call that took them, with its stack. */
-static int text_pins(
-    struct report *r, const struct gm_cache_view *s, const struct gm_cache_parts *sites)
-{
-    size_t shown = 0, rows = part_rows(r, 3, SIZE_MAX);
-    int e = 0;
-    if (!s->leaked)
-        return 0;
-    out_styled(&r->out, OUT_BOLD, "\n  PINS NOT GIVEN BACK\n");
-    for (size_t i = 0; e == 0 && shown < rows && i < sites->n; i++) {
-        const struct gm_cache_part *p = &sites->v[i];
-        struct gm_stack stack;
-        char n[32], bytes[GM_FIGURE_BYTES], moment[32];
-        if (!p->open_pins)
-            continue;
-        e = gm_stack_load(r->recording, p->id, &stack);
-        if (e < 0)
-            break;
-        out_printf(&r->out, "  %s pin%s of %s, the oldest taken at %s\n",
-            show_cache_count(&s->cache, n, p->open_pins), gm_figure_plural(p->open_pins),
-            gm_figure_bytes(bytes, p->open_pin_bytes), show_moment(p->oldest_pin_ns, moment));
-        show_stack(r, &stack, 12);
-        gm_stack_done(&stack);
-        shown++;
-    }
-    return e;
-}
-
-static int text_parts(struct report *r, const struct gm_cache_view *s)
-{
-    struct gm_cache_parts classes = {0}, sites = {0};
-    int e = gm_cache_classes_load(r->recording, s->cache.cache_id, &classes);
-    if (e == 0)
-        e = gm_cache_sites_load(r->recording, s->cache.cache_id, &sites);
-    if (e == 0) {
-        text_classes(r, &s->cache, &classes);
-        e = text_sites(r, &s->cache, &sites);
-    }
-    if (e == 0)
-        e = text_pins(r, s, &sites);
-    gm_cache_parts_done(&classes);
-    gm_cache_parts_done(&sites);
-    return e;
-}
-
 /* ---- one cache ---- */
 
 static void text_contents(struct report *r, const struct gm_cache *c)
@@ -410,7 +312,7 @@ static int text_cache(struct report *r, const struct gm_cache_view *s, size_t i)
     text_ages(r, &s->cache, &times);
     text_misses(r, &s->cache);
     text_curve(r, s);
-    return text_parts(r, s);
+    return show_cache_parts(r, s);
 }
 
 /* ---- all of them ---- */

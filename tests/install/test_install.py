@@ -56,6 +56,10 @@ class Installed(unittest.TestCase):
         found = [p.parent.name for p in self.prefix.rglob("libgeomem_preload.so")]
         self.assertEqual(found, ["geomem"])
 
+    def test_the_library_for_sqlite_is_in_a_private_folder_only(self):
+        found = [p.parent.name for p in self.prefix.rglob("geomem_sqlite_pages.so")]
+        self.assertEqual(found, ["geomem"])
+
     def test_the_library_for_bdwgc_clients_is_in_a_private_folder_only(self):
         if not (BUILD / "lib/geomem/bdwgc/libgc.so.1").exists():
             self.skipTest("built with GEOMEM_BUILD_BDWGC=OFF")

@@ -19,7 +19,8 @@ from pathlib import Path
 VARIANTS = 220
 COMMANDS = [
     ["summary"], ["leaks"], ["leaks", "--json"], ["sites", "--sort=growth"], ["site", "2"], ["peak"],
-    ["generations"], ["gc"], ["gc", "--json"], ["timeline"], ["tree"], ["tree", "--bottom-up", "--weight=allocated"], ["flame"],
+    ["generations"], ["gc"], ["gc", "--json"], ["caches"], ["caches", "--json"],
+    ["caches", "--from=1", "--to=3", "--all"], ["timeline"], ["tree"], ["tree", "--bottom-up", "--weight=allocated"], ["flame"],
     ["check"], ["summary", "--json"], ["leaks", "--from=1", "--to=3"], ["sites", "--function=main"],
     ["timeline", "--json"], ["sql", "SELECT * FROM v_sites JOIN v_stacks USING (stack_id)"],
 ]
@@ -50,6 +51,23 @@ HOSTILE = [
     "UPDATE site_row SET life_bytes = '[[1,99999999999999999999999]]', life_ns = x'00ff'",
     "UPDATE site_row SET life_bytes = 99, life_ns = -5, min_bytes = NULL, max_bytes = NULL, last_ns = NULL, run_peak_seen = 'x'",
     "UPDATE OR IGNORE site_row SET site_id = site_id + 4294967295",
+    "UPDATE cache SET capacity_bytes = 0, hits = -5, misses = 9223372036854775807, store_bytes = 9223372036854775807",
+    "UPDATE cache SET hits = 9223372036854775807, loads = 1, load_ns = 9223372036854775807, sample_left = 1, one_hit_wonders = 9e18",
+    "UPDATE cache SET name = char(27) || '[2J' || printf('%.100000c', 'x'), sample_rate = -1, sample_rate_min = 'much'",
+    "UPDATE cache SET belady_hits = 9223372036854775807, belady_uses = -1, closed_ns = -1, process_id = 77",
+    "DELETE FROM cache_eviction", "DELETE FROM cache", "DELETE FROM cache_interval",
+    "UPDATE cache_eviction SET evictions = -1, evicted_bytes = 9223372036854775807",
+    "UPDATE cache_interval SET hits = -1, misses = 9223372036854775807, capacity_bytes = 'x'",
+    "UPDATE cache_mrc SET hit_ratio = -1e300, error = 1e300, byte_hit_ratio = 'x'",
+    "UPDATE cache_mrc SET hit_ratio = 9e999, error = -9e999",
+    "UPDATE OR IGNORE cache_mrc SET capacity_bytes = 9223372036854775807 - capacity_bytes",
+    "UPDATE OR IGNORE cache_mrc SET capacity_bytes = 0",
+    "UPDATE cache SET capacity_bytes = 9223372036854775807; UPDATE OR IGNORE cache_mrc SET capacity_bytes = 9223372036854775807",
+    "UPDATE OR IGNORE cache_site SET stack_id = stack_id + 4000000000, hits = -1, open_pins = 5, oldest_pin_ns = -9",
+    "UPDATE OR IGNORE cache_class SET key_class = -1, misses = 9223372036854775807",
+    "UPDATE cache_pin SET ns = 9223372036854775807, stack_id = -4, bytes = -1",
+    "UPDATE OR IGNORE cache_histogram SET bucket = bucket * 1000, count = 9223372036854775807",
+    "UPDATE cache_histogram SET count = 9223372036854775807", "UPDATE cache_change SET ns = -1, from_value = -1, to_value = 'x'",
     "UPDATE interval SET start_ns = end_ns + 1000, end_ns = -9223372036854775808",
     "UPDATE interval SET start_ns = 0, end_ns = 9223372036854775807",
     "UPDATE process_interval SET live_bytes = -1, peak_bytes = 9223372036854775807, process_id = 3",
@@ -137,7 +155,7 @@ def main():
     print("seed %d" % seed)
     with tempfile.TemporaryDirectory() as folder:
         good, path = Path(folder) / "good.geomem", Path(folder) / "bad.geomem"
-        subprocess.run([sys.executable, fixture, "small", str(good)], check=True)
+        subprocess.run([sys.executable, fixture, "caches", str(good)], check=True)
         data = good.read_bytes()
         for n in range(VARIANTS):
             bad, what = damaged(data, rng)

@@ -34,7 +34,7 @@ class Recorder:
         self.db.executescript("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;")
         with open(SCHEMA) as f:
             self.db.executescript(f.read())
-        self.slice = 0
+        self.slice = self.cache_hits = 0
         self.live = [0] * (sites + 1)
         self.allocs = self.alloc_bytes = self.frees = self.free_bytes = self.peak = self.lost = 0
         self.db.execute("BEGIN")
@@ -109,7 +109,25 @@ class Recorder:
                         " live_bytes = ?, peak_bytes = ?, rss_bytes = ?, ring_fill = 0.12",
                         (self.allocs, 64 * self.allocs, self.frees, 64 * self.frees, sum(self.live), live, self.peak,
                          live + 1000000))
+        self.step_cache(t1)
         self.db.execute("UPDATE run SET duration_ns = ?, events = ?, peak_bytes = ?", (t1, self.allocs + self.frees, self.peak))
+
+    def step_cache(self, t):
+        """A hundred uses in each slice; one more of them is a hit each time."""
+        hits = min(99, 49 + self.slice)
+        self.cache_hits += hits
+        row = dict(cache_id=1, process_id=1, number=1, name="orders", policy="lru", first_ns=0, last_ns=t,
+                   capacity_bytes=65536, sample_rate=1, sample_rate_min=1, samples=100 * self.slice, hits=self.cache_hits,
+                   misses=100 * self.slice - self.cache_hits)
+        zero = [name for _, name, _, needed, *_ in self.db.execute("PRAGMA table_info(cache)") if needed and name not in row]
+        row.update(dict.fromkeys(zero, 0))
+        self.db.execute("INSERT OR REPLACE INTO cache (%s) VALUES (%s)" % (",".join(row), ",".join("?" * len(row))),
+                        list(row.values()))
+        past = dict(interval_id=self.slice, cache_id=1, hits=hits, misses=100 - hits, capacity_bytes=65536)
+        zero = [name for _, name, *_ in self.db.execute("PRAGMA table_info(cache_interval)") if name not in past]
+        past.update(dict.fromkeys(zero, 0))
+        self.db.execute("INSERT INTO cache_interval (%s) VALUES (%s)" % (",".join(past), ",".join("?" * len(past))),
+                        list(past.values()))
 
     def commit_step(self):
         self.db.execute("BEGIN")

@@ -64,6 +64,18 @@ class Growing(Case):
         top.wait_for("CUT", "the recorder died")
         self.quit(top)
 
+    def test_the_page_of_caches_follows_the_program(self):
+        path, _ = self.recorder("--slices=40", "--past=1", "--period=0.1")
+        top = self.terminal("-d", "0.2", path)
+        top.wait_for("grower[4242]")
+        top.send("K")
+        seen = re.compile(r"orders +([0-9.k]+) +([0-9.]+)%")
+        top.wait_for(seen)
+        first = float(seen.search(top.text).group(2))
+        top.wait_until(lambda: float(seen.search(top.text).group(2)) > first + 10, "more hits")
+        top.wait_for("EXITED", re.compile(r"hits of late +9[0-9]"))
+        self.quit(top)
+
     def test_a_pause_holds_the_picture(self):
         path, recorder = self.recorder("--slices=1000", "--period=0.1")
         top = self.terminal("-d", "0.1", path)
