@@ -151,19 +151,19 @@ static int text_changes(struct report *r, const struct gm_cache *c)
 /* ---- one cache: the curve ---- */
 
 /* "half", "double" */
-static char *factor_text(char text[static 16], uint64_t capacity, uint64_t now)
+static char *factor_text(char text[static 24], uint64_t capacity, uint64_t now)
 {
     double factor = now ? (double)capacity / (double)now : 0;
     if (capacity == now)
-        snprintf(text, 16, "now");
+        snprintf(text, 24, "now");
     else if (factor == 0.5 || factor == 2)
-        snprintf(text, 16, "%s", factor < 1 ? "half" : "double");
-    else if (factor >= 1)
-        snprintf(text, 16, "%.3g times", factor);
-    else if (factor > 0)
-        snprintf(text, 16, "1/%.3g", 1 / factor);
+        snprintf(text, 24, "%s", factor < 1 ? "half" : "double");
+    else if (factor == (double)(int)factor)
+        snprintf(text, 24, "%d times", (int)factor);
+    else if (factor > 0 && 1 / factor == (double)(int)(1 / factor))
+        snprintf(text, 24, "1/%d", (int)(1 / factor));
     else
-        *text = 0;
+        *text = 0; /* between two of those */
     return text;
 }
 
@@ -171,7 +171,7 @@ static void text_curve_row(struct report *r, const struct gm_cache_view *s,
     const struct gm_cache_point *p, const struct gm_cache_point *knee,
     const struct gm_cache_point *enough)
 {
-    char factor[16], bytes[GM_FIGURE_BYTES], ratio[32];
+    char factor[24], bytes[GM_FIGURE_BYTES], ratio[32];
     bool now = p->capacity_bytes == s->cache.capacity_bytes;
     out_styled(&r->out, now ? OUT_BOLD : OUT_PLAIN, "  %10s %10s %7s%c%-4.1f ",
         factor_text(factor, p->capacity_bytes, s->cache.capacity_bytes),

@@ -72,6 +72,24 @@ class SqlitePages(harness.Case):
                     self.assertEqual(cache["stores"] - sum(cache["evictions"].values()), cache["entries"])
                     self.assertGreater(cache["miss_cost_ns"], 0)
 
+    def test_what_is_foretold_for_another_size_comes_true(self):
+        lookups = ("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) SELECT sum(length(b)) FROM n"
+                   " JOIN t ON t.a = 1 + (n.i * 7919 * n.i %% %d)" % (ROWS // 2))
+        run = lambda pages: self.caches(self.run_shell(f"PRAGMA cache_size = {pages}", lookups)[0])[0]
+        small = run(150)
+        self.assertEqual(small["capacity_bytes"], 149 * 4096)
+        self.assertEqual(small["verdict"], "grow")
+        enough = small["mrc_enough"]
+        pages = enough["capacity_bytes"] // 4096 + 1
+        self.assertGreater(pages, 200)
+        now = next(p for p in small["mrc"] if p["capacity_bytes"] == small["capacity_bytes"])
+        # Page 1 is in use all the time, and so never leaves: not foretold, and worth a page of the 149.
+        self.assertAlmostEqual(now["hit_ratio"], small["hit_ratio"], delta=now["error"] + 0.005)
+        real = run(pages)
+        self.assertAlmostEqual(real["hit_ratio"], enough["hit_ratio"], delta=enough["error"])
+        self.assertLess(run(4 * pages)["hit_ratio"] - real["hit_ratio"], 0.01)
+        self.assertNotEqual(real["verdict"], "grow")
+
     def test_pages_have_their_kind_as_class_and_the_caller_of_sqlite_as_site(self):
         recording, _ = self.run_shell(*WORKLOADS["an index"])
         cache, = self.caches(recording)

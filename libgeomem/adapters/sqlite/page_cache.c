@@ -39,7 +39,7 @@ struct cache {
     uint64_t early_hits;        /* of pages that left before that */
     bool failed;                /* no cache, or no memory for us: told of no more */
     uint32_t page_bytes, extra_bytes;
-    uint32_t capacity; /* pages */
+    uint32_t capacity; /* PRAGMA cache_size, in pages */
     atomic_flag lock;  /* of what follows */
     enum use use;
     uint32_t number;
@@ -82,6 +82,12 @@ static void name_of_file(int fd, char *name, size_t bytes)
         name[length - 4] = 0;
 }
 
+/* What it can hold: from cache_size pages on SQLite takes another's place for a new one before it is there. */
+static uint64_t cache_capacity(const struct cache *c)
+{
+    return c->capacity ? (uint64_t)(c->capacity - 1) * c->page_bytes : 0;
+}
+
 /* From now on the recorder is told of it, and of what it did already, but of the page `except`. fd of -1: the file is not
  * known. */
 static void cache_open(struct cache *c, int fd, uint32_t except)
@@ -93,7 +99,7 @@ static void cache_open(struct cache *c, int fd, uint32_t except)
         atomic_fetch_add_explicit(&cache_numbers, 1, memory_order_relaxed) + 1); /* a number */
     if (fd >= 0)
         name_of_file(fd, name, sizeof name);
-    c->probe = geomem_cache_register(name, (uint64_t)c->capacity * c->page_bytes);
+    c->probe = geomem_cache_register(name, cache_capacity(c));
     for (uint32_t slot = 1; slot < c->pages.used; slot++) {
         const struct gm_page *page = &c->pages.slots[slot];
         if (!page->number || page->number == except)
@@ -298,7 +304,7 @@ static void page_cache_size(sqlite3_pcache *cache, int pages)
     if (c->failed)
         return;
     cache_count(c, 0, GEOMEM_CACHE_SIZE);
-    geomem_probe_resize(c->probe, (uint64_t)c->capacity * c->page_bytes);
+    geomem_probe_resize(c->probe, cache_capacity(c));
 }
 
 static int page_cache_count(sqlite3_pcache *cache)
