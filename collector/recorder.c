@@ -25,7 +25,7 @@
 #include "collector/rollup.h"
 #include "collector/timebase.h"
 
-#define COMMIT_NS 250000000ll
+#define COMMIT_NS 450000000ll /* at least twice a second, writing included; a slice of time each */
 /* The first commits come sooner, each wait twice the one before: a short program's stacks are stored and named while
  * it runs, not after it. Arbitrary. */
 #define COMMIT_FIRST_NS 20000000ll
