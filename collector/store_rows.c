@@ -14,6 +14,7 @@
 #include "collector/life.h"
 #include "collector/store_bind.h"
 #include "collector/store_caches.h"
+#include "collector/store_cycles.h"
 #include "collector/store_names.h"
 #include "schemas/db.h"
 #include "schemas/event_kinds.h"
@@ -40,7 +41,6 @@ enum statement {
     S_PROCESS_INTERVAL,
     S_GENERATION_INTERVAL,
     S_GC_INTERVAL,
-    S_GC_CYCLE,
     S_GC_STOP,
     S_GC_STOP_BUCKET,
     S_SITE_INTERVAL,
@@ -182,13 +182,6 @@ static const char *const statements[S_COUNT] = {
         " premature_bytes = premature_bytes + excluded.premature_bytes,"
         " nepotism = nepotism + excluded.nepotism,"
         " nepotism_bytes = nepotism_bytes + excluded.nepotism_bytes",
-#define GM_X(name, text) #name ", "
-    [S_GC_CYCLE] = "INSERT INTO gc_cycle (" GM_CYCLE_FIGURES(
-        GM_X) "process_id, heap, number, kind, cause,"
-              " start_ns, end_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-              "?, ?,"
-              " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-#undef GM_X
     [S_GC_STOP] = "INSERT INTO gc_stop (process_id, stop, number, start_ns, pause_ns) VALUES"
                   " (?, ?, ?, ?, ?)",
     [S_GC_STOP_BUCKET] = "INSERT OR REPLACE INTO gc_stop_histogram (process_id, from_ns, stops)"
@@ -211,6 +204,7 @@ struct gm_store_rows {
     sqlite3 *db;
     sqlite3_stmt *s[S_COUNT];
     struct gm_store_caches *caches;
+    struct gm_store_cycles *cycles;
     struct slice open, before; /* before: as it was before the current batch */
 };
 
@@ -230,6 +224,8 @@ int gm_store_rows_create(sqlite3 *db, struct gm_store_rows **ret_rows)
         rc = gm_statements_prepare(db, statements, S_COUNT, rows->s);
     if (rc == SQLITE_OK)
         rc = gm_store_caches_create(db, &rows->caches);
+    if (rc == SQLITE_OK)
+        rc = gm_store_cycles_create(db, &rows->cycles);
     if (rc != SQLITE_OK) {
         gm_store_rows_free(rows);
         return rc;
@@ -244,6 +240,7 @@ void gm_store_rows_free(struct gm_store_rows *rows)
         return;
     gm_statements_finalize(rows->s, S_COUNT);
     gm_store_caches_free(rows->caches);
+    gm_store_cycles_free(rows->cycles);
     free(rows);
 }
 
@@ -624,20 +621,6 @@ void gm_store_rows_undo(struct gm_store_rows *rows)
     rows->open = rows->before;
 }
 
-static int write_cycles(struct gm_store_rows *rows, const struct gm_batch *b)
-{
-    int rc = SQLITE_OK;
-    for (size_t i = 0; i < b->cycles.n && rc == SQLITE_OK; i++) {
-        const struct gm_row_cycle *c = &b->cycles.v[i];
-#define GM_X(name, text) I(c->figures[GM_CYCLE_##name]),
-        rc = row_write(rows, S_GC_CYCLE, "iiiiiiiiiiiiiiiiiiiiiiiiiiissii",
-            GM_CYCLE_FIGURES(GM_X) I(c->process_id), I(c->heap), I(c->number), c->kind, c->trigger,
-            c->start_ns, c->end_ns);
-#undef GM_X
-    }
-    return rc;
-}
-
 static int write_gc_stops(struct gm_store_rows *rows, const struct gm_batch *b)
 {
     int rc = SQLITE_OK;
@@ -655,7 +638,7 @@ static int write_gc_stops(struct gm_store_rows *rows, const struct gm_batch *b)
 
 static int write_moments(struct gm_store_rows *rows, const struct gm_batch *b)
 {
-    int rc = write_cycles(rows, b);
+    int rc = gm_store_cycles_batch(rows->cycles, b);
     if (rc == SQLITE_OK)
         rc = write_gc_stops(rows, b);
     for (size_t i = 0; i < b->samples.n && rc == SQLITE_OK; i++) {

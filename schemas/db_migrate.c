@@ -143,6 +143,7 @@ static const char *const steps[][STEP_PARTS] = {
         "NOT NULL CHECK (kind IN ('eviction_age', 'reuse_time', 'refill_time', 'load_time', "
         "'pin_time')), bucket INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY "
         "(cache_id, kind, bucket)) WITHOUT ROWID;",
+        "ALTER TABLE gc_cycle ADD COLUMN collections INTEGER NOT NULL DEFAULT 1;"
         "CREATE TABLE stack_run (last_id INTEGER PRIMARY KEY, parent_id INTEGER, frames TEXT NOT "
         "NULL);"
         "INSERT INTO stack_run SELECT stack_id, parent_id, char(frame_id + CASE WHEN frame_id >= "

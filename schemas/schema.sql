@@ -275,7 +275,10 @@ CREATE TABLE generation_interval (
     PRIMARY KEY (interval_id, process_id, generation)
 ) WITHOUT ROWID;
 
--- A collection of all libgeomem heaps of a process, when it has ended: what the collector says of it.
+-- A collection of all libgeomem heaps of a process, when it has ended: what the collector says of it. Beyond some 20,000 rows
+-- old ones are put together, two of one process, kind and cause at a time: see `collections`. Durations, counts and bytes
+-- are sums then; max_pause_ns, threads_stopped and footprint_bytes the largest; heap, number, end_ns of the last; and
+-- young_* and old_* of the one that stopped the world longest.
 CREATE TABLE gc_cycle (
     cycle_id INTEGER PRIMARY KEY,           -- in the order in which they ended
     process_id INTEGER NOT NULL REFERENCES process,
@@ -310,7 +313,8 @@ CREATE TABLE gc_cycle (
     young_after_bytes INTEGER NOT NULL,
     old_before_bytes INTEGER NOT NULL,
     old_after_bytes INTEGER NOT NULL,
-    footprint_bytes INTEGER NOT NULL        -- memory behind the heap when it ended
+    footprint_bytes INTEGER NOT NULL,       -- memory behind the heap when it ended
+    collections INTEGER NOT NULL DEFAULT 1  -- that this row stands for
 );
 
 -- Collected blocks of a process over time, by the collector's generations, as the recorder counted them. Live are at any
@@ -749,7 +753,7 @@ FROM (SELECT process_id, generation, sum(born) AS born, sum(died) AS died, sum(f
 -- Collections, as they ended.
 CREATE VIEW v_gc AS
 SELECT c.cycle_id, c.process_id, p.pid, c.heap, c.number, c.kind, c.cause, c.start_ns, c.end_ns,
-       c.end_ns - c.start_ns AS duration_ns, c.stops, c.pause_ns, c.max_pause_ns, c.stop_ns, c.roots_ns, c.mark_ns,
+       CASE c.collections WHEN 1 THEN c.end_ns - c.start_ns END AS duration_ns, c.collections, c.stops, c.pause_ns, c.max_pause_ns, c.stop_ns, c.roots_ns, c.mark_ns,
        c.notes_ns, c.sweep_ns, c.concurrent_mark_ns, c.cpu_ns, c.threads_stopped, c.roots_bytes, c.dirty_bytes,
        c.marked_blocks, c.marked_bytes, c.swept_blocks, c.swept_bytes, c.promoted_blocks, c.promoted_bytes,
        c.young_before_bytes, c.young_after_bytes, c.old_before_bytes, c.old_after_bytes,

@@ -17,7 +17,8 @@ static unsigned name_code(const char *name, const char *(*name_of)(unsigned), un
     return 0;
 }
 
-#define FIRST_FIGURE 8
+#define FIRST_FIGURE 9
+#define COLLECTIONS_MAX (1u << 30) /* more in one row are a lie */
 static struct gm_gc_cycle cycle_read(struct gm_query *q)
 {
     const char *kind = (const char *)sqlite3_column_text(q->stmt, 4);
@@ -26,9 +27,12 @@ static struct gm_gc_cycle cycle_read(struct gm_query *q)
         .number = gm_query_count(q, 3),
         .kind = name_code(kind, gm_gc_kind_name, GM_GC_KINDS_ROOM),
         .start_ns = gm_query_time(q, 6),
-        .end_ns = gm_query_time(q, 7)};
+        .end_ns = gm_query_time(q, 7),
+        .collections = gm_query_count(q, 8)};
     c.trigger = name_code(
         (const char *)sqlite3_column_text(q->stmt, 5), gm_gc_trigger_name, GM_GC_TRIGGERS_ROOM);
+    if (c.collections < 1 || c.collections > COLLECTIONS_MAX)
+        c.collections = 1;
     for (int i = 0; i < GM_CYCLE_FIGURE_COUNT; i++)
         c.figures[i] = gm_query_count(q, FIRST_FIGURE + i);
     return c;
@@ -42,7 +46,8 @@ int gm_gc_walk(struct gm_recording *recording, const struct gm_process_set *proc
     int e = 0;
 #define GM_X(name, text) ", " #name
     gm_query_open(recording, &q,
-        "SELECT cycle_id, process_id, heap, number, kind, cause, start_ns, end_ns" GM_CYCLE_FIGURES(
+        "SELECT cycle_id, process_id, heap, number, kind, cause, start_ns, end_ns, "
+        "collections" GM_CYCLE_FIGURES(
             GM_X) " FROM gc_cycle WHERE cycle_id > ?1 AND end_ns BETWEEN ?2 AND ?3 ORDER BY 1");
 #undef GM_X
     gm_query_bind(&q, 1, after_id);
@@ -57,25 +62,26 @@ int gm_gc_walk(struct gm_recording *recording, const struct gm_process_set *proc
     return e < 0 ? e : closed;
 }
 
-static int pauses_add(struct gm_pauses *p, uint64_t ns)
+static int pauses_add(struct gm_pauses *p, uint64_t ns, uint64_t count)
 {
     if (p->n == p->room) {
         size_t room = p->room ? p->room * 2 : 64;
-        uint64_t *v = reallocarray(p->v, room, sizeof *v);
+        struct gm_pause *v = reallocarray(p->v, room, sizeof *v);
         if (!v)
             return -ENOMEM;
         p->v = v;
         p->room = room;
     }
-    p->v[p->n++] = ns;
-    p->sum_ns += ns;
+    p->v[p->n++] = (struct gm_pause){ns, count};
+    p->count += count;
+    p->sum_ns += ns * count;
     return 0;
 }
 
 static int pause_compare(const void *a, const void *b)
 {
-    const uint64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
+    const struct gm_pause *x = a, *y = b;
+    return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
 void gm_pauses_sort(struct gm_pauses *pauses)
@@ -88,11 +94,13 @@ uint64_t gm_pauses_percentile(const struct gm_pauses *pauses, double percent)
 {
     if (pauses->n == 0)
         return 0;
-    double rank = percent / 100 * (double)pauses->n;
-    size_t at = (size_t)rank;
-    if ((double)at < rank)
-        at++;
-    return pauses->v[at == 0 ? 0 : at > pauses->n ? pauses->n - 1 : at - 1];
+    double rank = percent / 100 * (double)pauses->count, below = 0;
+    for (size_t i = 0; i < pauses->n; i++) {
+        below += (double)pauses->v[i].count;
+        if (below >= rank)
+            return pauses->v[i].ns;
+    }
+    return pauses->v[pauses->n - 1].ns;
 }
 
 #define STOPS_MAX 1024u /* more in one collection are a lie */
@@ -102,17 +110,21 @@ static int kind_add_pauses(struct gm_gc_of_kind *k, const struct gm_gc_cycle *c)
     uint64_t stops = c->figures[GM_CYCLE_stops], longest = c->figures[GM_CYCLE_max_pause_ns];
     uint64_t rest =
         c->figures[GM_CYCLE_pause_ns] > longest ? c->figures[GM_CYCLE_pause_ns] - longest : 0;
-    int e = pauses_add(&k->pauses, longest);
-    for (uint64_t i = 1; i < stops && i < STOPS_MAX && e == 0; i++)
-        e = pauses_add(&k->pauses, rest / (stops - 1));
+    int e = pauses_add(&k->pauses, longest, 1);
+    if (stops > STOPS_MAX * c->collections)
+        stops = STOPS_MAX * c->collections;
+    if (e == 0 && stops > 1) {
+        e = pauses_add(&k->pauses, rest / (stops - 1), stops - 1);
+        k->pauses.sum_ns += rest % (stops - 1);
+    }
     return e;
 }
 
 static int kind_add(struct gm_gc_of_kind *k, const struct gm_gc_cycle *c)
 {
     uint64_t footprint = k->figures[GM_CYCLE_footprint_bytes];
-    k->collections++;
-    k->triggers[c->trigger]++;
+    k->collections += c->collections;
+    k->triggers[c->trigger] += c->collections;
     for (int i = 0; i < GM_CYCLE_FIGURE_COUNT; i++)
         k->figures[i] += c->figures[i];
     k->figures[GM_CYCLE_footprint_bytes] = c->figures[GM_CYCLE_footprint_bytes] > footprint
@@ -145,7 +157,7 @@ static int gc_add(void *arg, int64_t id, const struct gm_gc_cycle *c)
 {
     struct gm_gc *gc = arg;
     gc->last_id = id;
-    gc->recent[gc->kinds[0].collections % GM_GC_RECENT] = *c;
+    gc->recent[gc->rows++ % GM_GC_RECENT] = *c;
     longest_add(gc, c);
     int e = kind_add(&gc->kinds[0], c);
     return e == 0 && c->kind ? kind_add(&gc->kinds[c->kind], c) : e;
@@ -169,7 +181,7 @@ void gm_gc_done(struct gm_gc *gc)
 
 const struct gm_gc_cycle *gm_gc_recent(const struct gm_gc *gc, size_t i)
 {
-    uint64_t n = gc->kinds[0].collections;
+    uint64_t n = gc->rows;
     return i < n && i < GM_GC_RECENT ? &gc->recent[(n - 1 - i) % GM_GC_RECENT] : NULL;
 }
 

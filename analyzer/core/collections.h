@@ -5,8 +5,8 @@
  *   table gc_interval --> struct gm_gc_generation: the collector's generations, as the recorder counted them
  *   table site_gc     --> struct gm_gc_sites
  *
- * A pause is one stop of the world. Of a collection that stopped it more than twice only the longest is known by itself:
- * the others count as equal parts of the rest.
+ * A pause is one stop of the world. Of a collection that stopped it more than twice, or of several put together, only the
+ * longest is known by itself: the others count as equal parts of the rest.
  */
 #ifndef GM_ANALYZER_CORE_COLLECTIONS_H
 #define GM_ANALYZER_CORE_COLLECTIONS_H
@@ -24,6 +24,7 @@ struct gm_gc_cycle {
     uint64_t heap, number;
     unsigned kind, trigger; /* codes of schemas/event_kinds.h; 0: not known */
     int64_t start_ns, end_ns;
+    uint64_t collections; /* that are put together in this one: see table gc_cycle */
     uint64_t figures[GM_CYCLE_FIGURE_COUNT]; /* enum gm_cycle_figure */
 };
 
@@ -34,9 +35,11 @@ int gm_gc_walk(struct gm_recording *recording, const struct gm_process_set *proc
     int (*tell)(void *arg, int64_t id, const struct gm_gc_cycle *cycle), void *arg);
 
 struct gm_pauses {
-    uint64_t *v; /* ns; ascending after gm_pauses_sort */
+    struct gm_pause {
+        uint64_t ns, count;
+    } * v; /* ascending after gm_pauses_sort */
     size_t n, room;
-    uint64_t sum_ns;
+    uint64_t count, sum_ns; /* of all */
 };
 void gm_pauses_sort(struct gm_pauses *pauses);
 /* The least pause that is no shorter than `percent` of all, after gm_pauses_sort; 0 without any. */
@@ -59,6 +62,7 @@ struct gm_gc {
     struct gm_gc_cycle longest[GM_GC_LONGEST]; /* by their longest pause */
     size_t longest_count;
     struct gm_gc_cycle recent[GM_GC_RECENT]; /* the last ones, in a circle: see gm_gc_recent */
+    uint64_t rows;                           /* of gc_cycle, read so far */
     int64_t last_id;                         /* of gc_cycle: read up to here */
 };
 /* Adds the collections that were not read yet, and sorts pauses. */

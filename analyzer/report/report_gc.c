@@ -43,9 +43,9 @@ static const char *kind_text(unsigned kind)
 static void pauses_histogram(const struct gm_pauses *pauses, uint64_t buckets[GM_LIFETIME_BUCKETS])
 {
     for (size_t i = 0; i < pauses->n; i++) {
-        uint64_t ns = pauses->v[i];
+        uint64_t ns = pauses->v[i].ns;
         unsigned bits = ns ? 64 - (unsigned)__builtin_clzll(ns) : 0;
-        buckets[bits < GM_LIFETIME_BUCKETS ? bits : GM_LIFETIME_BUCKETS - 1]++;
+        buckets[bits < GM_LIFETIME_BUCKETS ? bits : GM_LIFETIME_BUCKETS - 1] += pauses->v[i].count;
     }
 }
 
@@ -60,7 +60,7 @@ static const struct {
 static void json_pauses(struct json *j, const struct gm_pauses *pauses)
 {
     json_put_object(j, "pauses", true);
-    json_put_count(j, "count", pauses->n);
+    json_put_count(j, "count", pauses->count);
     json_put_count(j, "total_ns", pauses->sum_ns);
     for (size_t i = 0; i < sizeof percentiles / sizeof *percentiles; i++)
         json_put_count(
@@ -107,6 +107,8 @@ static int json_cycle(void *arg, int64_t id, const struct gm_gc_cycle *c)
     json_put_text(j, "cause", gm_gc_trigger_name(c->trigger));
     json_put_integer(j, "start_ns", c->start_ns);
     json_put_integer(j, "end_ns", c->end_ns);
+    if (c->collections > 1)
+        json_put_count(j, "collections", c->collections);
 #define GM_X(name, text) json_put_count(j, #name, c->figures[GM_CYCLE_##name]);
     GM_CYCLE_FIGURES(GM_X)
 #undef GM_X

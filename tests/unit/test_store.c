@@ -217,6 +217,56 @@ Test(store, lifetimes_in_one_bucket_are_read_as_histograms)
     gm_db_close(db);
 }
 
+/* 60,000 collections of two processes: sums stay, rows do not. */
+Test(store, old_collections_are_put_together)
+{
+    char message[512] = "";
+    struct gm_batch mine = {0}, *b = &mine;
+    struct gm_store *store = store_open(file);
+    uint64_t pause_ns = 0, promoted = 0;
+    for (uint32_t i = 1; i <= 60000; i++) {
+        struct gm_row_cycle *c = gm_rows_add(&b->cycles);
+        *c = (struct gm_row_cycle){.process_id = 1 + i % 3 % 2,
+            .heap = 1,
+            .number = i,
+            .kind = i % 10 ? "young" : "full",
+            .trigger = i % 1000 ? "allocation" : "explicit",
+            .start_ns = i * 1000,
+            .end_ns = i * 1000 + 500};
+        c->figures[GM_CYCLE_stops] = 1 + i % 2;
+        pause_ns += c->figures[GM_CYCLE_pause_ns] = i * 7919 % 1000;
+        c->figures[GM_CYCLE_max_pause_ns] = i == 77 ? 123456 : 5;
+        promoted += c->figures[GM_CYCLE_promoted_bytes] = i;
+        c->figures[GM_CYCLE_old_after_bytes] = i;
+        if (i % 1500)
+            continue;
+        fill_time(b, (i / 1500 - 1) * (int64_t)HALF_SECOND, HALF_SECOND);
+        cr_assert_eq(gm_store_submit(store, b, &b), 0);
+    }
+    cr_assert_eq(store_close(store, message), 0, "%s", message);
+    gm_batch_done(&mine);
+    sqlite3 *db = reader_open(file);
+    char expected[128];
+    snprintf(expected, sizeof expected, "60000 90000 %llu %llu 123456",
+        (unsigned long long)pause_ns, (unsigned long long)promoted);
+    EXPECT(db,
+        "SELECT sum(collections) || ' ' || sum(stops) || ' ' || sum(pause_ns) || ' ' || "
+        "sum(promoted_bytes) || ' ' || max(max_pause_ns) FROM gc_cycle",
+        expected);
+    EXPECT(db, "SELECT count(*) BETWEEN 8192 AND 21000 FROM gc_cycle", "1");
+    EXPECT(db,
+        "SELECT sum(collections) || ' ' || min(number) FROM (SELECT * FROM gc_cycle ORDER BY "
+        "cycle_id DESC LIMIT 8192)",
+        "8192 51809");
+    EXPECT(db, "SELECT old_after_bytes FROM gc_cycle WHERE max_pause_ns = 123456", "77");
+    EXPECT(db,
+        "SELECT sum(CASE kind WHEN 'full' THEN collections END) || ' ' || sum(CASE process_id WHEN "
+        "2 "
+        "THEN collections END) FROM gc_cycle",
+        "6000 20000");
+    gm_db_close(db);
+}
+
 Test(store, batches_in_rows_out)
 {
     struct gm_batch mine = {0}, *b = &mine;
