@@ -34,9 +34,8 @@ enum gm_belady_verdict {
 void gm_belady_done(struct gm_belady *belady);
 /* The sample has changed: what was held so far says nothing any more. */
 void gm_belady_reset(struct gm_belady *belady);
-/* A use of a key whose last one had the number `before` (0: none), at a capacity. The number of this one comes back; without
- * memory it is 0. */
-enum gm_belady_verdict gm_belady_use(struct gm_belady *belady, uint64_t before, uint64_t bytes,
-    uint64_t capacity_bytes, uint64_t *ret_use);
+/* Use number `now`, higher than all before, of a key whose last one had the number `before` (0: none), at a capacity. */
+enum gm_belady_verdict gm_belady_use(struct gm_belady *belady, uint64_t now, uint64_t before,
+    uint64_t bytes, uint64_t capacity_bytes);
 
 #endif

@@ -132,7 +132,7 @@ static int times_fill(struct gm_batch *b, struct gm_cache *cache)
 static int curve_fill(struct gm_batch *b, struct gm_cache *cache, struct gm_curves *curves)
 {
     struct gm_curve_point points[GM_CURVE_POINTS];
-    cache->row.mrc_told = cache->curve && gm_curve_read(curves, cache->curve, points);
+    cache->row.mrc_told = cache->curve && gm_curve_read(curves, cache->curve, points, &cache->best);
     for (unsigned i = 0; cache->row.mrc_told && i < GM_CURVE_POINTS; i++) {
         struct gm_row_cache_point *row = gm_rows_add(&b->cache_points);
         if (!row)
@@ -160,9 +160,9 @@ static void estimates_fill(struct gm_cache *cache)
     e->premature_misses = rounded(cache->premature_misses);
     e->refills = rounded(cache->refills);
     e->refill_ns = rounded(cache->refill_ns);
-    e->belady_uses = rounded(cache->belady_uses);
-    e->belady_hits = rounded(cache->belady_hits);
-    e->belady_real_hits = rounded(cache->belady_real_hits);
+    e->belady_uses = cache->best.uses;
+    e->belady_hits = cache->best.hits;
+    e->belady_real_hits = cache->best.real_hits;
     e->open_pins = rounded((double)cache->keys.open_pins * cache->weight);
     e->unmatched_unpins = rounded(cache->unmatched_unpins);
 }

@@ -30,7 +30,6 @@ static void cache_free(struct gm_cache *cache, struct gm_curves *curves)
     ledger_done(&cache->sites);
     ledger_done(&cache->classes);
     gm_cache_keys_done(&cache->keys);
-    gm_belady_done(&cache->belady);
     free(cache);
 }
 
@@ -135,7 +134,6 @@ static void cache_take_threshold(struct gm_process *p, struct gm_cache *cache)
         return;
     if (before > 0 && rate < before)
         gm_cache_keys_halve(&cache->keys, threshold);
-    gm_belady_reset(&cache->belady);
     if (cache->curve)
         gm_curve_lower(p->rollup->curves, cache->curve, threshold);
     cache->pins_changed = cache->changed = true;
@@ -149,11 +147,6 @@ static void cache_take_figures(struct gm_cache *cache, const uint64_t *figures)
             cache->row.figures[i] = figures[i];
 }
 
-static uint64_t cache_lookups(const struct gm_cache *cache)
-{
-    return cache->row.figures[GM_CACHE_hits] + cache->row.figures[GM_CACHE_misses];
-}
-
 static void cache_take_state(
     struct gm_process *p, struct gm_cache *cache, const struct gm_event *state, int64_t ns)
 {
@@ -165,14 +158,15 @@ static void cache_take_state(
         cache_note_change(p, cache, ns, "made", 0, capacity);
     else if (capacity != before)
         cache_note_change(p, cache, ns, "resized", before, capacity);
-    if (cache->curve)
-        gm_curve_resize(p->rollup->curves, cache->curve, capacity);
     if (!is_new && state->choice != row->choice)
         cache_note_change(p, cache, ns, "switched", row->choice, state->choice);
-    uint64_t lookups = cache_lookups(cache);
+    uint64_t hits = row->figures[GM_CACHE_hits], misses = row->figures[GM_CACHE_misses];
     cache_take_figures(cache, state->cache_figures);
     if (cache->curve)
-        gm_curve_lookups(cache->curve, cache_lookups(cache) - lookups);
+        gm_curve_state(p->rollup->curves, cache->curve, row->figures[GM_CACHE_hits] - hits,
+            row->figures[GM_CACHE_misses] - misses, row->figures[GM_CACHE_entries]);
+    if (cache->curve)
+        gm_curve_resize(p->rollup->curves, cache->curve, capacity);
     row->policy = state->policy;
     row->choice = state->choice;
     row->switches = state->switches > row->switches ? state->switches : row->switches;
@@ -297,12 +291,19 @@ static struct gm_curve *cache_curve(struct gm_process *p, struct gm_cache *cache
     return cache->curve;
 }
 
-static void cache_tell_curve(struct gm_process *p, struct gm_cache *cache, enum gm_curve_use use,
-    uint64_t key, uint64_t bytes)
+static uint64_t cache_tell_curve(struct gm_process *p, struct gm_cache *cache,
+    enum gm_curve_use use, uint64_t key, uint64_t bytes, uint64_t before)
 {
     struct gm_curve *curve = cache_curve(p, cache);
-    if (curve)
-        gm_curve_use(p->rollup->curves, curve, use, key, bytes);
+    return curve ? gm_curve_use(p->rollup->curves, curve, use, key, bytes, before) : 0;
+}
+
+static void cache_tell_lookup_as(struct gm_process *p, struct gm_cache *cache,
+    struct gm_cache_key *key, enum gm_curve_use use, uint64_t bytes)
+{
+    uint64_t number = cache_tell_curve(p, cache, use, key->key, bytes, key->use);
+    if (number)
+        key->use = number;
 }
 
 /* A miss is simulated when it is known how large the value is that it brings in: at once, or when it is stored. */
@@ -310,18 +311,18 @@ static void cache_tell_lookup(
     struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key, bool hit)
 {
     if (key->waits) /* nothing was stored after the one before */
-        cache_tell_curve(p, cache, GM_CURVE_MISS, key->key, 0);
+        cache_tell_lookup_as(p, cache, key, GM_CURVE_MISS, 0);
     key->waits = !hit && key->bytes == 0;
     if (!key->waits)
-        cache_tell_curve(p, cache, hit ? GM_CURVE_HIT : GM_CURVE_MISS, key->key, key->bytes);
+        cache_tell_lookup_as(p, cache, key, hit ? GM_CURVE_HIT : GM_CURVE_MISS, key->bytes);
 }
 
 static void cache_tell_store(struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key)
 {
     if (key->waits)
-        cache_tell_curve(p, cache, GM_CURVE_MISS, key->key, key->bytes);
+        cache_tell_lookup_as(p, cache, key, GM_CURVE_MISS, key->bytes);
     else if (!key->missed)
-        cache_tell_curve(p, cache, GM_CURVE_STORE, key->key, key->bytes);
+        cache_tell_curve(p, cache, GM_CURVE_STORE, key->key, key->bytes, 0);
     key->waits = false;
 }
 
@@ -330,21 +331,6 @@ static bool cache_is_premature(const struct gm_cache *cache, const struct gm_cac
 {
     double holds = (double)cache->row.figures[GM_CACHE_entries] / cache->weight;
     return key->left && (double)(cache->made_room - key->left) <= fmax(holds, cache->keys.inside);
-}
-
-static void cache_compare_belady(
-    const struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key, bool hit)
-{
-    if (p->caches.count > GM_BELADY_CACHES_MAX && !cache->belady.most)
-        return;
-    double capacity = (double)cache->row.figures[GM_CACHE_capacity_bytes] / cache->weight;
-    enum gm_belady_verdict verdict =
-        gm_belady_use(&cache->belady, key->use, key->bytes, (uint64_t)capacity, &key->use);
-    if (verdict == GM_BELADY_UNKNOWN)
-        return;
-    cache->belady_uses += cache->weight;
-    cache->belady_hits += verdict == GM_BELADY_HIT ? cache->weight : 0;
-    cache->belady_real_hits += hit ? cache->weight : 0;
 }
 
 static void cache_looked_up(struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key,
@@ -359,7 +345,6 @@ static void cache_looked_up(struct gm_process *p, struct gm_cache *cache, struct
         cache_count_time(cache, GM_CACHE_REUSE_TIME, ns - key->used_ns);
     if (use->size_bytes)
         key->bytes = use->size_bytes;
-    cache_compare_belady(p, cache, key, hit);
     cache_tell_lookup(p, cache, key, hit);
     key->used_ns = ns;
     key->missed = !hit;
@@ -513,7 +498,7 @@ static void cache_left(
     if (left->cause != GM_CAUSE_removed && left->cause != GM_CAUSE_closed)
         cache_count_left(cache, key, left, ns);
     if (left->cause == GM_CAUSE_removed || left->cause == GM_CAUSE_expired)
-        cache_tell_curve(p, cache, GM_CURVE_GONE, left->key, 0);
+        cache_tell_curve(p, cache, GM_CURVE_GONE, left->key, 0, 0);
     cache->made_room += cause_makes_room(left->cause);
     if (!key)
         return;
@@ -547,7 +532,7 @@ void gm_process_caches_ended(struct gm_process *p)
         for (uint32_t id = 1; id <= cache->keys.count; id++) {
             const struct gm_cache_key *key = gm_cache_key_at(&cache->keys, id);
             if (key->waits)
-                cache_tell_curve(p, cache, GM_CURVE_MISS, key->key, 0);
+                cache_tell_curve(p, cache, GM_CURVE_MISS, key->key, 0, key->use);
         }
     }
 }

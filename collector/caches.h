@@ -20,7 +20,6 @@
 #include <stdint.h>
 
 #include "collector/batch.h"
-#include "collector/cache_belady.h"
 #include "collector/cache_keys.h"
 #include "collector/curve.h"
 #include "collector/decode.h"
@@ -32,8 +31,7 @@
 #define GM_CACHE_CHANGES_MAX 4096u    /* told of a cache */
 #define GM_CACHE_PINS_TOLD 256u       /* the oldest */
 #define GM_CACHE_PIN_OLD_NS 1000000000ll
-#define GM_BELADY_CACHES_MAX 64u /* of a process */
-#define GM_CURVES_MAX 256u       /* of a recording; each takes up to some 20 MB */
+#define GM_CURVES_MAX 256u /* of a recording; each takes up to some 20 MB */
 
 /* Estimates, in all. */
 struct gm_cache_uses {
@@ -60,11 +58,11 @@ struct gm_cache {
     double weight;                          /* of one key of the sample */
     struct gm_cache_ledger sites, classes;
     struct gm_cache_keys keys;
-    struct gm_belady belady;
     struct gm_curve *curve; /* NULL: none yet, or there is none */
     /* Estimates. */
     double hits, misses, left, one_hit_wonders, premature_misses, refills, refill_ns;
-    double belady_uses, belady_hits, belady_real_hits, unmatched_unpins;
+    double unmatched_unpins;
+    struct gm_curve_best best; /* beside the curve */
     double premature_told;
     uint64_t samples;
     uint64_t made_room; /* how many of the sample have left to make room */

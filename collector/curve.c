@@ -20,13 +20,14 @@
 #define ENTRIES_LEAST \
     512.0 /* of the cache's own capacity, in the sample: from here on uses are left out instead */
 #define THREAD_NICE 10
-#define SAMPLED_ENOUGH 1000.0 /* uses, before it is believed that there should be more or less */
 
 enum op {
     OP_HIT = GM_CURVE_HIT,
     OP_MISS = GM_CURVE_MISS,
     OP_STORE = GM_CURVE_STORE,
     OP_GONE = GM_CURVE_GONE,
+    OP_STATE, /* key, bytes: hits, misses */
+    OP_GAP,
     OP_RESIZE,
     OP_FREE,
 };
@@ -35,6 +36,8 @@ struct use {
     struct gm_curve *curve;
     uint64_t key;
     uint64_t bytes : 56, op : 8;
+    uint32_t number,
+        before; /* low bits of what gm_curve_use returned for this use and the key's last */
 };
 
 struct buffer {
@@ -44,14 +47,10 @@ struct buffer {
 
 struct gm_curve {
     /* The main thread's. */
-    uint64_t threshold, entries_bytes_sum, entries_seen;
-    uint64_t capacity_bytes;
+    uint64_t threshold, capacity_bytes, entries, number;
     uint64_t pushed, in_buffer; /* uses; those that wait in the buffer that fills */
-    double expected,
-        sampled; /* uses of the sample: as they should be, and as they were, at the last state */
-    double sampled_now;
-    bool gaps;     /* uses were left out: expected says nothing */
-    uint64_t read; /* generation of what was read last */
+    bool gap;                   /* uses were left out since the last that was put */
+    uint64_t read;              /* generation of what was read last */
     /* Handed over with a buffer. */
     uint64_t threshold_asked;
     /* The thread's. */
@@ -67,6 +66,7 @@ struct gm_curves {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct buffer filling; /* the main thread's */
+    uint32_t refused;      /* uses for which it had no room, since it was handed over last */
     struct buffer taken;   /* the thread's while `busy` */
     bool busy, ending;
 };
@@ -82,7 +82,19 @@ static void use_simulate(const struct use *use)
     case OP_STORE:
     case OP_GONE:
         curve->taken++;
-        gm_curve_sim_use(&curve->sim, (enum gm_curve_use)use->op, use->key, use->bytes);
+        gm_curve_sim_use(
+            &curve->sim, &(struct gm_curve_sim_event){.use = (enum gm_curve_use)use->op,
+                             .key = use->key,
+                             .bytes = use->bytes,
+                             .number = use->number,
+                             .before = use->before});
+        return;
+    case OP_STATE:
+        curve->taken++;
+        gm_curve_sim_state(&curve->sim, use->key, use->bytes);
+        return;
+    case OP_GAP:
+        curve->sim.counts.whole = false;
         return;
     case OP_RESIZE:
         gm_curve_sim_resize(&curve->sim, use->bytes);
@@ -182,6 +194,7 @@ void gm_curves_turn(struct gm_curves *curves)
     }
     pthread_mutex_lock(&curves->lock);
     curves->filling = curves->taken;
+    curves->refused = 0;
     curves->taken = full;
     curves->busy = true;
     pthread_cond_broadcast(&curves->changed);
@@ -268,7 +281,6 @@ void gm_curve_lower(struct gm_curves *curves, struct gm_curve *curve, uint64_t t
     if (threshold >= curve->threshold)
         return;
     curve->threshold = threshold;
-    curve->expected = curve->sampled = curve->sampled_now = 0; /* of other keys */
     for (size_t i = 0; i < b->n; i++) {
         bool goes = b->v[i].curve == curve && b->v[i].op <= OP_GONE && b->v[i].key > threshold;
         curve->in_buffer -= goes;
@@ -279,24 +291,23 @@ void gm_curve_lower(struct gm_curves *curves, struct gm_curve *curve, uint64_t t
     b->n = kept;
 }
 
-/* Entries of the cache's own capacity that would be in the sample at this threshold. */
-static double curve_entries(const struct gm_curve *curve, uint64_t threshold)
-{
-    double bytes =
-        curve->entries_seen ? (double)curve->entries_bytes_sum / (double)curve->entries_seen : 1;
-    return (double)curve->capacity_bytes * threshold_rate(threshold) / (bytes > 1 ? bytes : 1);
-}
+#define REFUSED_LOOKS \
+    256u /* uses that are left out before the thread is asked again whether it is ready */
 
-/* The buffer is full. False: there is no room. */
+/* The buffer is full. False: there is no room. Lowering costs a walk through it, and is done once before it is handed over. */
 static bool buffer_make_room(struct gm_curves *curves)
 {
-    gm_curves_turn(curves);
+    if (curves->refused++ % REFUSED_LOOKS == 0)
+        gm_curves_turn(curves);
     if (curves->filling.n < BUFFER_USES)
         return true;
+    if (curves->refused > 1)
+        return false;
     struct gm_curve *curve = buffer_heaviest(&curves->filling);
-    if (curve_entries(curve, curve->threshold / 2) < ENTRIES_LEAST)
+    if ((double)curve->entries * threshold_rate(curve->threshold / 2) < ENTRIES_LEAST)
         return false;
     gm_curve_lower(curves, curve, curve->threshold / 2);
+    curves->refused = 0;
     return curves->filling.n < BUFFER_USES;
 }
 
@@ -325,25 +336,28 @@ void gm_curve_free(struct gm_curves *curves, struct gm_curve *curve)
     free(curve);
 }
 
-void gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_curve_use use,
-    uint64_t key, uint64_t bytes)
+uint64_t gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_curve_use use,
+    uint64_t key, uint64_t bytes, uint64_t before)
 {
     bool lookup = use == GM_CURVE_HIT || use == GM_CURVE_MISS;
     if (key > curve->threshold)
-        return;
+        return 0;
     if (curves->filling.n >= BUFFER_USES && !buffer_make_room(curves)) {
-        curve->gaps = true;
-        return;
+        curve->gap = true;
+        return 0;
     }
+    if (curve->gap)
+        curve->gap = !buffer_put(curves, curve, OP_GAP, 0, 0);
     if (key > curve->threshold || !buffer_put(curves, curve, (enum op)use, key, bytes))
-        return;
+        return 0;
+    struct use *put = &curves->filling.v[curves->filling.n - 1];
+    if (lookup) {
+        put->number = (uint32_t)++curve->number;
+        put->before = before && curve->number - before < UINT32_MAX ? (uint32_t)before : 0;
+    }
     curve->pushed++;
     curve->in_buffer++;
-    curve->sampled_now += lookup;
-    if (bytes) {
-        curve->entries_bytes_sum += bytes;
-        curve->entries_seen++;
-    }
+    return lookup ? curve->number : 0;
 }
 
 void gm_curve_resize(struct gm_curves *curves, struct gm_curve *curve, uint64_t capacity_bytes)
@@ -351,14 +365,15 @@ void gm_curve_resize(struct gm_curves *curves, struct gm_curve *curve, uint64_t 
     if (capacity_bytes == 0 || capacity_bytes == curve->capacity_bytes)
         return;
     curve->capacity_bytes = capacity_bytes;
-    curve->gaps = true; /* lookups of the uses that will be forgotten are not known apart */
     buffer_put(curves, curve, OP_RESIZE, 0, capacity_bytes);
 }
 
-void gm_curve_lookups(struct gm_curve *curve, uint64_t lookups)
+void gm_curve_state(struct gm_curves *curves, struct gm_curve *curve, uint64_t hits,
+    uint64_t misses, uint64_t entries)
 {
-    curve->expected += (double)lookups * threshold_rate(curve->threshold);
-    curve->sampled = curve->sampled_now;
+    curve->entries = entries;
+    if ((hits || misses) && buffer_put(curves, curve, OP_STATE, hits, misses))
+        curve->pushed++;
 }
 
 bool gm_curve_is_behind(struct gm_curves *curves, const struct gm_curve *curve)
@@ -378,7 +393,7 @@ bool gm_curve_has_news(struct gm_curves *curves, const struct gm_curve *curve)
 }
 
 bool gm_curve_read(struct gm_curves *curves, struct gm_curve *curve,
-    struct gm_curve_point ret_points[GM_CURVE_POINTS])
+    struct gm_curve_point ret_points[GM_CURVE_POINTS], struct gm_curve_best *ret_best)
 {
     struct gm_curve_result result;
     pthread_mutex_lock(&curves->lock);
@@ -388,9 +403,8 @@ bool gm_curve_read(struct gm_curves *curves, struct gm_curve *curve,
     pthread_mutex_unlock(&curves->lock);
     if (!news || result.lookups == 0)
         return false;
-    bool corrected = !curve->gaps && curve->sampled >= SAMPLED_ENOUGH && !result.all_keys;
-    double expected = corrected ? curve->expected / curve->sampled : 1;
-    gm_curve_result_points(&result, expected, ret_points);
+    gm_curve_result_points(&result, ret_points);
+    *ret_best = result.best;
     return true;
 }
 

@@ -4,14 +4,17 @@
  *
  * The simulations run the policies of libgeomem/policy at 1/8 .. 8 times the cache's capacity, all times the share of the keys
  * that is simulated (C. Waldspurger and others, Cache Modeling and Optimization using Miniature Simulations, ATC 2017).
- * Sampled keys may be hot or cold: the uses that they have more or less than their share count as hits at all capacities
- * (C. Waldspurger and others, Efficient MRC Construction with SHARDS, FAST 2015, "SHARDS-adj").
+ * Sampled keys may be hotter or colder than others, and a policy be another one. But of its own capacity the cache tells the hit
+ * ratio exactly: hits at smaller capacities, and misses at larger ones, are multiplied by what makes the simulation of that
+ * one right, unless all uses of all keys are simulated. (Counting the uses that sampled keys have too many or too few as hits, "SHARDS-adj", was further off.)
  *
  * Nothing waits for the simulations. Where they cannot keep up, half of the keys of the cache with most uses are given up;
  * of a cache with few keys left, uses are left out until the thread is ready again.
  *
- * The error of a point: twice the standard error by leaving out one 16th of the keys at a time, where not all keys are
- * simulated; and how far the simulation at the cache's own capacity is from what really happened.
+ * Beside it, Belady's hits at the cache's own capacity.
+ *
+ * The error of a point: twice the standard error by leaving out one 16th of the keys at a time, where not all uses are
+ * simulated; and how far the simulation at the cache's own capacity was from what it told. At that capacity there is none.
  *
  * All functions on the main thread.
  */
@@ -45,15 +48,17 @@ enum gm_curve_use {
     GM_CURVE_STORE, /* without a lookup */
     GM_CURVE_GONE,  /* taken out by the program, or its time was up */
 };
-/* bytes: charged. Keys above the threshold are passed over. */
-void gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_curve_use use,
-    uint64_t key, uint64_t bytes);
+/* bytes: charged. before: what the last lookup of the key returned; 0: it is the first. Returns the number of this use; 0: it
+ * was passed over, since its key is above the threshold or there was no room. */
+uint64_t gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_curve_use use,
+    uint64_t key, uint64_t bytes, uint64_t before);
 /* No key above is in the sample from now on. Never rises. */
 void gm_curve_lower(struct gm_curves *curves, struct gm_curve *curve, uint64_t threshold);
 /* Points are about this capacity from now on; uses from before are forgotten when there are enough of later ones. */
 void gm_curve_resize(struct gm_curves *curves, struct gm_curve *curve, uint64_t capacity_bytes);
-/* The cache has had so many lookups more, all keys together. */
-void gm_curve_lookups(struct gm_curve *curve, uint64_t lookups);
+/* The cache has had so many hits and misses more, all keys together, and holds so many entries. */
+void gm_curve_state(struct gm_curves *curves, struct gm_curve *curve, uint64_t hits,
+    uint64_t misses, uint64_t entries);
 
 /* Hands over what has come, if the thread is ready. */
 void gm_curves_turn(struct gm_curves *curves);
@@ -68,9 +73,13 @@ struct gm_curve_point {
     uint64_t capacity_bytes, samples, entries;
     double hit_ratio, byte_hit_ratio, error;
 };
+/* Beside the points: how many of the simulated uses were compared with Belady's, see cache_belady.h. */
+struct gm_curve_best {
+    uint64_t uses, hits, real_hits;
+};
 /* False: nothing new since the last call, or nothing at all. */
 bool gm_curve_read(struct gm_curves *curves, struct gm_curve *curve,
-    struct gm_curve_point ret_points[GM_CURVE_POINTS]);
+    struct gm_curve_point ret_points[GM_CURVE_POINTS], struct gm_curve_best *ret_best);
 const char *gm_curve_policy_name(const struct gm_curve *curve);
 
 #endif

@@ -21,7 +21,7 @@ void gm_curve_sim_init(
     sim->kind = policy < sizeof kinds / sizeof *kinds ? kinds[policy] : GM_POLICY_LRU;
     sim->capacity_bytes = capacity_bytes;
     sim->threshold = threshold;
-    sim->counts.all_keys = threshold == UINT64_MAX;
+    sim->counts.whole = threshold == UINT64_MAX;
 }
 
 void gm_curve_sim_done(struct gm_curve_sim *sim)
@@ -29,6 +29,7 @@ void gm_curve_sim_done(struct gm_curve_sim *sim)
     for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
         gm_simulation_free(sim->simulations[i]);
     memset(sim->simulations, 0, sizeof sim->simulations);
+    gm_belady_done(&sim->belady);
 }
 
 const char *gm_curve_sim_policy_name(const struct gm_curve_sim *sim)
@@ -63,6 +64,7 @@ static uint64_t charge_units(const struct gm_curve_sim *sim, uint64_t bytes)
 
 static void capacities_note(struct gm_curve_sim *sim)
 {
+    sim->own_units = point_units(sim, GM_CURVE_OWN);
     for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
         sim->counts.at[i].capacity_bytes = point_bytes(sim, i);
 }
@@ -101,36 +103,58 @@ static uint64_t key_unmix(uint64_t hash)
     return hash ^ hash >> 32;
 }
 
-static void sim_count(struct gm_curve_sim *sim, bool hit, unsigned group, uint64_t bytes)
+static void sim_compare_belady(
+    struct gm_curve_sim *sim, const struct gm_curve_sim_event *e, uint64_t charge)
+{
+    struct gm_curve_best *best = &sim->counts.best;
+    sim->number += (uint32_t)(e->number - (uint32_t)sim->number);
+    uint64_t before = e->before ? sim->number - (uint32_t)(e->number - e->before) : 0;
+    enum gm_belady_verdict verdict =
+        gm_belady_use(&sim->belady, sim->number, before, charge, sim->own_units);
+    if (verdict == GM_BELADY_UNKNOWN)
+        return;
+    best->uses++;
+    best->hits += verdict == GM_BELADY_HIT;
+    best->real_hits += e->use == GM_CURVE_HIT;
+}
+
+static void sim_count(struct gm_curve_sim *sim, const struct gm_curve_sim_event *e, unsigned group)
 {
     sim->counts.lookups++;
-    sim->counts.real_hits += hit;
-    sim->counts.bytes += bytes;
+    sim->counts.bytes += e->bytes;
     sim->counts.group_lookups[group]++;
 }
 
-void gm_curve_sim_use(struct gm_curve_sim *sim, enum gm_curve_use use, uint64_t key, uint64_t bytes)
+void gm_curve_sim_use(struct gm_curve_sim *sim, const struct gm_curve_sim_event *e)
 {
-    uint64_t hash = key_mix(key);
+    uint64_t hash = key_mix(e->key);
     unsigned group = (unsigned)(hash % GM_CURVE_GROUPS);
-    bool lookup = use == GM_CURVE_HIT || use == GM_CURVE_MISS;
-    if (key > sim->threshold)
+    bool lookup = e->use == GM_CURVE_HIT || e->use == GM_CURVE_MISS;
+    if (e->key > sim->threshold)
         return;
     if (!sim->begun)
         sim_begin(sim);
-    uint64_t charge = charge_units(sim, bytes);
-    if (lookup)
-        sim_count(sim, use == GM_CURVE_HIT, group, bytes);
+    uint64_t charge = charge_units(sim, e->bytes);
+    if (lookup) {
+        sim_count(sim, e, group);
+        sim_compare_belady(sim, e, charge);
+    }
     for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
         if (!sim->simulations[i])
             continue;
-        if (use == GM_CURVE_GONE) {
+        if (e->use == GM_CURVE_GONE) {
             gm_simulate_remove(sim->simulations[i], hash);
         } else if (gm_simulate_use(sim->simulations[i], hash, charge, 0) && lookup) {
             sim->counts.at[i].hits[group]++;
-            sim->counts.at[i].hit_bytes += bytes;
+            sim->counts.at[i].hit_bytes += e->bytes;
         }
     }
+}
+
+void gm_curve_sim_state(struct gm_curve_sim *sim, uint64_t hits, uint64_t misses)
+{
+    sim->counts.told_hits += hits;
+    sim->counts.told_misses += misses;
 }
 
 static bool key_stays(uint64_t hash, void *threshold)
@@ -141,7 +165,9 @@ static bool key_stays(uint64_t hash, void *threshold)
 void gm_curve_sim_lower(struct gm_curve_sim *sim, uint64_t threshold)
 {
     sim->threshold = threshold;
-    sim->counts.all_keys = false;
+    sim->counts.whole = false;
+    gm_belady_reset(&sim->belady);
+    capacities_note(sim);
     for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
         if (!sim->simulations[i])
             continue;
@@ -153,14 +179,14 @@ void gm_curve_sim_lower(struct gm_curve_sim *sim, uint64_t threshold)
 /* The simulated caches are made larger or smaller, as the real one is. */
 void gm_curve_sim_resize(struct gm_curve_sim *sim, uint64_t capacity_bytes)
 {
-    bool all_keys = sim->counts.all_keys;
+    bool whole = sim->counts.whole;
     sim->capacity_bytes = capacity_bytes;
     if (!sim->begun)
         return;
     if (sim->counts.lookups >= LOOKUPS_ENOUGH || sim->counts.lookups > sim->before.lookups)
         gm_curve_sim_result(sim, &sim->before);
     memset(&sim->counts, 0, sizeof sim->counts);
-    sim->counts.all_keys = all_keys;
+    sim->counts.whole = whole;
     capacities_note(sim);
     for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
         if (sim->simulations[i])
@@ -216,25 +242,38 @@ static double groups_error(const struct gm_curve_result *r, const struct gm_curv
     return 2 * sqrt(squares * (count - 1) / count);
 }
 
-static double own_error(const struct gm_curve_result *r)
+/* What the simulated ratio becomes when that of the cache's own capacity, `own`, is made what it told. Where all uses are
+ * simulated nothing is known better: misses that no capacity avoids are right as they are. */
+static double ratio_made_right(double ratio, double own, double told, bool smaller)
 {
-    double real = (double)r->real_hits, simulated = (double)hits_of(&r->at[GM_CURVE_OWN]);
-    return fabs(simulated - real) / (double)r->lookups;
+    if (smaller)
+        return own > 0 ? ratio * told / own : ratio;
+    return own < 1 ? 1 - (1 - ratio) * (1 - told) / (1 - own) : told;
 }
 
-void gm_curve_result_points(const struct gm_curve_result *r, double share,
-    struct gm_curve_point ret_points[GM_CURVE_POINTS])
+/* Before the cache has told of any lookup, there is nothing to hold it against. */
+static double told_ratio(const struct gm_curve_result *r, double own)
 {
-    double lookups = (double)r->lookups, own = own_error(r);
+    double told = (double)r->told_hits + (double)r->told_misses;
+    return told > 0 ? (double)r->told_hits / told : own;
+}
+
+void gm_curve_result_points(
+    const struct gm_curve_result *r, struct gm_curve_point ret_points[GM_CURVE_POINTS])
+{
+    double lookups = (double)r->lookups;
+    double own = (double)hits_of(&r->at[GM_CURVE_OWN]) / lookups, told = told_ratio(r, own);
     for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
         const struct gm_curve_capacity *at = &r->at[i];
-        double hits = (double)hits_of(at) + (share - 1) * lookups;
-        double sampling = r->all_keys ? 0 : groups_error(r, at);
+        double ratio = (double)hits_of(at) / lookups;
+        double sampling = r->whole ? 0 : groups_error(r, at);
         ret_points[i] = (struct gm_curve_point){.capacity_bytes = at->capacity_bytes,
             .samples = r->lookups,
             .entries = at->entries,
-            .hit_ratio = ratio_bounded(hits / (share * lookups)),
+            .hit_ratio = ratio_bounded(r->whole && i != GM_CURVE_OWN
+                                           ? ratio
+                                           : ratio_made_right(ratio, own, told, i < GM_CURVE_OWN)),
             .byte_hit_ratio = r->bytes ? (double)at->hit_bytes / (double)r->bytes : 0,
-            .error = ratio_bounded(hypot(sampling, own))};
+            .error = i == GM_CURVE_OWN ? 0 : ratio_bounded(hypot(sampling, told - own))};
     }
 }

@@ -2,6 +2,7 @@
 #ifndef GM_COLLECTOR_CURVE_SIMULATE_H
 #define GM_COLLECTOR_CURVE_SIMULATE_H
 
+#include "collector/cache_belady.h"
 #include "collector/curve.h"
 
 #define GM_CURVE_GROUPS 16u /* of keys, for the error */
@@ -9,9 +10,11 @@
 struct gm_simulation;
 
 struct gm_curve_result {
-    uint64_t lookups, real_hits, bytes;
+    uint64_t lookups, bytes;
+    uint64_t told_hits, told_misses; /* by the cache: of all keys */
     uint64_t group_lookups[GM_CURVE_GROUPS];
-    bool all_keys; /* were simulated, throughout */
+    bool whole; /* all uses of all keys were simulated */
+    struct gm_curve_best best;
     struct gm_curve_capacity {
         uint64_t capacity_bytes, hit_bytes, entries;
         uint64_t hits[GM_CURVE_GROUPS];
@@ -22,9 +25,12 @@ struct gm_curve_sim {
     uint32_t kind; /* enum gm_policy_kind */
     bool begun;
     uint64_t capacity_bytes, unit_bytes, threshold;
+    uint64_t own_units; /* the capacity, as far as it is simulated */
     struct gm_simulation *simulations[GM_CURVE_POINTS]; /* NULL: no memory */
-    struct gm_curve_result counts;                      /* since the last change of capacity */
-    struct gm_curve_result before;                      /* as they were then */
+    struct gm_belady belady;
+    uint64_t number;               /* of the last lookup */
+    struct gm_curve_result counts; /* since the last change of capacity */
+    struct gm_curve_result before; /* as they were then */
 };
 
 void gm_curve_sim_init(
@@ -32,14 +38,19 @@ void gm_curve_sim_init(
 void gm_curve_sim_done(struct gm_curve_sim *sim);
 const char *gm_curve_sim_policy_name(const struct gm_curve_sim *sim);
 
-void gm_curve_sim_use(
-    struct gm_curve_sim *sim, enum gm_curve_use use, uint64_t key, uint64_t bytes);
+struct gm_curve_sim_event {
+    enum gm_curve_use use;
+    uint64_t key, bytes;
+    uint32_t number,
+        before; /* of a lookup: low bits, see gm_curve_use; before 0: the first, or long ago */
+};
+void gm_curve_sim_use(struct gm_curve_sim *sim, const struct gm_curve_sim_event *event);
+void gm_curve_sim_state(struct gm_curve_sim *sim, uint64_t hits, uint64_t misses);
 void gm_curve_sim_lower(struct gm_curve_sim *sim, uint64_t threshold);
 void gm_curve_sim_resize(struct gm_curve_sim *sim, uint64_t capacity_bytes);
 void gm_curve_sim_result(struct gm_curve_sim *sim, struct gm_curve_result *ret_result);
 
-/* share: uses that there should have been of the sampled keys, by those that there were; 1: as many, or not known. */
-void gm_curve_result_points(const struct gm_curve_result *result, double share,
-    struct gm_curve_point ret_points[GM_CURVE_POINTS]);
+void gm_curve_result_points(
+    const struct gm_curve_result *result, struct gm_curve_point ret_points[GM_CURVE_POINTS]);
 
 #endif
