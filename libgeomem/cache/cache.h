@@ -120,17 +120,20 @@ static inline uint32_t gm_cache_seconds(const struct geomem_cache *cache, uint64
     return (uint32_t)((time_ns - cache->start_ns) / 1000000000u) + 1;
 }
 
-/* ---- find.c: lookups, by any thread ---- */
+/* ---- find.c; gm_shard_find, for any thread without a lock, is in find.h ---- */
 
-/* The slot of a key, pinned; NULL: there is none. */
-struct gm_cache_slot *gm_shard_find(
-    const struct gm_shard *shard, uint64_t hash, const void *key, size_t key_bytes);
 /* With the shard's lock: its number; 0: there is none. */
 uint32_t gm_shard_find_locked(
     const struct gm_shard *shard, uint64_t hash, const void *key, size_t key_bytes);
 bool gm_entry_is_over(const struct geomem_cache *cache, const struct gm_cache_slot *slot);
-/* Gives a pin of this thread back: the last of a dead one frees it. Not counted. */
-void gm_slot_release(struct gm_cache_slot *slot);
+/* The last pin of a dead one is gone. */
+void gm_slot_clear(struct gm_cache_slot *slot);
+/* Gives a pin back: the last of a dead one frees it. Not counted. */
+static inline void gm_slot_release(struct gm_cache_slot *slot)
+{
+    if (gm_word_is_last_of_dead(gm_slot_unpin(slot)))
+        gm_slot_clear(slot);
+}
 
 /* ---- get.c ---- */
 

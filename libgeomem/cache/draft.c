@@ -112,6 +112,7 @@ static int draft_block(struct gm_draft *draft, uint64_t value_bytes, unsigned fl
         return -ENOMEM;
     draft->block = block;
     draft->value_bytes = value_bytes;
+    draft->charge = gm_entry_charge(draft->key_bytes, value_bytes, flags);
     struct gm_cache_slot slot = draft_slot(draft);
     memcpy(gm_entry_key(&slot), draft->key, draft->key_bytes);
     if (flags & GM_ENTRY_EXTRA)
@@ -192,11 +193,6 @@ void gm_draft_free(struct gm_draft *draft)
 
 /* ---- letting in ---- */
 
-static uint64_t draft_charge(const struct gm_draft *draft)
-{
-    return gm_entry_charge(draft->key_bytes, draft->value_bytes, draft->flags);
-}
-
 /* 0: none. The block is the slot's from now on. */
 static uint32_t draft_place(struct gm_draft *draft)
 {
@@ -231,7 +227,7 @@ static int draft_stay_out(struct gm_draft *draft, bool rejected, struct gm_leavi
     }
     if (!rejected)
         return 0;
-    uint64_t charge = draft_charge(draft);
+    uint64_t charge = draft->charge;
     struct gm_leaving_row *row = &leaving->row[leaving->count++];
     struct gm_cache_slot copy =
         ret_slot ? (struct gm_cache_slot){.value_bytes = (*ret_slot)->value_bytes,
@@ -254,7 +250,7 @@ static int draft_enter(struct gm_draft *draft, uint32_t old, struct gm_leaving *
     struct gm_cache_slot **ret_slot, bool *ret_maintain)
 {
     struct gm_shard *shard = draft->shard;
-    int err = gm_shard_make_room(shard, draft_charge(draft), old, GEOMEM_CACHE_SIZE, leaving);
+    int err = gm_shard_make_room(shard, draft->charge, old, GEOMEM_CACHE_SIZE, leaving);
     if (err == 0 && gm_leaving_is_full(leaving))
         err = -EAGAIN; /* the entry replaced needs a place */
     if (err == 0)
@@ -303,12 +299,11 @@ static enum step admission_step(struct admission *a)
         a->status = draft_stay_out(draft, false, &a->leaving, a->ret_slot);
         return STEP_DONE;
     }
-    if (draft_charge(draft) >
-        atomic_load_explicit(&draft->cache->capacity_bytes, memory_order_relaxed)) {
+    if (draft->charge > atomic_load_explicit(&draft->cache->capacity_bytes, memory_order_relaxed)) {
         admission_refuse(a, GEOMEM_CACHE_TOO_LARGE);
         return STEP_DONE;
     }
-    if (draft_charge(draft) > draft->shard->quota_bytes && !a->has_borrowed)
+    if (draft->charge > draft->shard->quota_bytes && !a->has_borrowed)
         return STEP_BORROW;
     int err = draft_enter(draft, draft_find(draft), &a->leaving, a->ret_slot, &a->maintain);
     if (err == -EAGAIN)
@@ -333,7 +328,7 @@ static enum step admission_try(struct admission *a)
     enum step step = admission_step(a);
     if (step == STEP_DONE && !a->load)
         gm_loads_spoil(shard, a->draft->hash, a->draft->key, a->draft->key_bytes);
-    uint64_t wanted = draft_charge(a->draft);
+    uint64_t wanted = a->draft->charge;
     if (wanted <= shard->quota_bytes) /* what is there is pinned */
         wanted += atomic_load_explicit(&shard->used_bytes, memory_order_relaxed);
     gm_lock_give(&shard->lock);
@@ -350,7 +345,7 @@ int gm_draft_admit(struct gm_draft *draft, const struct geomem_cache_load *load,
     struct gm_cache_slot **ret_slot)
 {
     struct geomem_cache *cache = draft->cache;
-    uint64_t charge = draft_charge(draft);
+    uint64_t charge = draft->charge;
     struct admission a; /* not all of `leaving` is to be zeroed for each store */
     a.draft = draft;
     a.load = load;

@@ -12,7 +12,8 @@ struct gm_draft {
     size_t key_bytes;
     void *block; /* NULL: no value yet */
     uint64_t value_bytes;
-    unsigned flags; /* enum gm_entry_flag */
+    uint64_t charge; /* with a block */
+    unsigned flags;  /* enum gm_entry_flag */
     uint64_t ttl_ns, idle_ns, cost_ns;
 };
 

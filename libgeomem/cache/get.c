@@ -1,9 +1,12 @@
 /* get.c - what lookups give to the program, and what it gives back. */
 #include <time.h>
 
-#include "libgeomem/cache/cache.h"
+#include "libgeomem/cache/find.h"
 #include "libgeomem/cache/tell.h"
 #include "libgeomem/cache/thread.h"
+
+/* A thread looks at its own ledger so often: arbitrary. */
+#define STAMP_MISSES 64u
 
 static uint64_t clock_read(clockid_t clock)
 {
@@ -24,14 +27,21 @@ uint64_t gm_cache_coarse_ns(const struct geomem_cache *cache)
 
 /* ---- pins of the program: counted, and in the ledger ---- */
 
-void gm_pin_note(struct geomem_cache *cache, struct gm_cache_slot *slot, const void *site)
+/* A pin of the calling thread, whose counters these are. */
+static inline void pin_begin(
+    struct gm_cache_thread *counts, struct gm_cache_slot *slot, const void *site)
 {
-    gm_count_pins(&gm_cache_thread(cache)->pins, 1);
+    gm_count_pins(&counts->pins, 1);
     if (gm_thread_self)
-        gm_pin_record(gm_thread_self, slot, site, gm_cache_coarse_ns(cache) / 1000000000u);
+        gm_pin_record(gm_thread_self, slot, site);
 }
 
-static void pin_end(struct geomem_cache *cache, struct gm_cache_slot *slot)
+void gm_pin_note(struct geomem_cache *cache, struct gm_cache_slot *slot, const void *site)
+{
+    pin_begin(gm_cache_thread(cache), slot, site);
+}
+
+static inline void pin_end(struct geomem_cache *cache, struct gm_cache_slot *slot)
 {
     gm_count_pins(&gm_cache_thread(cache)->pins, -1);
     if (gm_thread_self)
@@ -78,7 +88,11 @@ static void entry_expire(struct gm_shard *shard, struct gm_cache_slot *slot, uin
 
 void gm_cache_miss(struct geomem_cache *cache, uint64_t hash, const void *key, size_t key_bytes)
 {
-    gm_count(&gm_cache_thread(cache)->misses, 1);
+    struct gm_cache_thread *counts = gm_cache_thread(cache);
+    gm_count(&counts->misses, 1);
+    if (gm_thread_self &&
+        atomic_load_explicit(&counts->misses, memory_order_relaxed) % STAMP_MISSES == 0)
+        gm_pins_stamp(gm_thread_self, gm_cache_coarse_ns(cache) / 1000000000u);
     gm_tell_use(cache, hash, GEOMEM_CACHE_MISS, key, key_bytes, 0, 0);
     gm_tell_state_sometimes(cache);
     gm_caches_balance_sometimes();
@@ -116,7 +130,7 @@ static void hit_tell(struct geomem_cache *cache, const struct gm_cache_thread *c
         gm_tell_state_sometimes(cache);
 }
 
-struct gm_cache_slot *gm_cache_lookup(
+static inline struct gm_cache_slot *cache_lookup(
     struct geomem_cache *cache, uint64_t hash, const void *key, size_t key_bytes, const void *site)
 {
     struct gm_shard *shard = gm_cache_shard(cache, hash);
@@ -134,12 +148,18 @@ struct gm_cache_slot *gm_cache_lookup(
     struct gm_cache_thread *counts = gm_cache_thread(cache);
     gm_count(&counts->hits, 1);
     gm_count(&counts->hit_bytes, slot->value_bytes);
-    gm_pin_note(cache, slot, site);
+    pin_begin(counts, slot, site);
     if (gm_policy_hit(shard->policy, gm_slot_number(slot), hash, counts->stripe))
         gm_shard_maintain(shard);
     if (__builtin_expect(gm_listener_get() != NULL, 0))
         hit_tell(cache, counts, hash, slot);
     return slot;
+}
+
+struct gm_cache_slot *gm_cache_lookup(
+    struct geomem_cache *cache, uint64_t hash, const void *key, size_t key_bytes, const void *site)
+{
+    return cache_lookup(cache, hash, key, key_bytes, site);
 }
 
 struct geomem_cache_entry *geomem_cache_get(
@@ -149,7 +169,7 @@ struct geomem_cache_entry *geomem_cache_get(
         return NULL;
     uint64_t hash = gm_hash(cache->seed, key, key_bytes);
     struct gm_cache_slot *slot =
-        gm_cache_lookup(cache, hash, key, key_bytes, __builtin_return_address(0));
+        cache_lookup(cache, hash, key, key_bytes, __builtin_return_address(0));
     if (!slot)
         gm_cache_miss(cache, hash, key, key_bytes);
     return gm_cache_entry_of(slot);

@@ -38,6 +38,9 @@ static inline uint64_t gm_hash(uint64_t seed, const void *key, size_t bytes)
 {
     const unsigned char *at = key;
     uint64_t a, b, state = seed ^ GM_HASH_E;
+    if (bytes == 8)
+        return gm_hash_fold(
+            gm_hash_fold(gm_hash_word(at) ^ GM_HASH_ROOT2, state) ^ 8, GM_HASH_ROOT3 ^ state);
     for (size_t left = bytes; left > 16; left -= 16, at += 16)
         state = gm_hash_fold(gm_hash_word(at) ^ GM_HASH_PI, gm_hash_word(at + 8) ^ state);
     const unsigned char *end = (const unsigned char *)key + bytes;

@@ -167,6 +167,19 @@ void gm_pin_record_elsewhere(struct gm_thread *self, struct gm_cache_slot *slot,
             return;
 }
 
+void gm_pins_stamp(struct gm_thread *thread, uint64_t now_s)
+{
+    struct gm_pin_row *row = &thread->pin[0][0];
+    for (uint32_t i = 0; i < GM_PIN_LINES * GM_PIN_LINE; i++, row++) {
+        uint64_t taken = atomic_load_explicit(&row->taken, memory_order_relaxed);
+        if (!atomic_load_explicit(&row->slot, memory_order_relaxed) || taken > GM_PIN_SITE)
+            continue;
+        /* Its thread may fill it in for another pin at this moment: that one has time yet. */
+        atomic_compare_exchange_strong_explicit(&row->taken, &taken, taken | gm_pin_stamp(now_s),
+            memory_order_relaxed, memory_order_relaxed);
+    }
+}
+
 /* One row of another thread, which may empty it at the same time. */
 static bool pin_forget_of(struct gm_thread *thread, struct gm_cache_slot *slot)
 {

@@ -1,7 +1,8 @@
 /* thread.h - what a thread has of caches: counters of its own in each, and a ledger of the pins it holds.
  *
  * Counters are added up when somebody reads them. The ledger says where a pin was taken: a row is filled in when a pin is taken
- * and emptied when it is given back, so that what stands there for long is a pin that was forgotten. Rows are found by the
+ * and emptied when it is given back, so that what stands there for long is a pin that was forgotten. To read a clock each time would
+ * cost as much as the rest: the thread's own slow paths, and whoever lists pins, write the second into rows that have none. Rows are found by the
  * slot's address, and where its four are full, anywhere; pins beyond the 64 of a thread are not recorded. A pin that another
  * thread gives back is looked for in all ledgers.
  *
@@ -14,9 +15,15 @@
 
 struct gm_pin_row {
     _Atomic(struct gm_cache_slot *) slot; /* NULL: the row is free */
-    /* Where it was taken: 48 bits of address, and the low 16 of the second (CLOCK_MONOTONIC). */
+    /* Where it was taken: 48 bits of address; and when, the low 16 bits of the second it was first looked at, or 0. */
     _Atomic uint64_t taken;
 };
+#define GM_PIN_SITE (((uint64_t)1 << 48) - 1)
+/* Never 0. */
+static inline uint64_t gm_pin_stamp(uint64_t now_s)
+{
+    return (now_s % 0xffffu + 1) << 48;
+}
 #define GM_PIN_LINE 4u
 #define GM_PIN_LINES 16u
 
@@ -103,10 +110,13 @@ static inline bool gm_pin_line_change(
 void gm_pin_record_elsewhere(struct gm_thread *self, struct gm_cache_slot *slot, uint64_t taken);
 void gm_pin_forget_elsewhere(struct gm_thread *self, struct gm_cache_slot *slot);
 
+/* Rows without a second get this one. */
+void gm_pins_stamp(struct gm_thread *thread, uint64_t now_s);
+
 static inline void gm_pin_record(
-    struct gm_thread *self, struct gm_cache_slot *slot, const void *site, uint64_t now_s)
+    struct gm_thread *self, struct gm_cache_slot *slot, const void *site)
 {
-    uint64_t taken = (uintptr_t)site | now_s << 48;
+    uint64_t taken = (uintptr_t)site;
     if (!gm_pin_line_change(self->pin[gm_pin_line(slot)], NULL, slot, taken))
         gm_pin_record_elsewhere(self, slot, taken);
 }

@@ -54,10 +54,11 @@ static int row_visit(const struct pins *pins, struct gm_cache_slot *slot,
     const struct gm_pin_row *row, const struct gm_thread *thread)
 {
     uint64_t taken = atomic_load_explicit(&row->taken, memory_order_relaxed);
-    uint64_t age_s = (pins->now_s - (taken >> 48)) & 0xffffu;
+    uint64_t now = gm_pin_stamp(pins->now_s) >> 48, then = taken >> 48;
+    uint64_t age_s = then == 0 ? 0 : now >= then ? now - then : now + 0xffffu - then;
     if (age_s < pins->least_age_s)
         return 0;
-    const void *site = (const void *)(uintptr_t)(taken & 0xffffffffffffu); /* NOLINT */
+    const void *site = (const void *)(uintptr_t)(taken & GM_PIN_SITE); /* NOLINT */
     return pin_visit(pins, slot, site, age_s, thread->number);
 }
 
@@ -109,6 +110,8 @@ int geomem_cache_pins(struct geomem_cache *cache, uint64_t age_ns,
         .visit = visit,
         .arg = arg,
     };
+    for (struct gm_thread *thread = gm_thread_first(); thread; thread = thread->next)
+        gm_pins_stamp(thread, pins.now_s);
     for (uint32_t i = 0; i <= cache->shard_mask; i++) {
         struct gm_shard *shard = &cache->shards[i];
         gm_lock_take(&shard->lock);

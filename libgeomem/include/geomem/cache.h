@@ -230,9 +230,10 @@ int geomem_cache_each(struct geomem_cache *cache,
 struct geomem_cache_pin {
     struct geomem_cache_entry *entry; /* pinned during the call */
     const void *site;                 /* return address of the call that took it; NULL: not known */
-    uint64_t age_ns;                  /* in whole seconds; 0 also where it is not known */
-    uint64_t thread;                  /* that took it: number, from 1; 0: not known */
-    uint32_t in_cache;                /* 0: the entry has left since */
+    uint64_t
+        age_ns; /* at least so long, in whole seconds: since its thread, or a listing, first saw it */
+    uint64_t thread;   /* that took it: number, from 1; 0: not known */
+    uint32_t in_cache; /* 0: the entry has left since */
 };
 /* Calls visit for each pin that was taken at least so long ago. Where a thread holds more than 64 pins at once, the rest are told
  * without their site. A non-zero return ends it and is returned. */
