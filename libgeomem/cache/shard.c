@@ -90,8 +90,8 @@ static struct gm_leaving_row *leaving_add(struct gm_leaving *leaving, const stru
     return row;
 }
 
-/* Counted as gone; it is not live any more. dead: pins are left. */
-static void shard_drop(struct gm_shard *shard, uint32_t number, bool dead,
+/* Counted as gone, by the policy too. */
+static struct gm_leaving_row *shard_discount(struct gm_shard *shard, uint32_t number,
     enum geomem_cache_cause cause, struct gm_leaving *leaving)
 {
     struct gm_leaving_row *row = leaving_add(leaving, shard, number, cause);
@@ -106,6 +106,13 @@ static void shard_drop(struct gm_shard *shard, uint32_t number, bool dead,
     }
     shard->entries--;
     shard_use(shard, shard_used(shard) - row->charge);
+    return row;
+}
+
+/* It is not live any more. dead: pins are left. */
+static void slot_let_go(
+    struct gm_shard *shard, uint32_t number, bool dead, struct gm_leaving_row *row)
+{
     if (dead) {
         row->slot = shard_slot(shard, number);
         atomic_fetch_add_explicit(&shard->cache->references, 1, memory_order_relaxed);
@@ -120,7 +127,7 @@ void gm_shard_take_out(struct gm_shard *shard, uint32_t number, enum geomem_cach
     uint64_t hash = gm_policy_hash(shard->policy, number);
     bool dead = !gm_slot_kill(shard_slot(shard, number));
     gm_cache_index_clear(shard_index(shard), hash, number);
-    shard_drop(shard, number, dead, cause, leaving);
+    slot_let_go(shard, number, dead, shard_discount(shard, number, cause, leaving));
 }
 
 struct chooser {
@@ -178,35 +185,32 @@ int gm_shard_make_room(struct gm_shard *shard, uint64_t charge, uint32_t spare,
             return -EBUSY;
         enum geomem_cache_cause why = victim_cause(shard, number, cause);
         gm_cache_index_clear(shard_index(shard), gm_policy_hash(shard->policy, number), number);
-        shard_drop(shard, number, false, why, leaving);
+        slot_let_go(shard, number, false, shard_discount(shard, number, why, leaving));
     }
     return 0;
 }
 
 /* ---- in ---- */
 
-/* The word of the old one leads to the new one in one step: no lookup misses the key. */
-static void entry_succeed(struct gm_shard *shard, uint64_t hash, uint32_t number, uint32_t old,
-    struct gm_leaving *leaving)
-{
-    gm_cache_index_swap(shard_index(shard), hash, old, number);
-    bool dead = !gm_slot_kill(shard_slot(shard, old));
-    shard_drop(shard, old, dead, GEOMEM_CACHE_REPLACED, leaving);
-}
-
+/* The policy knows it before anybody can hit it; a replaced one goes after it has come, and its word leads to it in one step: no
+ * lookup misses the key. */
 bool gm_shard_insert(struct gm_shard *shard, uint32_t number, uint64_t hash, uint64_t cost,
     uint32_t pins, uint32_t old, struct gm_leaving *leaving)
 {
     struct gm_cache_slot *slot = shard_slot(shard, number);
     uint64_t charge = gm_slot_charge(slot);
-    gm_slot_publish(slot, GM_SLOT_LIVE, pins);
-    if (old != 0)
-        entry_succeed(shard, hash, number, old, leaving);
-    else
-        gm_cache_index_put(shard_index(shard), hash, number);
+    struct gm_leaving_row *row =
+        old != 0 ? shard_discount(shard, old, GEOMEM_CACHE_REPLACED, leaving) : NULL;
     if (shard->cache->is_elastic)
         ghost_look(&shard->ghosts, hash);
     bool wants = gm_policy_insert(shard->policy, number, hash, charge, cost, number);
+    gm_slot_publish(slot, GM_SLOT_LIVE, pins);
+    if (row) {
+        gm_cache_index_swap(shard_index(shard), hash, old, number);
+        slot_let_go(shard, old, !gm_slot_kill(shard_slot(shard, old)), row);
+    } else {
+        gm_cache_index_put(shard_index(shard), hash, number);
+    }
     shard->entries++;
     shard_use(shard, shard_used(shard) + charge);
     shard->stores++;

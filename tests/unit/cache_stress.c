@@ -190,6 +190,7 @@ static void *watcher(void *arg)
     return NULL;
 }
 
+#if !defined(__SANITIZE_THREAD__)
 static void child_uses_it(void)
 {
     uint64_t key = 1, words[1000], random = seed;
@@ -225,6 +226,8 @@ static void fork_once(void)
         die("the child of a fork could not use the cache");
     }
 }
+
+#endif
 
 static void run(long threads, uint32_t shards)
 {
