@@ -357,13 +357,13 @@ int gm_draft_admit(struct gm_draft *draft, const struct geomem_cache_load *load,
         ;
     if (a.status < 0)
         return a.status;
-    if (ret_slot)
-        gm_pin_note(cache, *ret_slot, site);
     if (a.maintain)
         gm_shard_maintain(draft->shard);
     if (a.entered)
         gm_tell_use(
             cache, draft->hash, GEOMEM_CACHE_STORE, draft->key, draft->key_bytes, charge, 0);
+    if (ret_slot)
+        gm_pin_note(cache, *ret_slot, site);
     gm_tell_state_sometimes(cache);
     gm_caches_balance_sometimes();
     return a.status;

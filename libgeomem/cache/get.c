@@ -39,6 +39,8 @@ static inline void pin_begin(
 void gm_pin_note(struct geomem_cache *cache, struct gm_cache_slot *slot, const void *site)
 {
     pin_begin(gm_cache_thread(cache), slot, site);
+    if (__builtin_expect(gm_listener_get() != NULL, 0))
+        gm_tell_pin(cache, slot, GEOMEM_CACHE_PIN);
 }
 
 static inline void pin_end(struct geomem_cache *cache, struct gm_cache_slot *slot)
@@ -63,7 +65,7 @@ void geomem_cache_release(struct geomem_cache_entry *entry)
     struct gm_cache_slot *slot = gm_cache_slot_of(entry);
     struct geomem_cache *cache = gm_slot_shard(slot)->cache;
     if (__builtin_expect(gm_listener_get() != NULL, 0))
-        gm_tell_unpin(cache, slot);
+        gm_tell_pin(cache, slot, GEOMEM_CACHE_UNPIN);
     pin_end(cache, slot);
     gm_slot_release(slot);
 }

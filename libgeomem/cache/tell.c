@@ -22,12 +22,13 @@ void gm_tell_use_slow(const struct geomem_cache *cache, uint64_t hash, enum geom
     listener->cache_use(&told);
 }
 
-void gm_tell_unpin(const struct geomem_cache *cache, const struct gm_cache_slot *slot)
+void gm_tell_pin(
+    const struct geomem_cache *cache, const struct gm_cache_slot *slot, enum geomem_cache_use use)
 {
     size_t key_bytes = gm_entry_key_bytes(slot);
     const void *key = gm_entry_key(slot);
-    gm_tell_use(cache, gm_hash(cache->seed, key, key_bytes), GEOMEM_CACHE_UNPIN, key, key_bytes,
-        gm_slot_charge(slot), 0);
+    gm_tell_use(
+        cache, gm_hash(cache->seed, key, key_bytes), use, key, key_bytes, gm_slot_charge(slot), 0);
 }
 
 void gm_tell_eviction(const struct geomem_cache *cache, const struct gm_leaving_row *row)

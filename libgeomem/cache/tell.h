@@ -23,8 +23,9 @@ static inline void gm_tell_use(const struct geomem_cache *cache, uint64_t hash,
         gm_tell_use_slow(cache, hash, use, key, key_bytes, bytes, ns);
 }
 
-/* The program gives a pin back. */
-void gm_tell_unpin(const struct geomem_cache *cache, const struct gm_cache_slot *slot);
+/* The program gets a pin (GEOMEM_CACHE_PIN), or gives one back (GEOMEM_CACHE_UNPIN). */
+void gm_tell_pin(
+    const struct geomem_cache *cache, const struct gm_cache_slot *slot, enum geomem_cache_use use);
 
 void gm_tell_eviction(const struct geomem_cache *cache, const struct gm_leaving_row *row);
 
