@@ -1,32 +1,37 @@
 /* chooser.c - see chooser.h. */
 #include "libgeomem/policy/chooser.h"
 
-/* Candidates, shadow size, epochs and fading: measured, bench/cache_hit_ratio. */
+/* All of these: measured, bench/cache_hit_ratio. */
 #define SHADOW_ENTRIES 1024.0
-#define CHOICE_FIRST 9u
 #define EPOCH_FULL 1.5 /* times the entries of a shadow */
-#define EPOCH_FIRST 0.25
+#define EPOCH_FIRST 0.5
 #define EPOCH_GROWTH 1.5
-#define EPOCH_LEAST 1000.0
-#define FADE 0.15        /* of a score, in an epoch of full length */
-#define MARGIN 0.002     /* of all there was to hit */
+#define EPOCH_LEAST 700.0
+#define FADE \
+    0.1 /* of a score, from epoch to epoch: the short first ones, of a cache not yet itself, soon weigh less */
 #define SKETCH_USES 10.0 /* times the entries, before sketches are halved */
+/* What a candidate must lead by: a part of all there was to hit; a number of uses more where the shadows see a sample of the
+ * keys only; and so many standard deviations of the difference. */
+#define LEAD_PART 0.002
+#define LEAD_USES 20.0
+#define LEAD_DEVIATIONS 2.0
+/* Charges or costs that differ by more make entries unlike. Arbitrary. */
+#define UNLIKE 2.0F
+/* The sample is drawn anew when shadows have so many times more or fewer entries than they should. Arbitrary. */
+#define REFIT 1.5
 
+/* The first is what a cache begins with. */
 const struct gm_candidate gm_candidates[GM_CANDIDATES] = {
+    {GM_RULE_S3, 20, "S3-FIFO with a window of 2 %"},
+    {GM_RULE_S3, 100, "S3-FIFO with a window of 10 %"},
+    {GM_RULE_S3, 600, "S3-FIFO with a window of 60 %"},
     {GM_RULE_SIEVE, 10, "sketch and SIEVE behind a window of 1 %"},
     {GM_RULE_SIEVE, 50, "sketch and SIEVE behind a window of 5 %"},
-    {GM_RULE_SIEVE, 200, "sketch and SIEVE behind a window of 20 %"},
     {GM_RULE_SIEVE, 500, "sketch and SIEVE behind a window of 50 %"},
-    {GM_RULE_SIEVE, 800, "sketch and SIEVE behind a window of 80 %"},
-    {GM_RULE_SIEVE, 970, "sketch and SIEVE behind a window of 97 %"},
-    {GM_RULE_S3, 100, "S3-FIFO with a window of 10 %"},
-    {GM_RULE_S3, 300, "S3-FIFO with a window of 30 %"},
-    {GM_RULE_S3, 600, "S3-FIFO with a window of 60 %"},
-    {GM_RULE_SAMPLED, 10, "least of 16 behind a window of 1 %"},
-    {GM_RULE_SAMPLED, 200, "least of 16 behind a window of 20 %"},
     {GM_RULE_SIEVE, 1000, "FIFO with second chances"},
-    {GM_RULE_S3, 20, "S3-FIFO with a window of 2 %"},
+    {GM_RULE_SAMPLED, 10, "least worth of 16 behind a window of 1 %"},
 };
+#define CANDIDATE_FOR_UNLIKE 7u
 
 /* Sets which keys are sampled, and the shadows' part of the capacity. */
 static void sample_fit(struct gm_chooser *chooser)
@@ -81,7 +86,7 @@ int gm_chooser_init(struct gm_chooser *chooser, const struct gm_policy_config *c
     chooser->slots = config->slots < most ? config->slots : (uint32_t)most;
     /* The least it can be; what it is, the first uses show. */
     chooser->mean_charge = (double)config->capacity / (double)config->slots;
-    atomic_init(&chooser->choice, CHOICE_FIRST);
+    chooser->candidates = CANDIDATE_FOR_UNLIKE;
     int error = shadows_init(chooser, config->seed);
     if (error == 0)
         error = gm_uses_init(&chooser->uses, config->stripes);
@@ -123,42 +128,81 @@ static double use_worth(const struct gm_chooser *chooser, uint32_t charge, uint1
     return charge;
 }
 
+static bool leads_clearly(const struct gm_chooser *chooser, unsigned candidate, unsigned present)
+{
+    double lead = chooser->scores[candidate] - chooser->scores[present];
+    double least = LEAD_PART * chooser->most;
+    if (atomic_load_explicit(&chooser->threshold, memory_order_relaxed) != UINT64_MAX)
+        least += LEAD_USES * chooser->most / chooser->counted;
+    /* Uses that one hits and the other misses are coin tosses if both are equally good. */
+    double variance = chooser->disagreed[candidate];
+    return lead > least && lead * lead > LEAD_DEVIATIONS * LEAD_DEVIATIONS * variance;
+}
+
 static unsigned best_candidate(const struct gm_chooser *chooser, unsigned present)
 {
     unsigned best = present;
-    for (unsigned i = 0; i < GM_CANDIDATES; i++)
-        if (chooser->scores[i] > chooser->scores[best])
+    for (unsigned i = 0; i < chooser->candidates; i++)
+        if (chooser->scores[i] > chooser->scores[best] && leads_clearly(chooser, i, present))
             best = i;
-    double lead = chooser->scores[best] - chooser->scores[present];
-    return lead > MARGIN * chooser->most ? best : present;
+    return best;
 }
 
-static void scores_add(struct gm_chooser *chooser, double kept)
+static void scores_fade(struct gm_chooser *chooser, double kept)
 {
     for (unsigned i = 0; i < GM_CANDIDATES; i++) {
-        chooser->scores[i] = chooser->scores[i] * kept + chooser->epoch_scores[i];
-        chooser->epoch_scores[i] = 0;
+        chooser->scores[i] *= kept;
+        chooser->disagreed[i] *= kept;
     }
-    chooser->most = chooser->most * kept + chooser->epoch_most;
-    chooser->epoch_most = 0;
+    chooser->most *= kept;
+    chooser->counted *= kept;
 }
 
-static void choice_make(struct gm_chooser *chooser)
+static void choice_set(struct gm_chooser *chooser, unsigned choice)
 {
-    unsigned present = atomic_load_explicit(&chooser->choice, memory_order_relaxed);
-    unsigned best = best_candidate(chooser, present);
-    if (best == present)
-        return;
-    atomic_store_explicit(&chooser->choice, best, memory_order_relaxed);
+    atomic_store_explicit(&chooser->choice, choice, memory_order_relaxed);
     atomic_fetch_add_explicit(&chooser->switches, 1, memory_order_relaxed);
+    /* From now on the others are compared with this one; at most as much as both disagreed with the former. */
+    double own = chooser->disagreed[choice];
+    for (unsigned i = 0; i < GM_CANDIDATES; i++)
+        chooser->disagreed[i] += own;
+    chooser->disagreed[choice] = 0;
+}
+
+/* Entries are larger or smaller than thought: another sample, and shadows that start empty. Scores stay. */
+static bool sample_refit(struct gm_chooser *chooser, unsigned present)
+{
+    const struct gm_shadow *shadow = &chooser->shadows[present];
+    if (shadow->entries == 0)
+        return false;
+    double mean = (double)shadow->used / shadow->entries;
+    double change = mean / chooser->mean_charge;
+    bool far = change > REFIT || change < 1 / REFIT;
+    bool sampled = atomic_load_explicit(&chooser->threshold, memory_order_relaxed) != UINT64_MAX ||
+                   (double)chooser->total / mean > SHADOW_ENTRIES * REFIT;
+    if (!far || !sampled)
+        return false;
+    chooser->mean_charge = mean;
+    for (unsigned i = 0; i < GM_CANDIDATES; i++)
+        gm_shadow_clear(&chooser->shadows[i]);
+    gm_sketch_clear(&chooser->sketch);
+    sample_fit(chooser);
+    epochs_begin(chooser);
+    return true;
 }
 
 static void epoch_end(struct gm_chooser *chooser)
 {
+    unsigned present = atomic_load_explicit(&chooser->choice, memory_order_relaxed);
+    unsigned best = best_candidate(chooser, present);
+    if (best != present)
+        choice_set(chooser, best);
+    chooser->informed = true;
+    if (sample_refit(chooser, best))
+        return;
     double full = epoch_bounded(chooser->entries * EPOCH_FULL);
     double length = chooser->epoch_next < full ? chooser->epoch_next : full;
-    scores_add(chooser, 1 - FADE * length / full);
-    choice_make(chooser);
+    scores_fade(chooser, 1 - FADE);
     chooser->seen = 0;
     chooser->epoch_uses = length;
     chooser->epoch_next = length * EPOCH_GROWTH;
@@ -174,17 +218,47 @@ static void sketches_age(struct gm_chooser *chooser)
     chooser->sketch_uses /= 2;
 }
 
+/* Entries whose charges or costs differ much are worth different amounts: one more candidate, which weighs them. */
+static void unlike_watch(struct gm_chooser *chooser, uint32_t charge, uint16_t cost)
+{
+    float weight =
+        chooser->goal == GM_GOAL_COST ? gm_cost_unpack(cost) / (float)charge : (float)charge;
+    if (chooser->weight_least == 0 || weight < chooser->weight_least)
+        chooser->weight_least = weight;
+    if (weight > chooser->weight_most)
+        chooser->weight_most = weight;
+    if (chooser->weight_most <= UNLIKE * chooser->weight_least)
+        return;
+    chooser->candidates = GM_CANDIDATES;
+    /* As long as nothing is known, what looks at charges is the better guess. */
+    if (!chooser->informed && chooser->goal != GM_GOAL_BYTES)
+        choice_set(chooser, CANDIDATE_FOR_UNLIKE);
+}
+
+static void shadows_use(
+    struct gm_chooser *chooser, uint64_t hash, uint32_t charge, uint16_t cost, double worth)
+{
+    bool hits[GM_CANDIDATES];
+    for (unsigned i = 0; i < chooser->candidates; i++) {
+        hits[i] = gm_shadow_use(&chooser->shadows[i], hash, charge, cost);
+        chooser->scores[i] += hits[i] ? worth : 0;
+    }
+    unsigned present = atomic_load_explicit(&chooser->choice, memory_order_relaxed);
+    for (unsigned i = 0; i < chooser->candidates; i++)
+        chooser->disagreed[i] += hits[i] != hits[present] ? worth * worth : 0;
+    chooser->most += worth;
+    chooser->counted++;
+}
+
 static void use_learn(void *arg, uint64_t hash, uint64_t value)
 {
     struct gm_chooser *chooser = arg;
     uint32_t charge = (uint32_t)value;
     uint16_t cost = (uint16_t)(value >> 32);
-    double worth = use_worth(chooser, charge, cost);
+    if (chooser->candidates < GM_CANDIDATES)
+        unlike_watch(chooser, charge, cost);
     gm_sketch_add(&chooser->sketch, hash);
-    for (unsigned i = 0; i < GM_CANDIDATES; i++)
-        if (gm_shadow_use(&chooser->shadows[i], hash, charge, cost))
-            chooser->epoch_scores[i] += worth;
-    chooser->epoch_most += worth;
+    shadows_use(chooser, hash, charge, cost, use_worth(chooser, charge, cost));
     sketches_age(chooser);
     if (++chooser->seen >= chooser->epoch_uses)
         epoch_end(chooser);

@@ -1,10 +1,11 @@
-/* chooser.h - which rule and window a cache should have: by simulating thirteen in small.
+/* chooser.h - which rule and window a cache should have: by simulating eight in small.
  *
- *     uses of sampled keys ──▶ lossy rings (uses.h) ──▶ 13 shadows of up to 1,024 entries ──▶ scores ──▶ the choice
+ *     uses of sampled keys ──▶ lossy rings (uses.h) ──▶ 8 shadows of up to 1,024 entries ──▶ scores ──▶ the choice
  *
  * One for all shards of a cache. Keys are sampled by hash, so that a key's uses are all in or all out; the shadows have the
- * sample's part of the capacity (miniature simulation). At the end of an epoch the scores fade and what the shadows hit is
- * added; a candidate that leads the present choice by a margin takes its place.
+ * sample's part of the capacity (miniature simulation). At the end of an epoch a candidate that clearly leads the
+ * present choice takes its place, and what was scored so far fades a little. The last candidate weighs charges and costs, and takes
+ * part only where those differ.
  */
 #ifndef GM_POLICY_CHOOSER_H
 #define GM_POLICY_CHOOSER_H
@@ -12,7 +13,7 @@
 #include "libgeomem/policy/shadow.h"
 #include "libgeomem/policy/uses.h"
 
-#define GM_CANDIDATES 13u
+#define GM_CANDIDATES 8u
 
 struct gm_candidate {
     enum gm_rule rule;
@@ -32,9 +33,14 @@ struct gm_chooser {
     atomic_flag busy;
     struct gm_shadow shadows[GM_CANDIDATES];
     struct gm_sketch sketch;
-    double scores[GM_CANDIDATES];
-    double epoch_scores[GM_CANDIDATES];
-    double most, epoch_most; /* the score of a shadow that always hits */
+    unsigned candidates;          /* that take part */
+    bool informed;                /* an epoch has ended */
+    double scores[GM_CANDIDATES]; /* what each shadow hit */
+    double disagreed
+        [GM_CANDIDATES]; /* what either it or the present choice's hit, squared use by use */
+    double most;         /* the score of a shadow that always hits */
+    double counted;      /* uses; these four fade from epoch to epoch */
+    float weight_least, weight_most; /* seen of charges, or of cost by charge */
     enum gm_policy_goal goal;
     uint32_t slots;     /* of each shadow */
     uint64_t total;     /* capacity of all shards */
