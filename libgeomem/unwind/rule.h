@@ -3,8 +3,12 @@
  * More than 99 % of all rows say: the caller's stack pointer is rsp or rbp plus a constant, the return
  * address lies below it, rbp is unchanged or saved at a small constant. Such a row fits 16 bits:
  *
- *      15    14 ........ 5   4 ...... 0
+ *      15    14 ........ 3   2 ...... 0
  *     base | CFA offset / 8 | rbp slot     base 0: rsp, 1: rbp; slot k: rbp at CFA - 8k, 0: unchanged
+ *
+ * rbp is among the six registers that calls preserve, and is saved with them: of 1.1 million rows that save it, in the
+ * compiler's code of 80 programs and libraries, none has it beyond CFA - 48. Of all 1.6 million rows there one in 570 lies in a
+ * function with more than 8 KiB on the stack (a buffer of BUFSIZ is enough), one in 1,500 with more than 32 KiB.
  *
  * An offset of 0 cannot occur in a frame and marks the special codes. The cache is per thread; each address has a pair
  * of places, and a new rule moves the first of them to the second. An entry is one 8-byte word, so a signal handler that
@@ -19,8 +23,10 @@
 #include "libgeomem/unwind/unwind.h"
 
 #define GM_RULE_RBP 0x8000u
-#define GM_RULE_CFA(code) (((code) >> 5 & 0x3ffu) * 8)
-#define GM_RULE_SLOT(code) ((code)&31u)
+#define GM_RULE_CFA(code) ((code)&0x7ff8u)
+#define GM_RULE_SLOT(code) ((code)&7u)
+#define GM_RULE_CFA_MAX 0x7ff8
+#define GM_RULE_SLOT_MAX 7
 
 enum gm_rule_special {
     GM_RULE_NONE = 0, /* not in the cache */

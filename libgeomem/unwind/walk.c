@@ -19,14 +19,14 @@ static bool row_is_simple(const struct gm_cfi_row *row)
     const struct gm_cfi_rule *rbp = &row->reg[GM_CFI_RBP], *ra = &row->reg[GM_CFI_RA];
     if (row->cfa_is_expr || (row->cfa_register != GM_CFI_RSP && row->cfa_register != GM_CFI_RBP))
         return false;
-    if (row->cfa_value < 8 || row->cfa_value % 8 != 0 || row->cfa_value >= 1023 * 8)
+    if (row->cfa_value < 8 || row->cfa_value % 8 != 0 || row->cfa_value > GM_RULE_CFA_MAX)
         return false;
     if (ra->how != GM_CFI_OFFSET || ra->value != -8 || row->reg[GM_CFI_RSP].how != GM_CFI_SAME)
         return false;
     if (rbp->how == GM_CFI_SAME || rbp->how == GM_CFI_UNDEFINED)
         return true;
     return rbp->how == GM_CFI_OFFSET && rbp->value % 8 == 0 && rbp->value <= -16 &&
-           rbp->value >= -31 * 8;
+           rbp->value >= -GM_RULE_SLOT_MAX * 8;
 }
 
 static uint16_t row_code(const struct gm_cfi_row *row)
@@ -40,7 +40,7 @@ static uint16_t row_code(const struct gm_cfi_row *row)
     unsigned slot =
         row->reg[GM_CFI_RBP].how == GM_CFI_OFFSET ? (unsigned)(-row->reg[GM_CFI_RBP].value) / 8 : 0;
     unsigned base = row->cfa_register == GM_CFI_RBP ? GM_RULE_RBP : 0;
-    return (uint16_t)(base | (unsigned)row->cfa_value / 8 << 5 | slot);
+    return (uint16_t)(base | (unsigned)row->cfa_value | slot);
 }
 
 /* The row at `pc`. Where only the next byte has one, `pc` + 1 is the first byte of a function, and no return address:

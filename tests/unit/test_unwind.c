@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "libgeomem/unwind/memo.h"
 #include "libgeomem/unwind/unwind.h"
 #include "schemas/wire.h"
 
@@ -85,6 +86,28 @@ Test(unwind, a_stack_of_just_the_limit_is_not_cut)
     capture_at((int)(513 - above), 384, 128);
     cr_assert(capture.cut);
     cr_assert_eq(capture.count, 513);
+}
+
+static struct gm_memo memo;
+
+__attribute__((noinline)) static bool memo_holds_here(void)
+{
+    struct gm_context context = GM_CALLER_CONTEXT();
+    return gm_memo_capture(&memo, &state, &context, 512);
+}
+
+__attribute__((noinline)) static bool memo_holds_above_a_large_frame(void)
+{
+    volatile char buffer[20000];
+    buffer[0] = buffer[19999] = 0;
+    return memo_holds_here() && buffer[0] == 0;
+}
+
+Test(unwind, the_memo_passes_frames_with_large_buffers)
+{
+    memset(&state, 0, sizeof state);
+    cr_assert(memo_holds_above_a_large_frame());
+    cr_assert(memo_holds_above_a_large_frame());
 }
 
 static volatile sig_atomic_t handled;
