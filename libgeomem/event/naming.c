@@ -37,11 +37,11 @@ static void stack_name_plain(
 
 void gm_naming_from_memo(const struct gm_memo *m, struct gm_naming *name)
 {
-    uint32_t leaf = m->count - 1;
-    *name = (struct gm_naming){.hash = m->hash[leaf],
-        .frame_pc = &m->pc[leaf],
-        .frame_hash = &m->hash[leaf],
-        .step = -1,
+    const struct gm_memo_frame *leaf = &m->frame[m->count];
+    *name = (struct gm_naming){.hash = leaf->hash,
+        .frame_pc = &leaf->pc,
+        .frame_hash = &leaf->hash,
+        .step = -(ptrdiff_t)(sizeof *leaf / sizeof leaf->pc),
         .count = m->count};
 }
 
@@ -51,14 +51,21 @@ static bool stack_name_memo(
     struct gm_memo *m = &scope->thread->memo;
     if (scope->level > 0 || !gm_unwind_is_cfi())
         return false;
+    uint64_t found = gm_memo_find(m, context);
+    if (found && gm_seen_holds(scope->thread->seen[0], found) &&
+        !(gm_process.flags & GM_SESSION_VERIFY)) {
+        *name = (struct gm_naming){.hash = found};
+        return true;
+    }
     if (!gm_memo_capture(
             m, &scope->thread->unwind, context, gm_process.depth_leaf + gm_process.depth_root))
         return false;
     gm_naming_from_memo(m, name);
+    name->found = found;
     return true;
 }
 
-/* --verify: the memo against the plain walk, and that against the oracle. */
+/* --verify: the memo's two answers against the plain walk, and that against the oracle. */
 static void name_verify(
     struct gm_scope *scope, const struct gm_context *context, const struct gm_naming *name)
 {
@@ -70,6 +77,7 @@ static void name_verify(
         return; /* before libc is up, or where there is no libunwind */
     stack_name_plain(scope, context, &plain);
     bool same = plain.hash == name->hash && plain.count == name->count &&
+                (name->found == 0 || name->found == name->hash) &&
                 gm_unwind_verify(&scope->thread->unwind, context, &scope->thread->capture[0],
                     &index, &oracle_pc);
     atomic_fetch_add_explicit(&s->verify_captures, 1, memory_order_relaxed);

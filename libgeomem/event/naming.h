@@ -13,9 +13,10 @@
 #include "libgeomem/event/thread.h"
 #include "libgeomem/unwind/unwind.h"
 
-/* A named stack. The i-th frame from the leaf stands at pc[-i] and hash[-i], or at pc[i] and hash[i]. */
+/* A named stack. From one frame to its caller are `step` words. No frames: all of the name is known to be sent. */
 struct gm_naming {
     uint64_t hash;
+    uint64_t found; /* what gm_memo_find had for it, for --verify; or 0 */
     const uint64_t *frame_pc, *frame_hash;
     ptrdiff_t step;
     uint32_t count;

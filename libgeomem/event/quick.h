@@ -76,14 +76,25 @@ static inline enum gm_quick gm_quick_alloc(
         return GM_QUICK_NO;
     struct gm_memo *m = &t->memo;
     /* acquire: pairs with the release in gm_event_unload; what was mapped before is gone */
-    if (atomic_load_explicit(&gm_image.epoch, memory_order_acquire) != t->epoch[0] ||
-        !gm_memo_capture(m, &t->unwind, context, gm_process.depth_leaf + gm_process.depth_root)) {
+    if (atomic_load_explicit(&gm_image.epoch, memory_order_acquire) != t->epoch[0]) {
         gm_quick_leave();
         return GM_QUICK_NO;
     }
-    uint64_t hash = m->hash[m->count - 1];
-    if (!gm_seen_holds(t->seen[0], hash) || !gm_producer_has_room(&t->producer, 4))
-        return GM_QUICK_CAPTURED;
+    uint64_t hash = gm_memo_find(m, context);
+    if (hash == 0 || !gm_seen_holds(t->seen[0], hash)) {
+        if (!gm_memo_capture(
+                m, &t->unwind, context, gm_process.depth_leaf + gm_process.depth_root)) {
+            gm_quick_leave();
+            return GM_QUICK_NO;
+        }
+        hash = m->frame[m->count].hash;
+        if (!gm_seen_holds(t->seen[0], hash))
+            return GM_QUICK_CAPTURED;
+    }
+    if (!gm_producer_has_room(&t->producer, 4)) {
+        gm_quick_leave();
+        return GM_QUICK_NO;
+    }
     gm_quick_put_alloc(t, (uintptr_t)block, packed, hash);
     gm_quick_leave();
     return GM_QUICK_TOLD;

@@ -244,7 +244,7 @@ static void caches_refresh(struct gm_thread *t, unsigned level)
     gm_unwind_flush(
         &t->unwind); /* word by word: the walk that this one interrupted finds old rules or none */
     if (level == 0)
-        t->memo.count = 0;
+        gm_memo_flush(&t->memo);
     t->epoch[level] = epoch;
 }
 

@@ -119,7 +119,7 @@ static uint32_t slot_site(struct profile_slot *slot, const struct gm_context *co
         gm_memo_capture(&slot->memo, &slot->unwind, context, GM_CAPTURE_MAX - 1)) {
         capture->count = memo->count < GEOMEM_SITE_FRAMES ? memo->count : GEOMEM_SITE_FRAMES;
         for (uint32_t i = 0; i < capture->count; i++)
-            capture->pc[i] = memo->pc[memo->count - 1 - i];
+            capture->pc[i] = memo->frame[memo->count - i].pc;
     } else {
         capture->leaf = LEAF_FRAMES;
         capture->root = ROOT_FRAMES;

@@ -1,141 +1,239 @@
 /* memo.c - see memo.h. */
 #include "libgeomem/unwind/memo.h"
 
+#include <stddef.h>
+
 #include "libgeomem/unwind/rule.h"
 #include "schemas/wire.h"
 
 #define NONE UINT32_MAX
 
-/* Compares the slots of frames `top` - 1 down to the outermost. Returns the frame that owns the first slot
- * that changed, or NONE. */
+/* Where frame i saves its caller's rbp. */
+static inline uint64_t frame_saved_rbp(const struct gm_memo_frame *f)
+{
+    return gm_stack_load(f[-1].sp - 8 * GM_RULE_SLOT(f->code));
+}
+
+static inline bool frame_returns(const struct gm_memo_frame *f)
+{
+    return __builtin_expect(gm_stack_load(f[-1].sp - 8) == f[-1].pc, 1);
+}
+
+/* Compares what was read from frame `top` to the root. Returns the first frame whose caller has changed, or 0. */
 static inline uint32_t memo_first_change(const struct gm_memo *m, uint32_t top)
 {
-    const struct gm_memo_slot *s = m->slot + m->slot_end[top - 1];
-    while (s-- > m->slot)
-        if (__builtin_expect(gm_stack_load(s->address) != s->value, 0)) {
-            uint32_t index = (uint32_t)(s - m->slot);
-            while (top > 1 && m->slot_end[top - 2] > index)
-                top--;
-            return top - 1;
-        }
-    return NONE;
+    const struct gm_memo_frame *f = &m->frame[top], *outermost = &m->frame[1];
+    for (; f->saved_above && f > outermost; f--)
+        if (!frame_returns(f) || (f->saves_rbp && frame_saved_rbp(f) != f[-1].rbp))
+            return (uint32_t)(f - m->frame);
+    for (; f > outermost; f--)
+        if (!frame_returns(f))
+            return (uint32_t)(f - m->frame);
+    return f->code != GM_RULE_END && gm_stack_load(m->root_cfa - 8) != m->root_pc;
 }
 
-enum advance { ADVANCE_OK, ADVANCE_ROOT, ADVANCE_GIVE_UP };
-
-/* Enters the frame (pc, sp, rbp) with its rule into the fresh ones and steps to its caller. */
-static inline enum advance memo_advance(struct gm_memo *m, struct gm_unwind *u, uintptr_t *pc,
-    uintptr_t *sp, uintptr_t *rbp, uint16_t code)
+/* Frames `top` down to `last` + 1 are unchanged, though their callers are not: takes them over as fresh, with the rbp
+ * that now holds (where it did not matter, the memo has an old one). Returns the rbp of frame `last`. */
+__attribute__((noinline)) static uintptr_t memo_take_over(const struct gm_memo *m, uint32_t top,
+    uint32_t last, struct gm_memo_frame *fresh, uintptr_t rbp)
 {
-    if (m->fresh_count == GM_CAPTURE_MAX)
-        return ADVANCE_GIVE_UP;
-    struct gm_memo_frame *f = &m->fresh[m->fresh_count];
-    *f = (struct gm_memo_frame){.pc = *pc, .sp = *sp, .rbp = *rbp, .code = code};
-    if (GM_RULE_CFA(code) == 0) {
-        m->fresh_count += code == GM_RULE_END;
-        return code == GM_RULE_END ? ADVANCE_ROOT : ADVANCE_GIVE_UP;
+    for (const struct gm_memo_frame *f = &m->frame[top]; f > &m->frame[last]; f--, fresh++) {
+        fresh->pc = f->pc;
+        fresh->sp = f->sp;
+        fresh->rbp = rbp;
+        fresh->code = f->code;
+        if (GM_RULE_SLOT(f->code))
+            rbp = frame_saved_rbp(f);
     }
-    uintptr_t cfa = (code & GM_RULE_RBP ? *rbp : *sp) + GM_RULE_CFA(code);
-    if (cfa <= *sp || cfa % 8 != 0 ||
-        (cfa - *sp > GM_FRAME_TRUST && !gm_unwind_readable(u, cfa - 16)))
-        return ADVANCE_GIVE_UP;
-    f->cfa = cfa;
-    f->caller_pc = gm_stack_load(cfa - 8);
-    f->caller_rbp = GM_RULE_SLOT(code) ? gm_stack_load(cfa - 8 * GM_RULE_SLOT(code)) : *rbp;
-    m->fresh_count++;
-    *pc = f->caller_pc;
-    *sp = cfa;
-    *rbp = f->caller_rbp;
-    if (__builtin_expect(gm_pc_is_code(f->caller_pc), 1))
-        return ADVANCE_OK;
-    return f->caller_pc < 4096 ? ADVANCE_ROOT : ADVANCE_GIVE_UP;
+    return rbp;
 }
 
-/* Frames top - 1 down to `last` + 1 are unchanged, though their callers are not: takes them over as fresh,
- * with the rbp that now holds (where it did not matter, the memo has an old one). */
-static bool memo_take_over(struct gm_memo *m, uint32_t top, uint32_t last, uintptr_t *rbp)
+/* A frame that is larger than what is trusted, or empty, or not a number of words. */
+static bool frame_is_odd(struct gm_unwind *u, uintptr_t sp, uintptr_t cfa)
 {
-    for (uint32_t i = top; i-- > last + 1;) {
-        if (m->fresh_count == GM_CAPTURE_MAX)
-            return false;
-        struct gm_memo_frame *f = &m->fresh[m->fresh_count++];
-        uintptr_t cfa = m->sp[i - 1];
-        uint16_t code = m->code[i];
-        *f = (struct gm_memo_frame){
-            .pc = m->pc[i], .sp = m->sp[i], .rbp = *rbp, .code = code, .cfa = cfa};
-        if (GM_RULE_SLOT(code))
-            *rbp = gm_stack_load(cfa - 8 * GM_RULE_SLOT(code));
-        f->caller_pc = m->pc[i - 1];
-        f->caller_rbp = *rbp;
-    }
-    return true;
+    return cfa <= sp || cfa % 8 != 0 ||
+           (cfa - sp > GM_FRAME_TRUST && !gm_unwind_readable(u, cfa - 16));
 }
 
 /* Walks until the memo or the root is met. Returns how many of the memo's frames stay, or NONE. */
-static uint32_t memo_walk(struct gm_memo *m, struct gm_unwind *u, const struct gm_context *context)
+static inline uint32_t memo_walk(
+    struct gm_memo *m, struct gm_unwind *u, const struct gm_context *context, uint32_t limit)
 {
     uintptr_t pc = context->pc, sp = context->sp, rbp = context->rbp;
-    uint32_t top = m->count;
-    m->fresh_count = 0;
-    for (;;) {
-        uint16_t code = GM_RULE_NONE;
-        while (top > 0 && m->sp[top - 1] < sp)
+    struct gm_memo_frame *top = &m->frame[m->count], *fresh = m->fresh;
+    struct gm_memo_frame *fresh_end = &m->fresh[limit];
+    uint32_t at = gm_rule_pair(pc - 1);
+    m->frame[0].sp = UINTPTR_MAX;
+    for (;; fresh++) {
+        uint16_t code;
+        while (top->sp < sp)
             top--;
-        if (top > 0 && m->sp[top - 1] == sp && m->pc[top - 1] == pc &&
-            (!m->needs_rbp[top - 1] || m->rbp[top - 1] == rbp)) {
-            uint32_t changed = memo_first_change(m, top);
-            if (changed == NONE)
-                return top;
-            if (!memo_take_over(m, top, changed, &rbp))
+        if (top->sp == sp && top->pc == pc && (!top->needs_rbp || top->rbp == rbp)) {
+            uint32_t kept = (uint32_t)(top - m->frame), changed = memo_first_change(m, kept);
+            if (changed == 0) {
+                m->fresh_count = (uint32_t)(fresh - m->fresh);
+                return kept;
+            }
+            if (fresh + (kept - changed) >= fresh_end)
                 return NONE;
-            pc = m->pc[changed];
-            sp = m->sp[changed];
-            code = m->code[changed];
-            top = changed;
+            rbp = memo_take_over(m, kept, changed, fresh, rbp);
+            fresh += kept - changed;
+            top = &m->frame[changed - 1];
+            pc = top[1].pc;
+            sp = top[1].sp;
+            code = top[1].code;
+            at = gm_rule_pair(pc - 1);
+        } else {
+            code = gm_rule_lookup_caller(u, pc - 1, &at);
         }
-        if (code == GM_RULE_NONE)
-            code = gm_rule_lookup(u, pc - 1);
-        enum advance a = memo_advance(m, u, &pc, &sp, &rbp, code);
-        if (a == ADVANCE_ROOT)
-            return 0;
-        if (a == ADVANCE_GIVE_UP)
+        if (__builtin_expect(fresh == fresh_end, 0))
             return NONE;
+        fresh->pc = pc;
+        fresh->sp = sp;
+        fresh->rbp = rbp;
+        fresh->code = code;
+        uintptr_t cfa = (code & GM_RULE_RBP ? rbp : sp) + GM_RULE_CFA(code);
+        if (__builtin_expect(cfa - sp - 1 >= GM_FRAME_TRUST || cfa % 8 != 0, 0)) {
+            if (code == GM_RULE_END) {
+                m->fresh_count = (uint32_t)(fresh - m->fresh) + 1;
+                return 0;
+            }
+            if (GM_RULE_CFA(code) == 0 || frame_is_odd(u, sp, cfa))
+                return NONE;
+        }
+        pc = gm_stack_load(cfa - 8);
+        if (GM_RULE_SLOT(code))
+            rbp = gm_stack_load(cfa - 8 * GM_RULE_SLOT(code));
+        sp = cfa;
+        if (__builtin_expect(!gm_pc_is_code(pc), 0)) {
+            if (pc >= 4096)
+                return NONE;
+            m->root_cfa = cfa;
+            m->root_pc = pc;
+            m->fresh_count = (uint32_t)(fresh - m->fresh) + 1;
+            return 0;
+        }
     }
 }
 
-/* Puts one fresh frame behind frame n - 1: its name, whether rbp matters to it, and the slots that prove it. */
-static inline void memo_push(struct gm_memo *m, uint32_t n, const struct gm_memo_frame *f)
+/* Puts the fresh frames behind frame `kept`: their names, and to which rbp matters. */
+static inline void memo_push(struct gm_memo *m, uint32_t kept)
 {
-    uint32_t slots = n ? m->slot_end[n - 1] : 0;
-    bool caller_needs = n && m->needs_rbp[n - 1];
-    bool ends = f->code == GM_RULE_END;
-    m->hash[n] = gm_stack_hash(n ? m->hash[n - 1] : GM_STACK_ROOT, f->pc);
-    m->pc[n] = f->pc;
-    m->sp[n] = f->sp;
-    m->rbp[n] = f->rbp;
-    m->code[n] = f->code;
-    m->needs_rbp[n] =
-        !ends && ((f->code & GM_RULE_RBP) || (!GM_RULE_SLOT(f->code) && caller_needs));
-    if (!ends)
-        m->slot[slots++] = (struct gm_memo_slot){f->cfa - 8, f->caller_pc};
-    if (!ends && GM_RULE_SLOT(f->code) && caller_needs)
-        m->slot[slots++] = (struct gm_memo_slot){f->cfa - 8 * GM_RULE_SLOT(f->code), f->caller_rbp};
-    m->slot_end[n] = slots;
+    struct gm_memo_frame *to = &m->frame[kept + 1];
+    uint64_t hash = kept ? to[-1].hash : GM_STACK_ROOT;
+    bool needs_rbp = kept && to[-1].needs_rbp, saved_above = kept && to[-1].saved_above;
+    for (const struct gm_memo_frame *f = &m->fresh[m->fresh_count]; f-- > m->fresh; to++) {
+        bool saves = GM_RULE_SLOT(f->code) != 0;
+        to->hash = hash = gm_stack_hash(hash, f->pc);
+        to->pc = f->pc;
+        to->sp = f->sp;
+        to->rbp = f->rbp;
+        to->code = f->code;
+        to->saves_rbp = saves & needs_rbp;
+        to->saved_above = saved_above |= saves & needs_rbp;
+        to->needs_rbp = needs_rbp = f->code >> 15 | (!saves & needs_rbp);
+    }
+}
+
+/* ---- tips --------------------------------------------------------------------------------------------- */
+
+static inline struct gm_memo_tip *tip_set(struct gm_memo *m, const struct gm_context *context)
+{
+    return m->tip[(context->pc ^ context->sp << 20) * 0x9e3779b97f4a7c15ull >> 58 &
+                  (GM_MEMO_TIP_SETS - 1)];
+}
+
+/* Keeps the stack just captured as a tip on frame `kept`. A handler may leave this function by longjmp. */
+static inline void memo_keep_tip(struct gm_memo *m, const struct gm_context *context, uint32_t kept)
+{
+    struct gm_memo_tip *tip = m->tip_next;
+    const struct gm_memo_frame *joint = &m->frame[kept], *leaf = &m->frame[m->count];
+    struct gm_memo_slot *s = tip->slot, *end = s + GM_MEMO_TIP_SLOTS;
+    m->tip_next = NULL;
+    *(volatile uintptr_t *)&tip->pc = 0;
+    for (const struct gm_memo_frame *f = leaf; f > joint; f--) {
+        if (s >= end - 1)
+            return;
+        *s++ = (struct gm_memo_slot){f[-1].sp - 8, f[-1].pc};
+        if (f->saves_rbp)
+            *s++ = (struct gm_memo_slot){f[-1].sp - 8 * GM_RULE_SLOT(f->code), f[-1].rbp};
+    }
+    tip->sp = context->sp;
+    tip->rbp = context->rbp;
+    tip->hash = leaf->hash;
+    tip->joint_hash = joint->hash;
+    tip->joint_sp = joint->sp;
+    tip->joint_rbp = joint->rbp;
+    tip->joint = (uint16_t)kept;
+    tip->slots = (uint16_t)(s - tip->slot);
+    tip->needs_rbp = leaf->needs_rbp;
+    *(volatile uintptr_t *)&tip->pc = context->pc;
+}
+
+static inline bool tip_joins(const struct gm_memo *m, const struct gm_memo_tip *tip)
+{
+    const struct gm_memo_frame *joint = &m->frame[tip->joint];
+    return tip->joint <= m->count && joint->hash == tip->joint_hash && joint->sp == tip->joint_sp &&
+           (!joint->needs_rbp || joint->rbp == tip->joint_rbp);
+}
+
+static inline bool tip_stands(const struct gm_memo_tip *tip)
+{
+    for (const struct gm_memo_slot *s = tip->slot; s < tip->slot + tip->slots; s++)
+        if (gm_stack_load(s->address) != s->value)
+            return false;
+    return true;
+}
+
+/* A hit saves three times what a miss costs. Where hits have been too few for long, one capture in 16 tries. */
+#define TIP_GAIN 3u
+#define TIP_DEBT_MAX 256u
+#define TIP_TRIES 16u
+
+uint64_t gm_memo_find(struct gm_memo *m, const struct gm_context *context)
+{
+    struct gm_memo_tip *tip = tip_set(m, context), *end = tip + GM_MEMO_TIP_WAYS;
+    m->tip_next = NULL;
+    uint32_t turn = ++m->tip_turn;
+    if (m->tip_debt >= TIP_DEBT_MAX && turn % TIP_TRIES != 0)
+        return 0;
+    m->tip_next = &tip[(turn + turn / TIP_TRIES) % GM_MEMO_TIP_WAYS];
+    for (; tip < end; tip++) {
+        if (tip->pc != context->pc || tip->sp != context->sp ||
+            (tip->needs_rbp && tip->rbp != context->rbp))
+            continue;
+        if (!tip_joins(m, tip)) {
+            m->tip_next = tip;
+        } else if (tip_stands(tip) && memo_first_change(m, tip->joint) == 0) {
+            m->tip_debt -= m->tip_debt < TIP_GAIN ? m->tip_debt : TIP_GAIN;
+            return tip->hash;
+        }
+    }
+    m->tip_debt += m->tip_debt < TIP_DEBT_MAX;
+    return 0;
+}
+
+void gm_memo_flush(struct gm_memo *m)
+{
+    m->count = 0;
+    for (uint32_t i = 0; i < GM_MEMO_TIP_SETS * GM_MEMO_TIP_WAYS; i++)
+        m->tip[i / GM_MEMO_TIP_WAYS][i % GM_MEMO_TIP_WAYS].pc = 0;
 }
 
 bool gm_memo_capture(
     struct gm_memo *m, struct gm_unwind *u, const struct gm_context *context, uint32_t limit)
 {
-    uint32_t kept = memo_walk(m, u, context);
+    uint32_t kept = memo_walk(m, u, context, limit);
     if (kept == NONE || kept + m->fresh_count > limit) {
         m->count = kept == NONE ? m->count : kept;
         return false;
     }
     /* Until the last frame stands, the memo is what it shares with the old one: a handler may leave this
      * function by longjmp. */
-    m->count = kept;
-    for (uint32_t i = m->fresh_count, n = kept; i-- > 0; n++)
-        memo_push(m, n, &m->fresh[i]);
+    *(volatile uint32_t *)&m->count = kept;
+    memo_push(m, kept);
     *(volatile uint32_t *)&m->count = kept + m->fresh_count;
+    if (m->tip_next && kept > 0 && m->fresh_count > 0)
+        memo_keep_tip(m, context, kept);
     return m->count > 0;
 }

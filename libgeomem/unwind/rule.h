@@ -42,15 +42,39 @@ enum gm_rule_special {
 /* Finds the rule by the table and enters it as the pair's first, which becomes the second. */
 uint16_t gm_rule_find(uint64_t *pair, uintptr_t pc);
 
+static inline uint32_t gm_rule_pair(uintptr_t pc)
+{
+    return (uint32_t)((pc * 0x9e3779b97f4a7c15ull) >> 51) & (GM_UNWIND_RULES - 2);
+}
+
 /* The rule that holds at `pc` (for a return address pass address - 1). */
 static inline uint16_t gm_rule_lookup(struct gm_unwind *u, uintptr_t pc)
 {
-    uint64_t *pair = &u->rules[(pc * 0x9e3779b97f4a7c15ull) >> 51 & (GM_UNWIND_RULES - 2)];
+    uint64_t *pair = &u->rules[gm_rule_pair(pc)];
     uint64_t v = *(volatile uint64_t *)&pair[0];
     if (__builtin_expect(v >> 16 == pc, 1))
         return (uint16_t)v;
     v = *(volatile uint64_t *)&pair[1];
     return v >> 16 == pc ? (uint16_t)v : gm_rule_find(pair, pc);
+}
+
+/* The same for the caller of the frame whose rule was found at `*at`, which becomes the place of the caller's. A frame has
+ * mostly the caller that it had last: looked up there first, the caller's rule need not wait for its address to be
+ * read. */
+static inline uint16_t gm_rule_lookup_caller(struct gm_unwind *u, uintptr_t pc, uint32_t *at)
+{
+    uint16_t *guess = &u->caller[*at];
+    uint64_t v = *(volatile uint64_t *)&u->rules[*guess];
+    if (__builtin_expect(v >> 16 == pc, 1)) {
+        *at = *guess;
+        return (uint16_t)v;
+    }
+    uint32_t place = gm_rule_pair(pc);
+    uint16_t code = gm_rule_lookup(u, pc);
+    place += u->rules[place] >> 16 != pc;
+    *guess = (uint16_t)place;
+    *at = place;
+    return code;
 }
 
 /* False for what ends a walk: the zero page where a stack was set up to end there, or no address of a program. */

@@ -40,8 +40,9 @@ struct gm_capture {
 #define GM_UNWIND_RULES \
     8192 /* 64 KiB: measured for compilers, the hungriest programs, in docs/design/unwind.md */
 struct gm_unwind {
-    uint64_t rules[GM_UNWIND_RULES]; /* code address << 16 | compact rule */
-    uintptr_t readable_page;         /* a stack page known to be readable */
+    uint64_t rules[GM_UNWIND_RULES];  /* code address << 16 | compact rule */
+    uint16_t caller[GM_UNWIND_RULES]; /* by place of a rule: where its caller's was found last */
+    uintptr_t readable_page;          /* a stack page known to be readable */
     /* The oracle's context and cursor: 2 KB that would else lie on each thread's stack, as automatic or as
      * thread-local storage. */
     uint64_t oracle[256];

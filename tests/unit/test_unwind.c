@@ -110,6 +110,68 @@ Test(unwind, the_memo_passes_frames_with_large_buffers)
     cr_assert(memo_holds_above_a_large_frame());
 }
 
+/* Random paths through functions with and without a frame pointer of their own: whatever the memo says must be what an
+ * empty memo finds by walking. */
+static struct gm_memo empty;
+static uint32_t found_count, path_seed;
+
+static uint32_t path_random(uint32_t below)
+{
+    path_seed = path_seed * 1664525u + 1013904223u;
+    return (path_seed >> 16) % below;
+}
+
+__attribute__((noinline)) static void path_end(void)
+{
+    struct gm_context context = GM_CALLER_CONTEXT();
+    empty.count = 0;
+    cr_assert(gm_memo_capture(&empty, &state, &context, 512));
+    uint64_t hash = empty.frame[empty.count].hash, found = gm_memo_find(&memo, &context);
+    cr_assert(found == 0 || found == hash, "seed %u", path_seed);
+    found_count += found != 0;
+    if (path_random(4) == 0)
+        return; /* as where the name is known to be sent */
+    cr_assert(gm_memo_capture(&memo, &state, &context, 512));
+    cr_assert_eq(memo.frame[memo.count].hash, hash);
+}
+
+__attribute__((noinline)) static void path(uint32_t length);
+
+__attribute__((noinline)) static void path_variable(uint32_t length)
+{
+    char *buffer = __builtin_alloca(16 + path_random(3) * 16);
+    __asm__ volatile("" : : "r"(buffer) : "memory");
+    path(length);
+    __asm__ volatile(""); /* no tail call */
+}
+
+__attribute__((noinline)) static void path_fixed(uint32_t length)
+{
+    char buffer[32];
+    __asm__ volatile("" : : "r"(buffer) : "memory");
+    path(length);
+    __asm__ volatile(""); /* no tail call */
+}
+
+__attribute__((noinline)) static void path(uint32_t length)
+{
+    for (uint32_t i = 1 + path_random(3); i > 0; i--)
+        if (length == 0 || path_random(4) == 0)
+            path_end();
+        else if (path_random(2))
+            path_variable(length - 1);
+        else
+            path_fixed(length - 1);
+}
+
+Test(unwind, the_memo_says_what_a_walk_finds)
+{
+    memset(&state, 0, sizeof state);
+    memset(&memo, 0, sizeof memo);
+    for (path_seed = 1; found_count < 100000; path_seed++)
+        path(12);
+}
+
 static volatile sig_atomic_t handled;
 
 static void on_signal(int number)
