@@ -61,13 +61,17 @@ static inline bool gm_nursery_is_stale(uint64_t address, uint64_t birth)
     return freed != 0 && (int64_t)((freed - birth) << (64 - GM_STAMP_BITS)) >= 0;
 }
 
-/* Where the record of the block lies that is live at `address`, or GM_NURSERY_NONE: it may be another thread's. */
+/* Where the record of the block lies that is live at `address`, or GM_NURSERY_NONE: it may be another thread's, or have
+ * left the nursery. (One that has left it is in the recorder's cache by now: it is not looked at.) */
 static inline uint64_t gm_nursery_find(
     const struct gm_nursery *n, const struct gm_producer *p, uint64_t address)
 {
     uint64_t position = n->record_at[gm_nursery_slot(address)], mask = p->words - 1;
     uint64_t since = p->head - position;
-    if (since - 1 >= p->words || p->data[(position + 1) & mask] != address ||
+    /* relaxed: gm_nursery_fold asks again */
+    if (since - 1 >= p->words ||
+        position < atomic_load_explicit(&p->ring->claim, memory_order_relaxed) ||
+        p->data[(position + 1) & mask] != address ||
         gm_nursery_is_stale(address, gm_rec_stamp(p->data[position & mask])))
         return GM_NURSERY_NONE;
     return position;
