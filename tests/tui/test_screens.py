@@ -126,12 +126,14 @@ class Pictures(Case):
 
 class Keys(Case):
     def rows(self, top):
-        """The places of the table from top to bottom."""
+        """The places of the table from top to bottom; none while a picture has come in part only."""
+        if "GROWTH/m ALLOC/s" not in top.text:
+            return []
         head = top.row_of("GROWTH/m ALLOC/s")
         return [next((name for name in ORDER if name in line), line) for line in top.lines[head + 1:head + 5]]
 
     def cursor(self, top):
-        return next(name for line in top.lines if line.startswith(">") for name in ORDER if name in line)
+        return next((name for line in top.lines if line.startswith(">") for name in ORDER if name in line), None)
 
     def test_the_cursor_moves_with_either_kind_of_arrow_and_with_letters(self):
         top = self.shown()
