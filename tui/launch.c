@@ -16,7 +16,8 @@
 #include "analyzer/core/run.h"
 
 #define OPEN_WAIT_MS 20
-#define OPEN_TRIES 1500 /* 30 s: a loaded machine may be slow to start a program; arbitrary */
+#define FINISH_TRIES 250 /* 5 s: longer than the recorder tries; arbitrary */
+#define OPEN_TRIES 1500  /* 30 s: a loaded machine may be slow to start a program; arbitrary */
 
 /* geomem-record stands beside this program; only where it does not is PATH searched. */
 static void recorder_path(char *path, size_t bytes)
@@ -93,6 +94,16 @@ void gm_launch_poll(struct gm_launch *launch)
     if (launch->pid > 0 && !launch->ended &&
         waitpid(launch->pid, &launch->status, WNOHANG) == launch->pid)
         launch->ended = true;
+}
+
+void gm_launch_finish(struct gm_launch *launch)
+{
+    const struct timespec pause = {.tv_nsec = OPEN_WAIT_MS * 1000000};
+    for (int i = 0; i < FINISH_TRIES && launch->pid > 0 && !launch->ended; i++) {
+        gm_launch_poll(launch);
+        if (!launch->ended)
+            nanosleep(&pause, NULL);
+    }
 }
 
 /* The last line of what the recorder wrote. */

@@ -32,4 +32,8 @@ int gm_launch_open(struct gm_launch *launch, struct gm_recording **ret_recording
 /* Looks, without waiting, whether the recorder has ended. */
 void gm_launch_poll(struct gm_launch *launch);
 
+/* Once the recording is complete and closed here: lets the recorder make one file of it, for which it needs the file to
+ * itself. */
+void gm_launch_finish(struct gm_launch *launch);
+
 #endif

@@ -3,6 +3,7 @@
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "analyzer/core/recording.h"
+#include "analyzer/core/run.h"
 #include "tui/app.h"
 #include "tui/batch.h"
 #include "tui/control.h"
@@ -140,6 +142,18 @@ static int check_filter(const struct gm_options *options, struct gm_filter *filt
     return GM_EXIT_USAGE;
 }
 
+static bool recording_is_complete(struct gm_recording *recording)
+{
+    struct gm_run run;
+    bool complete = false;
+    if (gm_recording_begin(recording) == 0 && gm_run_load(recording, &run) == 0) {
+        complete = run.state == GM_RUN_COMPLETE;
+        gm_run_done(&run);
+    }
+    gm_recording_end(recording);
+    return complete;
+}
+
 int main(int argc, char **argv)
 {
     struct gm_options options;
@@ -159,7 +173,10 @@ int main(int argc, char **argv)
     if (status == 0)
         status = options.batch ? batch_run(&options, recording, &filter)
                                : gm_app_run(&options, recording, options.program ? &launch : NULL);
+    bool complete = options.program && recording && recording_is_complete(recording);
     gm_recording_close(recording);
+    if (complete)
+        gm_launch_finish(&launch);
     gm_filter_done(&filter);
     return status;
 }
