@@ -258,7 +258,7 @@ static void fork_child(void)
 }
 
 /* Handlers before a fork run in reverse order: this one first of the library's. */
-__attribute__((constructor(105))) static void fork_init(void)
+__attribute__((constructor(106))) static void fork_init(void)
 {
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

@@ -123,7 +123,7 @@ static void fork_child(void)
 
 /* Handlers in a child run in the order of their registration: before the world's, which gives its lock back. See
  * docs/design/threads.md, "fork". */
-__attribute__((constructor(103))) static void fork_register(void)
+__attribute__((constructor(104))) static void fork_register(void)
 {
     pthread_atfork(NULL, NULL, fork_child);
 }

@@ -14,7 +14,7 @@
 #include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/listener.h"
 
-struct gm_gc gm_gc;
+struct gm_gc gm_gc = {.dirty_lock.rank = GM_RANK_DIRTY};
 
 /* A stop that marks a part of the old generation goes on until it has lasted so long. */
 #define STEP_NS 2000000u

@@ -137,8 +137,9 @@ static void fork_child(void)
 }
 
 /* The lock is held over the fork, so that the child's table is whole. Handlers that prepare are called in reverse order: the
- * first to be registered takes its lock last, as its rank demands; the heaps' are registered by constructor 102. */
-__attribute__((constructor(101))) static void fork_register(void)
+ * first to be registered takes its lock last, as its rank demands; the heaps' are registered by constructor 103, and those that rank below
+ * by 101. */
+__attribute__((constructor(102))) static void fork_register(void)
 {
     pthread_atfork(gm_notes_lock, gm_notes_unlock, fork_child);
 }

@@ -11,7 +11,7 @@
 #define TABLE_FIRST_CAPACITY 1024u
 
 struct gm_notes_table gm_notes_table;
-static struct gm_lock table_lock;
+static struct gm_lock table_lock = {.rank = GM_RANK_NOTES};
 
 void gm_notes_lock(void)
 {

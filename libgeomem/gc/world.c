@@ -30,6 +30,7 @@
 #include "libgeomem/gc/tasks.h"
 #include "libgeomem/gc/tls.h"
 #include "libgeomem/gc/unsanitized.h"
+#include "libgeomem/heap/lock.h"
 
 #define STOP_TIMEOUT_NS 10000000000u
 /* Without an answer for so long, a thread is looked at: it may have ended, or have all signals blocked. Grows to the
@@ -240,6 +241,7 @@ static bool lock_take(uint32_t value)
         signals_restore(signals);
         return false;
     }
+    gm_rank_taken(GM_RANK_WORLD);
     GM_RACE_ACQUIRE(&world.lock);
     world.signals = signals;
     world.blocks_signals = true;
@@ -275,6 +277,7 @@ void gm_world_unlock(void)
 {
     uint64_t signals = world.signals;
     bool blocked = world.blocks_signals;
+    gm_rank_given(GM_RANK_WORLD);
     atomic_store_explicit(&world.owner, 0, memory_order_relaxed);
     GM_RACE_RELEASE(&world.lock);
     /* release: pairs with the acquire in lock_take */
@@ -563,7 +566,7 @@ static int fork_error;
 
 /* Handlers before a fork run in reverse order: after those of the program, which may collect, and before those of the heaps and
  * the notes, whose locks rank below. See docs/design/threads.md, "fork". */
-__attribute__((constructor(104))) static void fork_register(void)
+__attribute__((constructor(105))) static void fork_register(void)
 {
     fork_error = -pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

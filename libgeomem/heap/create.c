@@ -11,7 +11,7 @@
 #include "libgeomem/heap/span.h"
 #include "libgeomem/heap/thread.h"
 
-struct gm_lock gm_heaps_lock;
+struct gm_lock gm_heaps_lock = {.rank = GM_RANK_HEAPS};
 static struct gm_heap default_heap;
 static _Atomic bool default_ready;
 static struct gm_heap *heaps; /* under gm_heaps_lock, but for the first, which is the default one */
@@ -25,6 +25,7 @@ struct gm_heap *gm_heap_next(struct gm_heap *heap)
 static void heap_init(struct gm_heap *heap, uint64_t number)
 {
     heap->number = number;
+    heap->lock.rank = GM_RANK_HEAP;
     heap->live_old = GM_STATE_OLD_A;
     heap->recycle_old = true;
     heap->budget_step = GM_SLICE_BYTES;
@@ -42,14 +43,10 @@ static void fork_prepare(void)
     gm_lock_acquire(&gm_heaps_lock);
     for (struct gm_heap *heap = heaps; heap != NULL; heap = heap->next)
         gm_heap_lock(heap);
-    gm_lock_acquire(&gm_range_lock);
-    gm_lock_acquire(&gm_quarantine_lock);
 }
 
 static void fork_parent(void)
 {
-    gm_lock_release(&gm_quarantine_lock);
-    gm_lock_release(&gm_range_lock);
     for (struct gm_heap *heap = heaps; heap != NULL; heap = heap->next)
         gm_heap_unlock(heap);
     gm_lock_release(&gm_heaps_lock);
@@ -64,11 +61,28 @@ static void fork_child(void)
     fork_parent();
 }
 
-/* Handlers before a fork run in reverse order: the heaps' locks are taken between that of the world (104) and that of the
- * notes (101), as a collection does. */
-__attribute__((constructor(102))) static void fork_init(void)
+/* Handlers before a fork run in reverse order: the heaps' locks are taken between that of the world (105) and that of the
+ * notes (102), as a collection does; and after those what it takes when it gives memory back. */
+__attribute__((constructor(103))) static void fork_init(void)
 {
     pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+static void fork_prepare_last(void)
+{
+    gm_lock_acquire(&gm_range_lock);
+    gm_lock_acquire(&gm_quarantine_lock);
+}
+
+static void fork_end_first(void)
+{
+    gm_lock_release(&gm_quarantine_lock);
+    gm_lock_release(&gm_range_lock);
+}
+
+__attribute__((constructor(101))) static void fork_init_last(void)
+{
+    pthread_atfork(fork_prepare_last, fork_end_first, fork_end_first);
 }
 
 /* ---- the default heap ---- */

@@ -11,9 +11,39 @@
 
 #include "libgeomem/base/sys.h"
 
+/* Who holds a lock takes only those of higher rank: so no two threads wait for each other. Heaps' locks are taken together in
+ * the order of the list of heaps. Builds for tests check it (GM_CHECK_RANKS): lock.c. */
+enum gm_lock_rank {
+    GM_RANK_NONE = 0, /* not checked */
+    GM_RANK_WORLD,    /* gc/world.h */
+    GM_RANK_HEAPS,    /* the list of heaps */
+    GM_RANK_HEAP,
+    GM_RANK_NOTES,      /* finalizers and weak references */
+    GM_RANK_DIRTY,      /* which pages are watched */
+    GM_RANK_RANGE,      /* segments of the reserved range */
+    GM_RANK_QUARANTINE, /* freed blocks that wait */
+    GM_RANKS,
+};
+
 struct gm_lock {
     _Atomic uint32_t word;
+    uint32_t rank; /* enum gm_lock_rank */
 };
+
+#ifdef GM_CHECK_RANKS
+/* The calling thread is about to take a lock, or has given it back. Out of turn: a line on stderr, and abort. */
+void gm_rank_taken(uint32_t rank);
+void gm_rank_given(uint32_t rank);
+#else
+static inline void gm_rank_taken(uint32_t rank)
+{
+    (void)rank;
+}
+static inline void gm_rank_given(uint32_t rank)
+{
+    (void)rank;
+}
+#endif
 
 /* How often a thread looks before it sleeps: arbitrary, some 2 us. */
 #define GM_LOCK_SPINS 100
@@ -35,6 +65,7 @@ static inline bool gm_lock_try(struct gm_lock *lock)
 
 static inline void gm_lock_acquire(struct gm_lock *lock)
 {
+    gm_rank_taken(lock->rank);
     if (__builtin_expect(gm_lock_try(lock), 1))
         return;
     for (int i = 0; i < GM_LOCK_SPINS; i++) {
@@ -49,6 +80,7 @@ static inline void gm_lock_acquire(struct gm_lock *lock)
 
 static inline void gm_lock_release(struct gm_lock *lock)
 {
+    gm_rank_given(lock->rank);
     /* release: pairs with the acquire in gm_lock_try */
     if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
         gm_sys3(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1);

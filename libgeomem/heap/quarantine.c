@@ -13,7 +13,7 @@
 #define QUARANTINE_BLOCKS 4096u
 #define QUARANTINE_BYTES ((size_t)16 << 20)
 
-struct gm_lock gm_quarantine_lock;
+struct gm_lock gm_quarantine_lock = {.rank = GM_RANK_QUARANTINE};
 static struct gm_place waiting[QUARANTINE_BLOCKS]; /* a ring; span NULL: forgotten */
 static uint32_t waiting_first, waiting_count;
 static size_t waiting_bytes;

@@ -8,7 +8,7 @@
 #include "libgeomem/base/os.h"
 
 struct gm_range gm_range;
-struct gm_lock gm_range_lock;
+struct gm_lock gm_range_lock = {.rank = GM_RANK_RANGE};
 uintptr_t gm_single_segments[GM_SINGLE_SEGMENTS];
 
 /* Of the range, under gm_range_lock. */
