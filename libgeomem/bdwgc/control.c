@@ -1,5 +1,6 @@
 /* control.c - starting, collecting, counting, and settings that are remembered. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "libgeomem/base/bytes.h"
 #include "libgeomem/bdwgc/bdwgc.h"
 #include "libgeomem/gc/cycle.h"
+#include "libgeomem/heap/lock.h"
 
 /* Public variables of bdwgc's. */
 GM_BDWGC_API GC_word GC_gc_no, GC_non_gc_bytes, GC_free_space_divisor = 3, GC_max_retries;
@@ -50,8 +52,6 @@ static struct {
     GC_stop_func stop;
     GC_start_callback_proc start_callback;
     GC_on_collection_event_proc on_event;
-    struct geomem_heap_statistics last;  /* of the last call of a getter */
-    struct geomem_heap_statistics at_gc; /* of the last before the latest collection */
     int rate, max_prior_attempts, pages_executable, manual_vdb;
     size_t min_bytes_allocd;
     GC_word bytes_per_finalizer;
@@ -135,24 +135,73 @@ int GC_get_all_interior_pointers(void)
 
 static _Thread_local bool control_in_callback; /* the collector's lock is held by this thread */
 
+/* Kept from call to call. Signals are blocked with the lock: a callback of a collection may ask for them, while threads stand
+ * still. */
+static struct {
+    struct gm_lock lock;
+    struct geomem_heap_statistics last;  /* of the last call of a getter */
+    struct geomem_heap_statistics at_gc; /* of the last before the latest collection */
+} kept;
+
+static uint64_t kept_lock(void)
+{
+    uint64_t all = ~0ull, before = 0;
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof before);
+    gm_lock_acquire(&kept.lock);
+    return before;
+}
+
+static void kept_unlock(uint64_t before)
+{
+    gm_lock_release(&kept.lock);
+    gm_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+}
+
+static uint64_t collections_of(const struct geomem_heap_statistics *s)
+{
+    return s->young_collections + s->full_collections;
+}
+
+/* Another thread may have come between with later ones. */
+static void kept_renew(const struct geomem_heap_statistics *s)
+{
+    uint64_t signals = kept_lock();
+    if (collections_of(s) > collections_of(&kept.last))
+        kept.at_gc = kept.last; /* as near as can be told without a look at each collection */
+    if (collections_of(s) >= collections_of(&kept.last))
+        kept.last = *s;
+    __atomic_store_n(&GC_gc_no, collections_of(&kept.last), __ATOMIC_RELAXED);
+    kept_unlock(signals);
+}
+
+static struct geomem_heap_statistics kept_get(const struct geomem_heap_statistics *which)
+{
+    uint64_t signals = kept_lock();
+    struct geomem_heap_statistics copy = *which;
+    kept_unlock(signals);
+    return copy;
+}
+
 /* bdwgc's getters may be called with the allocation lock held, and from callbacks in the middle of a collection: there it is
  * the figures of its beginning, or of the last call. */
 static struct geomem_heap_statistics statistics(void)
 {
     struct geomem_heap_statistics s = {.struct_bytes = sizeof s};
     if (control_in_callback)
-        return control.last;
+        return kept_get(&kept.last);
     bool had_lock = gm_bdwgc_has_lock;
     if (had_lock)
         GC_alloc_unlock();
     geomem_heap_statistics(NULL, &s);
     if (had_lock)
         GC_alloc_lock();
-    GC_gc_no = s.young_collections + s.full_collections;
-    if (GC_gc_no != control.last.young_collections + control.last.full_collections)
-        control.at_gc = control.last; /* as near as can be told without a look at each collection */
-    control.last = s;
+    kept_renew(&s);
     return s;
+}
+
+static struct geomem_heap_statistics statistics_at_gc(void)
+{
+    return kept_get(&kept.at_gc);
 }
 
 /* Since the last collection, of a figure that only grows: at most what there was since the last call before it. */
@@ -176,7 +225,7 @@ static size_t free_bytes(const struct geomem_heap_statistics *s)
 GC_word GC_get_gc_no(void)
 {
     statistics();
-    return GC_gc_no;
+    return __atomic_load_n(&GC_gc_no, __ATOMIC_RELAXED);
 }
 
 size_t GC_get_heap_size(void)
@@ -198,13 +247,13 @@ size_t GC_get_unmapped_bytes(void)
 size_t GC_get_bytes_since_gc(void)
 {
     struct geomem_heap_statistics s = statistics();
-    return since_gc(s.allocated_bytes, control.at_gc.allocated_bytes);
+    return since_gc(s.allocated_bytes, statistics_at_gc().allocated_bytes);
 }
 
 size_t GC_get_expl_freed_bytes_since_gc(void)
 {
     struct geomem_heap_statistics s = statistics();
-    return since_gc(s.freed_bytes, control.at_gc.freed_bytes);
+    return since_gc(s.freed_bytes, statistics_at_gc().freed_bytes);
 }
 
 size_t GC_get_total_bytes(void)
@@ -234,23 +283,23 @@ void GC_get_heap_usage_safe(GC_word *ret_heap_size, GC_word *ret_free_bytes,
     if (ret_unmapped_bytes)
         *ret_unmapped_bytes = 0;
     if (ret_bytes_since_gc)
-        *ret_bytes_since_gc = since_gc(s.allocated_bytes, control.at_gc.allocated_bytes);
+        *ret_bytes_since_gc = since_gc(s.allocated_bytes, statistics_at_gc().allocated_bytes);
     if (ret_total_bytes)
         *ret_total_bytes = s.allocated_bytes;
 }
 
 size_t GC_get_prof_stats(struct GC_prof_stats_s *ret_stats, size_t bytes)
 {
-    struct geomem_heap_statistics s = statistics();
+    struct geomem_heap_statistics s = statistics(), at_gc = statistics_at_gc();
     struct GC_prof_stats_s all = {.heapsize_full = s.footprint_bytes,
         .free_bytes_full = free_bytes(&s),
-        .bytes_allocd_since_gc = since_gc(s.allocated_bytes, control.at_gc.allocated_bytes),
-        .allocd_bytes_before_gc = control.at_gc.allocated_bytes,
+        .bytes_allocd_since_gc = since_gc(s.allocated_bytes, at_gc.allocated_bytes),
+        .allocd_bytes_before_gc = at_gc.allocated_bytes,
         .non_gc_bytes = s.explicit_bytes,
-        .gc_no = GC_gc_no,
-        .bytes_reclaimed_since_gc = since_gc(s.collected_bytes, control.at_gc.collected_bytes),
-        .reclaimed_bytes_before_gc = control.at_gc.collected_bytes,
-        .expl_freed_bytes_since_gc = since_gc(s.freed_bytes, control.at_gc.freed_bytes),
+        .gc_no = collections_of(&s),
+        .bytes_reclaimed_since_gc = since_gc(s.collected_bytes, at_gc.collected_bytes),
+        .reclaimed_bytes_before_gc = at_gc.collected_bytes,
+        .expl_freed_bytes_since_gc = since_gc(s.freed_bytes, at_gc.freed_bytes),
         .obtained_from_os_bytes = s.footprint_bytes};
     memset(ret_stats, 0xff, bytes);
     memcpy(ret_stats, &all, bytes < sizeof all ? bytes : sizeof all);
@@ -295,7 +344,7 @@ void GC_dump(void)
 
 static int collect(enum geomem_generation generation)
 {
-    if (GC_dont_gc)
+    if (GC_is_disabled())
         return 0;
     int failed = geomem_gc(NULL, generation);
     gm_bdwgc_poll();
@@ -349,21 +398,24 @@ int GC_incremental_protection_needs(void)
 
 void GC_enable(void)
 {
-    if (GC_dont_gc == 0)
-        return; /* more calls of it than of GC_disable */
-    GC_dont_gc--;
+    int before = __atomic_load_n(&GC_dont_gc, __ATOMIC_RELAXED);
+    do
+        if (before == 0)
+            return; /* more calls of it than of GC_disable */
+    while (!__atomic_compare_exchange_n(
+        &GC_dont_gc, &before, before - 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     geomem_gc_enable(NULL);
 }
 
 void GC_disable(void)
 {
-    GC_dont_gc++;
     geomem_gc_disable(NULL);
+    __atomic_fetch_add(&GC_dont_gc, 1, __ATOMIC_RELAXED);
 }
 
 int GC_is_disabled(void)
 {
-    return GC_dont_gc != 0;
+    return __atomic_load_n(&GC_dont_gc, __ATOMIC_RELAXED) != 0;
 }
 
 void GC_set_disable_automatic_collection(int value)
