@@ -46,27 +46,29 @@ static void place_let_go(const struct gm_place *place)
     gm_span_freed(place->span, NULL, 1);
 }
 
-/* The oldest, if there are too many. */
-static bool waiting_take(struct gm_place *ret_place)
+/* The oldest, if there is no room for so many bytes more. */
+static bool waiting_take(size_t bytes, struct gm_place *ret_oldest)
 {
-    if (waiting_count < QUARANTINE_BLOCKS && waiting_bytes <= QUARANTINE_BYTES)
+    if (waiting_count < QUARANTINE_BLOCKS && waiting_bytes + bytes <= QUARANTINE_BYTES)
         return false;
-    *ret_place = waiting[waiting_first];
+    *ret_oldest = waiting[waiting_first];
     waiting_first = (waiting_first + 1) % QUARANTINE_BLOCKS;
     waiting_count--;
-    waiting_bytes -= ret_place->bytes;
+    waiting_bytes -= ret_oldest->bytes;
     return true;
 }
 
-/* One goes in, and one comes out if there are too many. */
+/* False: the oldest has come out instead, to be let go, and it is to be tried again. */
 static bool waiting_put(const struct gm_place *place, struct gm_place *ret_oldest)
 {
     gm_lock_acquire(&gm_quarantine_lock);
-    bool taken = waiting_take(ret_oldest);
-    waiting[(waiting_first + waiting_count++) % QUARANTINE_BLOCKS] = *place;
-    waiting_bytes += place->bytes;
+    bool put = !waiting_take(place->bytes, ret_oldest);
+    if (put) {
+        waiting[(waiting_first + waiting_count++) % QUARANTINE_BLOCKS] = *place;
+        waiting_bytes += place->bytes;
+    }
     gm_lock_release(&gm_quarantine_lock);
-    return taken;
+    return put;
 }
 
 void gm_quarantine_put(const struct gm_place *place)
@@ -76,9 +78,11 @@ void gm_quarantine_put(const struct gm_place *place)
     poison_fill(place);
     __atomic_store_n(place->state, GM_STATE_QUARANTINE, __ATOMIC_RELEASE);
     gm_checker_tell_freed(place->start, place->bytes);
-    if (place->bytes > QUARANTINE_BYTES / 4)
+    if (place->bytes > QUARANTINE_BYTES / 4) {
         place_let_go(place);
-    else if (waiting_put(place, &oldest))
+        return;
+    }
+    while (!waiting_put(place, &oldest))
         place_let_go(&oldest);
 }
 

@@ -8,8 +8,10 @@
 #include "libgeomem/base/os.h"
 #include "libgeomem/gc/cycle.h"
 #include "libgeomem/gc/dirty_internal.h"
+#include "libgeomem/heap/checkers.h"
 #include "libgeomem/heap/heap.h"
 #include "libgeomem/heap/listener.h"
+#include "libgeomem/heap/thread.h"
 
 static char misuse_text[256];
 static void misuse_note(const char *text, const void *address)
@@ -434,4 +436,31 @@ Test(memory, failure_of_any_system_call_leaves_a_whole_heap)
     struct geomem_heap_statistics figures = {.struct_bytes = sizeof figures};
     cr_assert_eq(geomem_heap_statistics(NULL, &figures), 0);
     cr_assert_eq(figures.explicit_blocks, 0u);
+}
+
+/* ---- quarantine ---- */
+
+/* As GEOMEM_HEAP_DEBUG=1 does. Small blocks that waited first must not let large ones in one for one. */
+Test(quarantine, holds_no_more_bytes_than_it_may)
+{
+    enum { SMALL = 4000, LARGE = 200 };
+    static void *small[SMALL];
+    gm_checkers |= GM_CHECKER_POISON;
+    gm_fast_paths(false);
+    for (int i = 0; i < SMALL; i++)
+        small[i] = geomem_alloc(16);
+    for (int i = 0; i < SMALL; i++)
+        geomem_free(small[i]);
+    for (int i = 0; i < LARGE; i++)
+        geomem_free(geomem_alloc((size_t)1 << 20));
+    geomem_heap_purge(NULL);
+    struct geomem_heap_statistics s = {.struct_bytes = sizeof s};
+    cr_assert_eq(geomem_heap_statistics(NULL, &s), 0);
+    cr_expect_leq(s.footprint_bytes, (uint64_t)24 << 20);
+    /* The last to be freed waits still. */
+    geomem_misuse_handler(misuse_note);
+    void *block = geomem_alloc(100);
+    geomem_free(block);
+    geomem_free(block);
+    cr_expect_neq(strstr(misuse(), "freed"), NULL);
 }
