@@ -264,3 +264,47 @@ void gm_cache_keys_halve(struct gm_cache_keys *k, uint64_t threshold)
     k->oldest = newer;
     slots_fill(k);
 }
+
+/* ---- checking ---- */
+
+static const char *list_check(const struct gm_cache_keys *k)
+{
+    uint32_t n = 0, inside = 0, before = 0;
+    for (uint32_t id = k->oldest; id; id = gm_cache_key_at(k, id)->newer) {
+        const struct gm_cache_key *key = gm_cache_key_at(k, id);
+        if (id > k->count || ++n > k->count)
+            return "the list of keys has no end";
+        if (key->older != before)
+            return "a key's older neighbour is another";
+        if (!k->slots[slot_find(k, key->key)])
+            return "a key is not found";
+        inside += key->inside;
+        before = id;
+    }
+    if (before != k->newest || n != k->count)
+        return "the list does not have all keys";
+    return inside == k->inside ? NULL : "the keys that are inside are miscounted";
+}
+
+static const char *pins_check(const struct gm_cache_keys *k)
+{
+    uint32_t open = 0, chained = 0;
+    for (uint32_t id = k->oldest_pin; id; id = gm_cache_pin_at(k, id)->newer)
+        if (id > k->pin_count || ++open > k->pin_count)
+            return "the list of pins has no end";
+    for (uint32_t i = 1; i <= k->count; i++)
+        for (uint32_t id = gm_cache_key_at(k, i)->newest_pin; id;
+             id = gm_cache_pin_at(k, id)->before) {
+            if (id > k->pin_count || ++chained > k->pin_count)
+                return "the pins of a key have no end";
+            if (gm_cache_pin_at(k, id)->key != gm_cache_key_at(k, i)->key)
+                return "a pin is another key's";
+        }
+    return open == k->open_pins && chained == open ? NULL : "the open pins are miscounted";
+}
+
+const char *gm_cache_keys_check(const struct gm_cache_keys *k)
+{
+    const char *wrong = list_check(k);
+    return wrong ? wrong : pins_check(k);
+}

@@ -85,4 +85,7 @@ int gm_cache_keys_pin(
 bool gm_cache_keys_unpin(struct gm_cache_keys *keys, struct gm_cache_key *key, uint32_t ring,
     struct gm_cache_pin *ret_pin);
 
+/* Walks all of it: NULL if it is in order, else what is not. */
+const char *gm_cache_keys_check(const struct gm_cache_keys *keys);
+
 #endif

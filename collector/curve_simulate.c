@@ -7,7 +7,7 @@
 #include "libgeomem/policy/nodes.h"
 #include "libgeomem/policy/simulate.h"
 
-#define SLOTS_MAX 65536u       /* entries of one simulation; above, the error says so */
+#define SLOTS_MAX 32768u       /* entries of one simulation; above, the error says so */
 #define UNITS_MAX (1ull << 28) /* a capacity is no more units than this: charges are 32 bits wide */
 #define LOOKUPS_ENOUGH \
     1000u /* after a change of capacity, before what was before is forgotten; arbitrary */

@@ -152,10 +152,33 @@ static uint64_t number_random(struct rng *rng)
     return rng_below(rng, 3) ? r >> rng_below(rng, 64) : r;
 }
 
+/* Of three caches, and a few keys that are asked for again and again. */
+static unsigned cache_random(struct rng *rng, uint64_t *w, unsigned kind, unsigned words)
+{
+    w[1] = rng_below(rng, 3);
+    if (kind == GM_EV_CACHE) {
+        words = 33;
+        for (unsigned i = 4; i < words; i++)
+            w[i] = rng_below(rng, 4) ? rng_below(rng, 10000) : number_random(rng) >> 8;
+        w[2] = gm_cache_pack(
+            (uint32_t)rng_below(rng, 4), rng_below(rng, 20) == 0, (uint32_t)rng_below(rng, 3), 1);
+        w[3] = 0;
+        w[4] = UINT64_MAX >> rng_below(rng, 3);
+        return words;
+    }
+    if (words < 7)
+        return words;
+    w[1] = gm_cache_key_pack(w[1], (unsigned)rng_below(rng, 8));
+    w[2] = rng_below(rng, 4) ? gm_stack_hash(rng_below(rng, 50), 1) : number_random(rng);
+    w[3] = rng_below(rng, 4) ? rng_below(rng, 2000) : number_random(rng) >> 16;
+    w[4] = w[5] = rng_below(rng, 100);
+    return words;
+}
+
 /* A record of any kind, of about the right length, with addresses and stamps that may be true. */
 static unsigned record_random(struct rng *rng, uint64_t *w, uint64_t stamp)
 {
-    unsigned kind = (unsigned)rng_below(rng, 20), words = 2 + (unsigned)rng_below(rng, 6);
+    unsigned kind = (unsigned)rng_below(rng, 24), words = 2 + (unsigned)rng_below(rng, 6);
     for (unsigned i = 1; i < words; i++)
         w[i] = rng_below(rng, 2) ? 0x1000 + rng_below(rng, 64) * 16 : number_random(rng);
     if (kind == GM_EV_STACK && words >= 4)
@@ -178,6 +201,8 @@ static unsigned record_random(struct rng *rng, uint64_t *w, uint64_t stamp)
         w[1] &= 3;
         w[3] = gm_gc_pack(rng_below(rng, 5), rng_below(rng, 7));
     }
+    if (kind >= GM_EV_CACHE && kind != GM_EV_SWEEP && kind != GM_EV_GC_BEGIN)
+        words = cache_random(rng, w, kind, words);
     w[0] = gm_rec_word0((enum gm_event_kind)kind, words, stamp & GM_STAMP_MASK);
     return words;
 }

@@ -37,8 +37,7 @@ static inline void machine_init(struct machine *m, struct gm_reader_group *group
     gm_rollup_init(&m->rollup, &m->timebase, &m->batch);
     m->rollup.flush = machine_commit;
     m->rollup.flush_arg = m;
-    struct gm_order_sink sink = {
-        .arg = &m->rollup, .event = gm_rollup_event};
+    struct gm_order_sink sink = {.arg = &m->rollup, .event = gm_rollup_event};
     gm_order_init(&m->order, &sink, 1000);
     struct gm_process_start start = {
         .pid = 1, .origin = "root", .exe = "", .command = "[]", .ring_count = group->count};
@@ -72,6 +71,8 @@ static inline void machine_done(struct machine *m)
         live += m->process->threads[i].young.near + m->process->threads[i].young.n;
     if (!wrong && live != m->process->row.live_blocks && m->process->row.samples == 0)
         wrong = "the live set and the live blocks differ";
+    for (uint32_t i = 0; i < m->process->caches.count && !wrong; i++)
+        wrong = gm_cache_keys_check(&m->process->caches.v[i]->keys);
     if (wrong) {
         fprintf(stderr, "fuzz: %s\n", wrong);
         abort();
