@@ -1,5 +1,5 @@
 /* find.c - see find.h. The rarest of the words gives the candidates, newest first; those with all others become hits,
- * which are sorted and shown. A cache of answers would stand in front of this. */
+ * which are sorted and shown. In front of that stands the cache of answers. */
 #include "find.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@ struct query {
     uint32_t count;
     struct word *words[QUERY_WORDS_MAX];
     struct word *rarest;
+    uint64_t changed; /* the latest change of any of them */
 };
 
 struct hit {
@@ -114,23 +115,38 @@ static int query_read(const struct index *index, struct text *text, struct query
         if (!word)
             return -ENOENT;
         query->words[i] = word;
+        if (word->changed > query->changed)
+            query->changed = word->changed;
         if (!query->rarest || word->documents < query->rarest->documents)
             query->rarest = word;
     }
     return 0;
 }
 
-int find_documents(const struct index *index, struct text *text, struct reply *reply)
+static struct text *answer_find(const struct query *query)
 {
-    struct query query = {0};
-    int r = query_read(index, text, &query);
-    if (r == -EINVAL)
-        return r;
-    const struct hit *hit = r < 0 ? NULL : hits_sort(hits_collect(&query));
+    struct reply *reply = reply_new();
+    const struct hit *hit = hits_sort(hits_collect(query));
     for (int shown = 0; hit && shown < SHOWN_MAX; shown++, hit = hit->next) {
         reply_print(reply, "%" PRIu64 "(%" PRIu32 "): ", hit->document->id, hit->score);
         reply_add(reply, hit->snippet);
         reply_print(reply, "; ");
     }
+    return reply_join(reply);
+}
+
+int find_documents(
+    const struct index *index, struct geomem_cache *answers, struct text *text, struct reply *reply)
+{
+    struct query query = {0};
+    int r = query_read(index, text, &query);
+    if (r < 0) /* a word that is in no document: the answer is empty */
+        return r == -EINVAL ? r : 0;
+    struct text *answer = answers_get(answers, text, query.changed);
+    if (!answer) {
+        answer = answer_find(&query);
+        answers_put(answers, text, query.changed, answer);
+    }
+    reply_add(reply, answer);
     return 0;
 }

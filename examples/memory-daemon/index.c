@@ -77,7 +77,8 @@ static struct word *word_get(struct index *index, const char *letters, size_t le
     return word;
 }
 
-static void posting_add(struct word *word, struct document *document, uint32_t uses)
+static void posting_add(
+    const struct index *index, struct word *word, struct document *document, uint32_t uses)
 {
     struct posting *posting = object_new(sizeof *posting);
     posting->document = document;
@@ -85,6 +86,7 @@ static void posting_add(struct word *word, struct document *document, uint32_t u
     posting->older = word->newest;
     word->newest = posting;
     word->documents++;
+    word->changed = index->changes;
 }
 
 /* A list of its own with the postings that count, in the same order. */
@@ -112,6 +114,7 @@ static void word_compact(struct word *word)
 static void word_drop(struct index *index, struct word *word)
 {
     word->dropped++;
+    word->changed = index->changes;
     if (word->dropped == word->documents) {
         *word_slot(index, word->text->bytes, word->text->length) = word->next;
         index->word_count--;
@@ -129,6 +132,7 @@ int index_drop(struct index *index, uint64_t id)
     document->is_dropped = true;
     document->text = NULL; /* much of it, and postings may lead to the document for a while */
     index->document_count--;
+    index->changes++;
     for (uint32_t i = 0; i < document->words; i++)
         word_drop(index, document->word[i].word);
     document->next = NULL;
@@ -141,13 +145,14 @@ void index_put(struct index *index, uint64_t id, struct text *text, const struct
 {
     struct document *document = object_new(sizeof *document + count * sizeof *document->word);
     index_drop(index, id);
+    index->changes++;
     document->id = id;
     document->text = text;
     document->words = count;
     for (uint32_t i = 0; i < count; i++) {
         struct word *word = word_get(index, text->bytes + uses[i].start, uses[i].length);
         document->word[i] = (struct document_word){word, uses[i].uses};
-        posting_add(word, document, uses[i].uses);
+        posting_add(index, word, document, uses[i].uses);
     }
     *document_slot(index, id) = document;
     index->document_count++;

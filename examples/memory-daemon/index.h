@@ -24,11 +24,14 @@
 
 #include "text.h"
 
+struct geomem_cache;
+
 struct word {
     struct word *next; /* in its slot */
     struct text *text;
     struct posting *newest;
     uint32_t documents, dropped; /* in its list, and of them such as were dropped */
+    uint64_t changed;            /* number of the change that a document with it came or went by */
 };
 
 struct posting {
@@ -57,6 +60,8 @@ struct index {
     struct document **documents;
     struct word **words;
     uint64_t document_count, word_count;
+    struct geomem_cache *answers; /* of find.h; NULL: none */
+    uint64_t changes;             /* documents that came or went, since the beginning */
 };
 
 int index_init(struct index *index, size_t slots); /* 0 or a negative errno */

@@ -1,12 +1,13 @@
 /* memory-daemon - keeps documents and finds them by their words, for clients on a Unix socket.
  *
- *   memory-daemon [--mode=generational|mark-sweep] [--slots=N] SOCKET
+ *   memory-daemon [--mode=generational|mark-sweep] [--slots=N] [--cache=BYTES] SOCKET
  *
  * It shows how a server uses libgeomem, and is what bench/before_after measures. Which memory is used for what:
  *
  *   geomem_gc_alloc       documents, words and the links between them; and all that a request builds and drops
  *   geomem_gc_alloc_leaf  texts: there are no pointers in them
  *   geomem_alloc_root     the tables of the index: as old as the daemon, and full of pointers to collected memory
+ *   geomem_cache          answers, as long as there is room for them (--cache=0: none)
  *   geomem_alloc, _free   what belongs to a connection and ends with it
  *
  * There are no registrations of threads and no write barriers: libgeomem needs none. The requests are in request.h;
@@ -24,20 +25,25 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "answers.h"
 #include "connection.h"
 #include "geomem/geomem.h"
 
 #define SLOTS_DEFAULT ((size_t)1 << 16)
+#define CACHE_DEFAULT ((size_t)4 << 20)
 
 struct options {
     enum geomem_gc_mode mode;
     size_t slots; /* of the index's tables: a power of two */
+    size_t cache_bytes;
     const char *socket;
 };
 
 static int usage(void)
 {
-    fputs("usage: memory-daemon [--mode=generational|mark-sweep] [--slots=N] SOCKET\n", stderr);
+    fputs("usage: memory-daemon [--mode=generational|mark-sweep] [--slots=N] [--cache=BYTES] "
+          "SOCKET\n",
+        stderr);
     return 2;
 }
 
@@ -65,14 +71,25 @@ static int slots_read(const char *text, size_t *ret_slots)
     return 0;
 }
 
+static int bytes_read(const char *text, size_t *ret_bytes)
+{
+    char *end;
+    unsigned long bytes = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || bytes > (size_t)1 << 40)
+        return -EINVAL;
+    *ret_bytes = bytes;
+    return 0;
+}
+
 static int options_read(int argc, char **argv, struct options *options)
 {
-    static const struct option known[] = {
-        {"mode", required_argument, NULL, 'm'}, {"slots", required_argument, NULL, 's'}, {0}};
+    static const struct option known[] = {{"mode", required_argument, NULL, 'm'},
+        {"slots", required_argument, NULL, 's'}, {"cache", required_argument, NULL, 'c'}, {0}};
     int option, r = 0;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1 && r == 0)
         r = option == 'm'   ? mode_read(optarg, &options->mode)
             : option == 's' ? slots_read(optarg, &options->slots)
+            : option == 'c' ? bytes_read(optarg, &options->cache_bytes)
                             : -EINVAL;
     if (r < 0 || optind + 1 != argc)
         return -EINVAL;
@@ -132,7 +149,8 @@ static int fail(const char *what, const char *on, int error)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.mode = GEOMEM_GC_GENERATIONAL, .slots = SLOTS_DEFAULT};
+    struct options options = {
+        .mode = GEOMEM_GC_GENERATIONAL, .slots = SLOTS_DEFAULT, .cache_bytes = CACHE_DEFAULT};
     struct index index;
     struct connections connections;
     int listener = -1;
@@ -144,6 +162,8 @@ int main(int argc, char **argv)
         return fail("configuring", "the heap", r);
     if ((r = index_init(&index, options.slots)) < 0)
         return fail("no memory for", "the index", r);
+    if ((r = answers_open(options.cache_bytes, &index.answers)) < 0)
+        return fail("no memory for", "the cache of answers", r);
     if ((r = listener_open(options.socket, &listener)) < 0)
         return fail("listening on", options.socket, r);
     int signals = signals_open();
@@ -154,6 +174,7 @@ int main(int argc, char **argv)
     close(listener);
     unlink(options.socket);
     connections_end(&connections);
+    answers_close(index.answers);
     index_done(&index);
     return 0;
 }

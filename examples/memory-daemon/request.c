@@ -79,7 +79,7 @@ static int drop(struct request *request)
 static int find(struct request *request)
 {
     pthread_rwlock_rdlock(&request->index->lock);
-    int r = find_documents(request->index, request->body, request->reply);
+    int r = find_documents(request->index, request->index->answers, request->body, request->reply);
     pthread_rwlock_unlock(&request->index->lock);
     return r;
 }
@@ -95,6 +95,8 @@ static int stats(struct request *request)
     pthread_rwlock_rdlock(&request->index->lock);
     uint64_t documents = request->index->document_count, words = request->index->word_count;
     pthread_rwlock_unlock(&request->index->lock);
+    uint64_t hits, misses, cached_bytes;
+    answers_count(request->index->answers, &hits, &misses, &cached_bytes);
     const struct {
         const char *name;
         uint64_t value;
@@ -112,6 +114,9 @@ static int stats(struct request *request)
         {"old_bytes", heap.old_bytes},
         {"allocated_bytes", heap.allocated_bytes},
         {"promoted_bytes", heap.promoted_bytes},
+        {"answers_hits", hits},
+        {"answers_misses", misses},
+        {"answers_bytes", cached_bytes},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         reply_print(request->reply, "%s%s %" PRIu64, i ? " " : "", rows[i].name, rows[i].value);

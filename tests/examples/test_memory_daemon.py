@@ -84,6 +84,15 @@ class MemoryDaemon(unittest.TestCase):
             "OK the young cat cat", "OK 2 words", "OK 2(2): the young cat cat; ", "OK ", "OK ",
             "ERR No such file or directory", "OK ", "OK 1(1): a dog; "])
 
+    def test_an_answer_is_cached_until_a_word_of_it_changes(self):
+        with Daemon(self.mode) as daemon:
+            daemon.ask("PUT 1 the old cat", "PUT 2 the young dog", "FIND cat", "FIND cat", "PUT 3 another dog", "FIND cat")
+            self.assertEqual((daemon.stats()["answers_hits"], daemon.stats()["answers_misses"]), (2, 1))
+            replies = daemon.ask("DROP 1", "PUT 4 a new cat", "FIND cat", "FIND dog", "FIND cat")
+            self.assertEqual(replies[2:], ["OK 4(1): a new cat; ", "OK 2(1): the young dog; 3(1): another dog; ",
+                                           "OK 4(1): a new cat; "])
+            self.assertGreater(daemon.stats()["answers_bytes"], 0)
+
     def test_what_cannot_be_understood_is_refused(self):
         with Daemon(self.mode) as daemon:
             replies = daemon.ask("", "PUT", "PUT x y", "GET 1x", "get 1", "FIND", "FIND " + "a " * 5000, "PUT 7", "GET 7")
@@ -136,7 +145,7 @@ class MemoryDaemonMarkSweep(MemoryDaemon):
 
 class Usage(unittest.TestCase):
     def test_wrong_options_are_named(self):
-        for arguments in [], ["--mode=both", "s"], ["--slots=many", "s"], ["a", "b"]:
+        for arguments in [], ["--mode=both", "s"], ["--slots=many", "s"], ["--cache=", "s"], ["a", "b"]:
             run = subprocess.run([DAEMON, *arguments], stderr=subprocess.PIPE, encoding="utf-8", timeout=60, check=False)
             self.assertEqual((run.returncode, run.stderr[:6]), (2, "usage:"), arguments)
 
