@@ -45,10 +45,7 @@ static inline uint64_t gm_quick_stamp(struct gm_thread *t)
 static inline void gm_quick_write_alloc(
     struct gm_producer *p, uint64_t stamp, uint64_t address, uint64_t packed, uint64_t hash)
 {
-    gm_producer_put(p, gm_rec_word0(GM_EV_ALLOC, 4, stamp));
-    gm_producer_put(p, address);
-    gm_producer_put(p, packed);
-    gm_producer_put(p, hash);
+    gm_producer_put4(p, gm_rec_word0(GM_EV_ALLOC, 4, stamp), address, packed, hash);
 }
 
 static inline void gm_quick_put_alloc(
@@ -110,8 +107,7 @@ static inline void gm_quick_put_free(struct gm_thread *t, uint64_t address, uint
                              : gm_thread_stamp_coarse(t, gm_process.session);
     if (precise && position == GM_NURSERY_NONE)
         gm_nursery_freed_elsewhere(address, stamp);
-    gm_producer_put(p, gm_rec_word0(GM_EV_FREE, 2, stamp));
-    gm_producer_put(p, address);
+    gm_producer_put2(p, gm_rec_word0(GM_EV_FREE, 2, stamp), address);
     gm_producer_publish(p);
     gm_producer_idle(p);
 }

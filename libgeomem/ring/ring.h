@@ -56,6 +56,26 @@ static inline void gm_producer_put(struct gm_producer *p, uint64_t word)
     p->data[p->head++ & (p->words - 1)] = word;
 }
 
+/* A record of four words, or of two. (One by one, head is stored and loaded for each.) */
+static inline void gm_producer_put4(
+    struct gm_producer *p, uint64_t word0, uint64_t word1, uint64_t word2, uint64_t word3)
+{
+    uint64_t head = p->head, mask = p->words - 1, *data = p->data;
+    data[head & mask] = word0;
+    data[(head + 1) & mask] = word1;
+    data[(head + 2) & mask] = word2;
+    data[(head + 3) & mask] = word3;
+    p->head = head + 4;
+}
+
+static inline void gm_producer_put2(struct gm_producer *p, uint64_t word0, uint64_t word1)
+{
+    uint64_t head = p->head, mask = p->words - 1, *data = p->data;
+    data[head & mask] = word0;
+    data[(head + 1) & mask] = word1;
+    p->head = head + 2;
+}
+
 /* The recorder's processor had the lines ahead last: not asked for in time, each costs a wait for it. (prefetchw is a
  * no-op on processors that do not have it.) */
 #define GM_RING_AHEAD_WORDS \

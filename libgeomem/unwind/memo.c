@@ -193,7 +193,11 @@ static inline bool tip_stands(const struct gm_memo_tip *tip)
 uint64_t gm_memo_find(struct gm_memo *m, const struct gm_context *context)
 {
     struct gm_memo_tip *tip = tip_set(m, context), *end = tip + GM_MEMO_TIP_WAYS;
+    const struct gm_memo_frame *leaf = &m->frame[m->count];
     m->tip_next = NULL;
+    if (m->count > 0 && leaf->sp == context->sp && leaf->pc == context->pc &&
+        (!leaf->needs_rbp || leaf->rbp == context->rbp) && memo_first_change(m, m->count) == 0)
+        return leaf->hash;
     uint32_t turn = ++m->tip_turn;
     if (m->tip_debt >= TIP_DEBT_MAX && turn % TIP_TRIES != 0)
         return 0;
