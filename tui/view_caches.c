@@ -106,7 +106,7 @@ static void cache_curve(struct pager *p, const struct gm_cache_view *v)
     }
     if (!any)
         return;
-    snprintf(text, sizeof text, "   +-%.1f", error * 100);
+    snprintf(text, sizeof text, "   +-%.1f", gm_cache_points(error));
     strcat(line, text);
     pager_text(p, 3, GM_STYLE_DIM, head);
     pager_text(p, 3, GM_STYLE_NORMAL, line);

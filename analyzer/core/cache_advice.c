@@ -2,6 +2,7 @@
 #include "analyzer/core/cache_advice.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define USES_MIN 200u       /* fewer say nothing; arbitrary */
@@ -10,6 +11,11 @@
 
 const char *const gm_cache_verdict_names[GM_CACHE_FINE + 1] = {
     "unknown", "pins", "no_reuse", "grow", "shrink", "fine"};
+
+double gm_cache_points(double error)
+{
+    return ceil(error * 1000 - 1e-9) / 10;
+}
 
 /* ---- curves ---- */
 

@@ -10,6 +10,9 @@
 
 #define GM_CACHE_MATTERS 0.01
 
+/* An error in points as it is shown, with one digit behind the point: never less than it is. */
+double gm_cache_points(double error);
+
 /* The curve at a capacity, between its points. False outside of it. */
 bool gm_cache_curve_at(
     const struct gm_cache_curve *curve, uint64_t capacity_bytes, struct gm_cache_point *ret_point);

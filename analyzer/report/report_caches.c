@@ -40,7 +40,7 @@ static void text_growth(struct report *r, const struct gm_cache_view *s)
     const struct gm_cache_advice *a = &s->advice;
     out_printf(&r->out, "%s would give %s%c%.1f hits instead of %s\n",
         gm_figure_bytes(bytes, a->then.capacity_bytes), show_ratio(then, a->then.hit_ratio),
-        OUT_PLUS_MINUS, a->then.error * 100, show_ratio(now, a->now.hit_ratio));
+        OUT_PLUS_MINUS, gm_cache_points(a->then.error), show_ratio(now, a->now.hit_ratio));
 }
 
 static void text_verdict(struct report *r, const struct gm_cache_view *s)
@@ -176,7 +176,7 @@ static void text_curve_row(struct report *r, const struct gm_cache_view *s,
     out_styled(&r->out, now ? OUT_BOLD : OUT_PLAIN, "  %10s %10s %7s%c%-4.1f ",
         factor_text(factor, p->capacity_bytes, s->cache.capacity_bytes),
         gm_figure_bytes(bytes, p->capacity_bytes), show_ratio(ratio, p->hit_ratio), OUT_PLUS_MINUS,
-        p->error * 100);
+        gm_cache_points(p->error));
     out_bar(&r->out, 1 - p->hit_ratio, 1, 34);
     if (p == knee && p == enough)
         out_printf(&r->out, " the knee, and enough");
@@ -333,7 +333,7 @@ static void text_split(struct report *r, const struct gm_cache_split *split)
         out_printf(&r->out, " %10s %10s %8s %7s%c%.1f\n",
             gm_figure_bytes(a, split->caches[i]->capacity_bytes),
             gm_figure_bytes(b, share->capacity_bytes), show_ratio(c, share->hit_ratio_now),
-            show_ratio(d, share->hit_ratio), OUT_PLUS_MINUS, share->error * 100);
+            show_ratio(d, share->hit_ratio), OUT_PLUS_MINUS, gm_cache_points(share->error));
     }
     out_printf(&r->out, "  %c%s misses fewer\n", OUT_ABOUT,
         gm_figure_count(gained, (uint64_t)split->gained));
