@@ -1,4 +1,6 @@
 /* cache_parts.c - what belongs to one cache: see caches.h. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +102,22 @@ int gm_cache_sites_load(
         "SELECT stack_id, " PART_COLUMNS ", pins, open_pins, open_pin_bytes, oldest_pin_ns"
         " FROM cache_site WHERE cache_id = ?1 ORDER BY hits + misses DESC, pins DESC, 1",
         true, ret_parts);
+}
+
+char *gm_cache_class_text(char text[static 16], uint32_t key_class)
+{
+    int letters = 0;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        unsigned c = key_class >> shift & 0xff;
+        letters += c > ' ' && c < 0x7f;
+        text[3 - shift / 8] = (char)c;
+    }
+    text[4] = 0;
+    if (key_class == 0)
+        snprintf(text, 16, "-");
+    else if (letters < 4)
+        snprintf(text, 16, "%" PRIu32, key_class);
+    return text;
 }
 
 void gm_cache_parts_done(struct gm_cache_parts *parts)

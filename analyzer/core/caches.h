@@ -117,6 +117,9 @@ int gm_cache_sites_load(
     struct gm_recording *recording, uint32_t cache_id, struct gm_cache_parts *ret_parts);
 void gm_cache_parts_done(struct gm_cache_parts *parts);
 
+/* The class as text: a word of four letters (GEOMEM_CACHE_CLASS), else its number; "-" for 0. */
+char *gm_cache_class_text(char text[static 16], uint32_t key_class);
+
 /* A pin that was not given back. */
 struct gm_cache_pin {
     uint32_t stack_id;

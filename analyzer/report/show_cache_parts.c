@@ -1,5 +1,4 @@
 /* show_cache_parts.c - the uses of a cache by class and by call site, and pins that were not given back. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +18,13 @@ static void text_classes(
     size_t rows = show_cache_rows(r, 8, parts->n);
     if (!parts->n || (parts->n == 1 && parts->v[0].id == 0))
         return;
-    out_styled(&r->out, OUT_BOLD, "\n  %8s %13s %8s %13s %13s\n", "CLASS", "USES", "HITS", "MISSES",
-        "PREMATURE");
+    out_styled(&r->out, OUT_BOLD, "\n  %10s %13s %8s %13s %13s\n", "CLASS", "USES", "HITS",
+        "MISSES", "PREMATURE");
     for (size_t i = 0; i < rows; i++) {
         const struct gm_cache_part *p = &parts->v[i];
-        char a[32], b[32], d[32], f[32];
+        char a[32], b[32], d[32], f[32], name[16];
         double uses = (double)p->hits + (double)p->misses;
-        out_printf(&r->out, "  %8" PRIu32 " %13s %8s %13s %13s\n", p->id,
+        out_printf(&r->out, "  %10s %13s %8s %13s %13s\n", gm_cache_class_text(name, p->id),
             show_cache_count(c, a, p->hits + p->misses),
             show_cache_ratio(c, b, uses > 0 ? (double)p->hits / uses : -1),
             show_cache_count(c, d, p->misses), show_cache_count(c, f, p->premature_misses));

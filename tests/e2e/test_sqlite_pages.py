@@ -93,12 +93,12 @@ class SqlitePages(harness.Case):
     def test_pages_have_their_kind_as_class_and_the_caller_of_sqlite_as_site(self):
         recording, _ = self.run_shell(*WORKLOADS["an index"])
         cache, = self.caches(recording)
-        hits = collections.Counter({c["key_class"]: c["hits"] for c in cache["classes"]})
-        misses = collections.Counter({c["key_class"]: c["misses"] for c in cache["classes"]})
+        hits = collections.Counter({c["name"]: c["hits"] for c in cache["classes"]})
+        misses = collections.Counter({c["name"]: c["misses"] for c in cache["classes"]})
         self.assertEqual((sum(hits.values()), sum(misses.values())), (cache["hits"], cache["misses"]))
-        interior, leaf = 5, 13
-        self.assertGreater(hits[interior], 10 * misses[interior])
-        self.assertGreater(misses[leaf], 100)
+        self.assertGreater(hits["trow"], 10 * misses["trow"])
+        self.assertGreater(misses["rows"], 100)
+        self.assertGreater(misses["keys"], 10)
         for site in cache["sites"]:
             self.assertTrue(site["where"]["module"].endswith("/sqlite3"), site["where"])
 

@@ -127,8 +127,18 @@ static void cache_evict(struct cache *c, uint32_t slot, enum geomem_cache_cause 
 /* The first byte of a b-tree page says of which kind it is; page 1 begins with the file's header. */
 static uint32_t page_class(uint32_t number, const unsigned char *buffer)
 {
-    unsigned kind = buffer[number == 1 ? 100 : 0];
-    return kind == 2 || kind == 5 || kind == 10 || kind == 13 ? kind : 0;
+    switch (buffer[number == 1 ? 100 : 0]) {
+    case 13:
+        return GEOMEM_CACHE_CLASS("rows"); /* leaves of tables */
+    case 5:
+        return GEOMEM_CACHE_CLASS("trow"); /* the tree above them */
+    case 10:
+        return GEOMEM_CACHE_CLASS("keys"); /* leaves of indexes */
+    case 2:
+        return GEOMEM_CACHE_CLASS("tkey"); /* the tree above them */
+    default:
+        return 0; /* overflow pages and others */
+    }
 }
 
 static bool content_thrown_away(const struct cache *c)
