@@ -12,9 +12,15 @@
 const char *const gm_cache_verdict_names[GM_CACHE_FINE + 1] = {
     "unknown", "pins", "no_reuse", "grow", "shrink", "fine"};
 
+double gm_cache_matters(double hit_ratio)
+{
+    double tenth = (1 - hit_ratio) / 10;
+    return tenth < 0.002 ? 0.002 : tenth > 0.01 ? 0.01 : tenth;
+}
+
 double gm_cache_points(double error)
 {
-    return ceil(error * 1000 - 1e-9) / 10;
+    return error > 1e-12 ? ceil(error * 1000 - 1e-9) / 10 : 0;
 }
 
 /* ---- curves ---- */
@@ -44,7 +50,7 @@ const struct gm_cache_point *gm_cache_curve_enough(const struct gm_cache_curve *
     for (size_t i = 0; i < curve->n; i++)
         most = curve->v[i].hit_ratio > most ? curve->v[i].hit_ratio : most;
     for (size_t i = 0; i + 1 < curve->n; i++)
-        if (most - curve->v[i].hit_ratio < GM_CACHE_MATTERS)
+        if (most - curve->v[i].hit_ratio < gm_cache_matters(most))
             return &curve->v[i];
     return NULL;
 }
@@ -58,7 +64,7 @@ const struct gm_cache_point *gm_cache_curve_knee(const struct gm_cache_curve *cu
     const struct gm_cache_point *first = &curve->v[0], *last = &curve->v[curve->n - 1];
     double width = (double)(last->capacity_bytes - first->capacity_bytes);
     double height = last->hit_ratio - first->hit_ratio;
-    if (width <= 0 || height < GM_CACHE_MATTERS)
+    if (width <= 0 || height < gm_cache_matters(last->hit_ratio))
         return NULL;
     for (size_t i = 1; i + 1 < curve->n; i++) {
         const struct gm_cache_point *p = &curve->v[i];
@@ -80,7 +86,8 @@ static bool advise_growth(const struct gm_cache_curve *curve, struct gm_cache_ad
     const struct gm_cache_point *last = &curve->v[curve->n - 1];
     const struct gm_cache_point *to = enough ? enough : last;
     double gain = to->hit_ratio - a->now.hit_ratio;
-    if (to->capacity_bytes <= a->now.capacity_bytes || gain < GM_CACHE_MATTERS || gain < to->error)
+    if (to->capacity_bytes <= a->now.capacity_bytes || gain < gm_cache_matters(a->now.hit_ratio) ||
+        gain < to->error)
         return false;
     a->verdict = GM_CACHE_GROW;
     a->then = *to;
@@ -94,7 +101,7 @@ static bool advise_less(const struct gm_cache_curve *curve, struct gm_cache_advi
         const struct gm_cache_point *p = &curve->v[i];
         if (p->capacity_bytes > a->now.capacity_bytes / 2)
             return false;
-        if (a->now.hit_ratio - p->hit_ratio + p->error >= GM_CACHE_MATTERS)
+        if (a->now.hit_ratio - p->hit_ratio + p->error >= gm_cache_matters(a->now.hit_ratio))
             continue;
         a->verdict = GM_CACHE_SHRINK;
         a->then = *p;

@@ -1,14 +1,16 @@
 /* cache_advice.h - what a cache's miss-ratio curve says should be done about it.
  *
- * A curve is a sample's word: a difference counts only where it is larger than the curve's own error, and than a point
- * (a hundredth of the uses), below which nobody resizes a cache.
+ * A curve is a sample's word: a difference counts only where it is larger than the curve's own error, and where it matters:
+ * by a tenth of the misses, but by no less than two uses in a thousand, and by one in a hundred in any case. These three
+ * are arbitrary.
  */
 #ifndef GM_ANALYZER_CORE_CACHE_ADVICE_H
 #define GM_ANALYZER_CORE_CACHE_ADVICE_H
 
 #include "analyzer/core/caches.h"
 
-#define GM_CACHE_MATTERS 0.01
+/* The least difference from this hit ratio that matters. */
+double gm_cache_matters(double hit_ratio);
 
 /* An error in points as it is shown, with one digit behind the point: never less than it is. */
 double gm_cache_points(double error);

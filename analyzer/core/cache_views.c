@@ -34,7 +34,10 @@ static int view_load(struct gm_recording *recording, const struct gm_processes *
     if (e < 0)
         return e;
     pins_rewind(&v->pins, at_ns);
+    /* Where a record was lost, a pin may seem to be open that is not; the number of open ones is the cache's own. */
     v->leaked = gm_cache_pins_leaked(&v->pins, p && p->end_kind);
+    if (v->leaked > v->cache.pinned_entries)
+        v->leaked = (size_t)v->cache.pinned_entries;
     gm_cache_advise(&v->cache, &v->curve, v->leaked, &v->advice);
     return 0;
 }

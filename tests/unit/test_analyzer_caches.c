@@ -71,6 +71,18 @@ Test(cache_advice, verdicts_follow_from_the_curve)
     cr_assert_eq(verdict_of(rising, 0, 4 * MB, &a), GM_CACHE_UNKNOWN);
 }
 
+Test(cache_advice, where_misses_are_few_a_point_is_much)
+{
+    struct gm_cache_advice a;
+    const double high[] = {0.97, 0.98, 0.985, 0.989, 0.995, 0.9955};
+    cr_assert_eq(verdict_of(high, 6, 4 * MB, &a), GM_CACHE_GROW);
+    cr_assert_eq(a.then.capacity_bytes, 16 * MB);
+    cr_assert_eq(verdict_of(high, 6, 16 * MB, &a), GM_CACHE_FINE);
+    cr_assert_float_eq(gm_cache_matters(0.5), 0.01, 1e-9);
+    cr_assert_float_eq(gm_cache_matters(0.95), 0.005, 1e-9);
+    cr_assert_float_eq(gm_cache_matters(1), 0.002, 1e-9);
+}
+
 Test(cache_advice, a_gain_within_the_error_is_no_advice)
 {
     struct gm_cache_point points[6];
