@@ -124,16 +124,20 @@ def dot(folder):
     return Workload(["dot", "-Tsvg"], {}, "".join(graphs).encode())
 
 
-def redis(folder):
+def redis(folder, requests=300000):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "",
                  "--appendonly", "no"]
     # Pipelined, so that the server is what all wait for; one by one, a slower server gets larger batches to work on.
-    load = ["redis-benchmark", "-p", str(port), "-q", "-n", "300000", "-P", "32", "-r", "20000", "-d", "64",
+    load = ["redis-benchmark", "-p", str(port), "-q", "-n", str(requests), "-P", "32", "-r", "20000", "-d", "64",
             "-t", "set,get,lpush,lpop,hset"]
     return Server(arguments, port, load, ["redis-cli", "-p", str(port), "shutdown", "nosave"])
+
+
+def redis_longer(folder):
+    return redis(folder, 3000000)
 
 
 # Those the bars are stated for; the first column of the tables.

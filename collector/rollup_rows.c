@@ -9,8 +9,8 @@
 #include "collector/rollup_internal.h"
 
 #define SAMPLE_SPACING_NS 10000000ll
-/* After so many rows the spacing doubles. A day then has some 200,000 of them. */
-#define SAMPLES_PER_SPACING 25000u
+/* After so many rows, a minute or less, the spacing doubles. A day then has some 60,000 of them. Arbitrary. */
+#define SAMPLES_PER_SPACING 6000u
 #define LOSS_MAX (1ull << 40) /* more in one step is a lie; keeps sums far from overflow */
 
 int gm_rollup_init(struct gm_rollup *rollup, struct gm_timebase *timebase, struct gm_batch *batch)
