@@ -103,6 +103,26 @@ class Installed(unittest.TestCase):
                             "SELECT name, hits, misses, evictions, entries FROM v_caches")
             self.assertEqual(rows.splitlines()[1], "pages,48,16,1,15", language)
 
+    def test_a_program_uses_the_caching_layer_of_the_library(self):
+        source = self.work / "uses_cache.c"
+        source.write_text('#include <geomem/memory.h>\n'
+                          'int main(void)\n{\n'
+                          '    CachedData data = {"data", 5, NULL};\n'
+                          '    if (init_caching_layer() || store_cached_data(geomem_text_key("key"), data))\n'
+                          '        return 1;\n'
+                          '    data = get_cached_data(geomem_text_key("key"));\n'
+                          '    int right = data.entry && data.size == 5 && geomem_cache_references(data.entry) == 1;\n'
+                          '    release_cached_data(data);\n'
+                          '    return right && remove_cached_data(geomem_text_key("key")) == 0 ? 0 : 1;\n}\n')
+        library = next(self.prefix.rglob("libgeomem.so")).parent
+        for compiler, language in [("gcc", "c"), ("g++", "c++")]:
+            run(compiler, "-x", language, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", self.prefix / "include", "-o",
+                self.work / "uses_cache", source, "-x", "none", "-L", library, f"-Wl,-rpath,{library}", "-lgeomem")
+            self.use("./uses_cache")
+            self.use("geomem-record", "-f", "-o", "layer.geomem", "--", "./uses_cache")
+            rows = self.use("geomem-report", "sql", "--csv", "layer.geomem", "SELECT name, hits, entries FROM v_caches")
+            self.assertEqual(rows.splitlines()[1], "cached data,1,0", language)
+
     def test_recorder_leaves_one_file_and_nothing_else(self):
         self.use("geomem-record", "-o", "one.geomem", "--", "./leaky", "1000")
         self.assertEqual([p.name for p in self.work.glob("one.geomem*")], ["one.geomem"])
