@@ -4,16 +4,16 @@
 /* All of these: measured, bench/cache_hit_ratio. */
 #define SHADOW_ENTRIES 1024.0
 #define EPOCH_FULL 1.5 /* times the entries of a shadow */
-#define EPOCH_FIRST 0.5
+#define EPOCH_FIRST 0.35
 #define EPOCH_GROWTH 1.5
 #define EPOCH_LEAST 700.0
-#define FADE \
-    0.1 /* of a score, from epoch to epoch: the short first ones, of a cache not yet itself, soon weigh less */
-#define SKETCH_USES 10.0 /* times the entries, before sketches are halved */
+/* Of a score, from epoch to epoch. The short first epochs, of a cache not yet itself, so weigh less. */
+#define FADE 0.1
+#define SKETCH_USES 12.0 /* times the entries, before sketches are halved */
 /* What a candidate must lead by: a part of all there was to hit; a number of uses more where the shadows see a sample of the
  * keys only; and so many standard deviations of the difference. */
 #define LEAD_PART 0.002
-#define LEAD_USES 20.0
+#define LEAD_USES 10.0
 #define LEAD_DEVIATIONS 2.0
 /* Charges or costs that differ by more make entries unlike. Arbitrary. */
 #define UNLIKE 2.0F
@@ -27,11 +27,12 @@ const struct gm_candidate gm_candidates[GM_CANDIDATES] = {
     {GM_RULE_S3, 600, "S3-FIFO with a window of 60 %"},
     {GM_RULE_SIEVE, 10, "sketch and SIEVE behind a window of 1 %"},
     {GM_RULE_SIEVE, 50, "sketch and SIEVE behind a window of 5 %"},
+    {GM_RULE_SIEVE, 200, "sketch and SIEVE behind a window of 20 %"},
     {GM_RULE_SIEVE, 500, "sketch and SIEVE behind a window of 50 %"},
     {GM_RULE_SIEVE, 1000, "FIFO with second chances"},
     {GM_RULE_SAMPLED, 10, "least worth of 16 behind a window of 1 %"},
 };
-#define CANDIDATE_FOR_UNLIKE 7u
+#define CANDIDATE_FOR_UNLIKE 8u
 
 /* Sets which keys are sampled, and the shadows' part of the capacity. */
 static void sample_fit(struct gm_chooser *chooser)

@@ -1,6 +1,6 @@
-/* chooser.h - which rule and window a cache should have: by simulating eight in small.
+/* chooser.h - which rule and window a cache should have: by simulating nine in small.
  *
- *     uses of sampled keys ──▶ lossy rings (uses.h) ──▶ 8 shadows of up to 1,024 entries ──▶ scores ──▶ the choice
+ *     uses of sampled keys ──▶ lossy rings (uses.h) ──▶ 9 shadows of up to 1,024 entries ──▶ scores ──▶ the choice
  *
  * One for all shards of a cache. Keys are sampled by hash, so that a key's uses are all in or all out; the shadows have the
  * sample's part of the capacity (miniature simulation). At the end of an epoch a candidate that clearly leads the
@@ -13,7 +13,7 @@
 #include "libgeomem/policy/shadow.h"
 #include "libgeomem/policy/uses.h"
 
-#define GM_CANDIDATES 8u
+#define GM_CANDIDATES 9u
 
 struct gm_candidate {
     enum gm_rule rule;
