@@ -3,7 +3,7 @@
  *     cache_hit_ratio adaptive|lru|s3fifo|predict TRACE [-s SIZES] FRACTION...
  *
  * TRACE: little-endian 32-bit object numbers, one a request. SIZES: bytes of each object; without, each is 1. Prints for each
- * FRACTION of all objects' sizes, tab-separated: trace, fraction, capacity, hits, hit ratio, byte hit ratio, ns a request, choice,
+ * FRACTION of all objects' sizes, tab-separated: trace, fraction, capacity, hits, hit ratio, byte hit ratio, processor ns a request, choice,
  * switches. `predict`: trace, fraction, capacity, times (0.5, 2, 4), the hit ratio predicted for so many times the capacity from a
  * sample of some 2,048 entries at the capacity, the error told with it, and what a run with that capacity hits.
  */
@@ -83,7 +83,7 @@ static int trace_read(struct trace *trace, const char *path, const char *sizes_p
 static double now_ns(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 

@@ -13,12 +13,6 @@
 #define LINES_FIRST 512u
 #define ROWS 4u
 
-/* Where a key's counters are: the word and the shift in it, for each row. */
-struct places {
-    _Atomic uint64_t *word[ROWS];
-    unsigned shift[ROWS];
-};
-
 static uint32_t lines_first(uint32_t most)
 {
     while (most > LINES_FIRST)
@@ -58,31 +52,45 @@ void gm_sketch_clear(struct gm_sketch *sketch)
         atomic_store_explicit(&sketch->words[i], 0, memory_order_relaxed);
 }
 
-/* A line by multiplication: any number of lines, no division; and when lines double, line i's keys are those of 2i and 2i + 1. */
-static struct places places_of(const struct gm_sketch *sketch, uint64_t hash)
+/* Where a key's counters are. One product gives both: its upper half the line, by another multiplication, so that any number of
+ * lines will do, and when they double line i's keys are those of 2i and 2i + 1; the upper part of its lower half which counter of
+ * each row, since the lowest bits of hashes may be all the same in a shard. */
+struct places {
+    _Atomic uint64_t *line;
+    uint32_t picks; /* 5 bits a row */
+};
+
+static inline struct places places_of(const struct gm_sketch *sketch, uint64_t hash)
 {
-    uint32_t lines = atomic_load_explicit(&sketch->lines, memory_order_relaxed);
-    uint64_t mixed = hash * 0x9e3779b97f4a7c15u;
-    uint64_t line = ((mixed >> 32) * lines) >> 32;
-    _Atomic uint64_t *words = sketch->words + line * LINE_WORDS;
-    uint64_t picks = gm_policy_mix(hash);
-    struct places places;
-    for (unsigned row = 0; row < ROWS; row++) {
-        unsigned pick = (unsigned)(picks >> (8 * row)) & 31;
-        places.word[row] = words + row * 2 + (pick >> 4);
-        places.shift[row] = (pick & 15) * 4;
-    }
-    return places;
+    uint64_t lines = atomic_load_explicit(&sketch->lines, memory_order_relaxed);
+    uint64_t product = hash * 0x9e3779b97f4a7c15u;
+    uint64_t line = ((product >> 32) * lines) >> 32;
+    return (struct places){sketch->words + line * LINE_WORDS, (uint32_t)product >> 12};
 }
 
-static unsigned places_least(const struct places *places, unsigned counters[ROWS])
+static inline _Atomic uint64_t *place_word(struct places places, unsigned row)
+{
+    return places.line + row * 2 + (places.picks >> (row * 5 + 4) & 1);
+}
+
+static inline unsigned place_shift(struct places places, unsigned row)
+{
+    return (places.picks >> row * 5 & 15) * 4;
+}
+
+static inline unsigned place_read(struct places places, unsigned row)
+{
+    uint64_t word = atomic_load_explicit(place_word(places, row), memory_order_relaxed);
+    return (unsigned)(word >> place_shift(places, row)) & GM_SKETCH_MOST;
+}
+
+static inline unsigned places_least(struct places places)
 {
     unsigned least = GM_SKETCH_MOST;
+#pragma GCC unroll 4
     for (unsigned row = 0; row < ROWS; row++) {
-        uint64_t word = atomic_load_explicit(places->word[row], memory_order_relaxed);
-        counters[row] = (unsigned)(word >> places->shift[row]) & GM_SKETCH_MOST;
-        if (counters[row] < least)
-            least = counters[row];
+        unsigned counter = place_read(places, row);
+        least = counter < least ? counter : least;
     }
     return least;
 }
@@ -90,26 +98,22 @@ static unsigned places_least(const struct places *places, unsigned counters[ROWS
 void gm_sketch_add(struct gm_sketch *sketch, uint64_t hash)
 {
     struct places places = places_of(sketch, hash);
-    unsigned counters[ROWS];
-    unsigned least = places_least(&places, counters);
+    unsigned least = places_least(places);
     if (least == GM_SKETCH_MOST)
         return;
+#pragma GCC unroll 4
     for (unsigned row = 0; row < ROWS; row++) {
-        if (counters[row] != least)
-            continue;
-        uint64_t word = atomic_load_explicit(places.word[row], memory_order_relaxed);
-        /* Another thread may have raised it to the most meanwhile: an addition would spill into its neighbour. */
-        if (((word >> places.shift[row]) & GM_SKETCH_MOST) != GM_SKETCH_MOST)
-            atomic_store_explicit(
-                places.word[row], word + ((uint64_t)1 << places.shift[row]), memory_order_relaxed);
+        uint64_t word = atomic_load_explicit(place_word(places, row), memory_order_relaxed);
+        /* Read again: another thread may have raised it, and an addition to the most would spill into its neighbour. */
+        if (((word >> place_shift(places, row)) & GM_SKETCH_MOST) == least)
+            atomic_store_explicit(place_word(places, row),
+                word + ((uint64_t)1 << place_shift(places, row)), memory_order_relaxed);
     }
 }
 
 unsigned gm_sketch_estimate(const struct gm_sketch *sketch, uint64_t hash)
 {
-    struct places places = places_of(sketch, hash);
-    unsigned counters[ROWS];
-    return places_least(&places, counters);
+    return places_least(places_of(sketch, hash));
 }
 
 /* Each line becomes two, from the last to the first. */
