@@ -36,7 +36,8 @@ static bool use_note(struct adaptive *adaptive, uint32_t slot, uint64_t hash, ui
 {
     const struct gm_policy_node *node = &adaptive->policy.nodes[slot];
     gm_sketch_add(&adaptive->sketch, hash);
-    return gm_chooser_note(adaptive->chooser, hash, gm_node_charge(node), node->cost, stripe);
+    return gm_chooser_note(
+        adaptive->chooser, hash, gm_node_charge(node), gm_node_cost(node), stripe);
 }
 
 static bool adaptive_hit(struct gm_policy *policy, uint32_t slot, uint64_t hash, uint32_t stripe)

@@ -22,7 +22,7 @@ struct gm_policy_node {
     uint64_t hash;
     uint32_t prev, next; /* newer, older; GM_POLICY_NONE at the ends */
     _Atomic uint32_t charge;
-    uint16_t cost;         /* see gm_cost_pack */
+    _Atomic uint16_t cost; /* see gm_cost_pack */
     _Atomic uint8_t count; /* uses, up to GM_COUNT_MOST; racing hits lose some */
     uint8_t place;         /* enum gm_place */
 };
@@ -44,6 +44,19 @@ static inline void gm_list_init(struct gm_policy_list *list)
 static inline uint32_t gm_node_charge(const struct gm_policy_node *node)
 {
     return atomic_load_explicit(&node->charge, memory_order_relaxed);
+}
+
+/* Packed. */
+static inline uint16_t gm_node_cost(const struct gm_policy_node *node)
+{
+    return atomic_load_explicit(&node->cost, memory_order_relaxed);
+}
+
+/* relaxed: hits read both without lock, perhaps of the slot's next entry. */
+static inline void gm_node_set_charge(struct gm_policy_node *node, uint32_t charge, uint16_t cost)
+{
+    atomic_store_explicit(&node->charge, charge, memory_order_relaxed);
+    atomic_store_explicit(&node->cost, cost, memory_order_relaxed);
 }
 
 static inline uint8_t gm_node_count(const struct gm_policy_node *node)

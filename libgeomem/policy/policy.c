@@ -91,8 +91,7 @@ bool gm_policy_insert(struct gm_policy *policy, uint32_t slot, uint64_t hash, ui
 {
     struct gm_policy_node *node = &policy->nodes[slot];
     node->hash = hash;
-    node->cost = gm_cost_pack(cost);
-    atomic_store_explicit(&node->charge, (uint32_t)charge, memory_order_relaxed);
+    gm_node_set_charge(node, (uint32_t)charge, gm_cost_pack(cost));
     gm_node_set_count(node, 0);
     policy->used += charge;
     policy->entries++;
@@ -108,8 +107,7 @@ void gm_policy_recharge(struct gm_policy *policy, uint32_t slot, uint64_t charge
     struct gm_policy_list *list = policy->operations->list(policy, slot);
     list->charge += charge - before;
     policy->used += charge - before;
-    node->cost = gm_cost_pack(cost);
-    atomic_store_explicit(&node->charge, (uint32_t)charge, memory_order_relaxed);
+    gm_node_set_charge(node, (uint32_t)charge, gm_cost_pack(cost));
 }
 
 /* Any entry that may go, the search going on where it last ended. */

@@ -175,7 +175,7 @@ static float worth_of(const struct gm_queues *queues, uint32_t slot)
     case GM_GOAL_HITS:
         return uses / (float)gm_node_charge(node);
     case GM_GOAL_COST:
-        return uses * gm_cost_unpack(node->cost) / (float)gm_node_charge(node);
+        return uses * gm_cost_unpack(gm_node_cost(node)) / (float)gm_node_charge(node);
     case GM_GOAL_BYTES:
         break;
     }

@@ -57,8 +57,7 @@ static void shadow_add(struct gm_shadow *shadow, uint64_t hash, uint32_t charge,
     uint32_t slot = gm_index_add(&shadow->index, hash);
     struct gm_policy_node *node = &shadow->nodes[slot];
     node->hash = hash;
-    node->cost = cost;
-    atomic_store_explicit(&node->charge, charge, memory_order_relaxed);
+    gm_node_set_charge(node, charge, cost);
     gm_node_set_count(node, 0);
     shadow->used += charge;
     shadow->entries++;
