@@ -159,6 +159,7 @@ int gm_adaptive_create(const struct gm_policy_config *config, struct gm_policy *
     struct adaptive *adaptive = adaptive_of(policy);
     adaptive->choice = UINT32_MAX;
     adaptive->queues.goal = config->goal;
+    adaptive->queues.spills = true;
     int error = chooser_join(adaptive, config);
     if (error == 0)
         error = gm_sketch_init(&adaptive->sketch, config->slots);

@@ -72,6 +72,7 @@ static int shadows_init(struct gm_chooser *chooser, uint64_t seed)
         struct gm_shadow *shadow = &chooser->shadows[i];
         error = gm_shadow_init(shadow, chooser->slots, &chooser->sketch, seed + i + 1);
         shadow->queues.goal = chooser->goal;
+        shadow->queues.spills = true;
         gm_queues_set_rule(
             &shadow->queues, gm_candidates[i].rule, gm_candidates[i].window_permille);
     }

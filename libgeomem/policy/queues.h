@@ -7,10 +7,11 @@
  *            of main's victim, which a hand finds that passes over used entries once (SIEVE); or it goes out.
  *   S3       what was used twice in the window goes to main; the rest goes out and leaves a ghost, and what comes back while its
  *            ghost lives goes to main at once (S3-FIFO). Main is a FIFO with reinsertion.
- *   SAMPLED  it is compared with the entry worth least of 16 of main drawn at random. Worth is uses by the sketch; where the goal
+ *   SAMPLED  it is compared with the entry worth least of 16 of main drawn at random and 8 of earlier draws. Worth is uses by the sketch; where the goal
  *            says so, times cost, by charge.
  *
- * While there is room, what the window has too much spills into main under every rule. Rule and share of the window can be
+ * Where the owner says so, what the window has too much spills into main while there is room, under every rule: a shadow that is to
+ * speak for a cache must fill up as it does. S3-FIFO as published lets the window have it all. Rule and share of the window can be
  * changed at any time: entries stay where they are and are judged by the new rule when their turn comes.
  *
  * The adaptive policy and its simulations, and S3-FIFO, are such queues. Under the shard's lock, but for the uses in nodes and
@@ -30,6 +31,8 @@ enum gm_rule {
     GM_RULE_SAMPLED,
 };
 
+#define GM_QUEUES_POOL 8u
+
 struct gm_queues {
     struct gm_policy_node *nodes;   /* the owner's */
     const struct gm_sketch *sketch; /* the owner's; may be NULL under S3 */
@@ -38,11 +41,14 @@ struct gm_queues {
     uint64_t capacity;
     uint64_t window_capacity;
     uint64_t random;
-    uint32_t hand; /* in main; GM_POLICY_NONE: its tail */
-    uint32_t high; /* slots at and above were never used */
+    uint32_t hand;                 /* in main; GM_POLICY_NONE: its tail */
+    uint32_t high;                 /* slots at and above were never used */
+    uint32_t pool[GM_QUEUES_POOL]; /* slots worth little, of draws before; perhaps others' by now */
+    unsigned pooled;
     enum gm_rule rule;
     enum gm_policy_goal goal;
     unsigned window_permille;
+    bool spills; /* set by the owner */
 };
 
 /* `nodes` has `slots` of them. 0 or -ENOMEM. */
