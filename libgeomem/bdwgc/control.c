@@ -162,14 +162,24 @@ static uint64_t collections_of(const struct geomem_heap_statistics *s)
     return s->young_collections + s->full_collections;
 }
 
-/* Another thread may have come between with later ones. */
-static void kept_renew(const struct geomem_heap_statistics *s)
+static void at_least(uint64_t *figure, uint64_t before)
+{
+    if (*figure < before)
+        *figure = before;
+}
+
+/* What only grows does not become less: another thread may have come between, and figures are not all of one moment. */
+static void kept_renew(struct geomem_heap_statistics *s)
 {
     uint64_t signals = kept_lock();
+    at_least(&s->young_collections, kept.last.young_collections);
+    at_least(&s->full_collections, kept.last.full_collections);
+    at_least(&s->allocated_bytes, kept.last.allocated_bytes);
+    at_least(&s->freed_bytes, kept.last.freed_bytes);
+    at_least(&s->collected_bytes, kept.last.collected_bytes);
     if (collections_of(s) > collections_of(&kept.last))
         kept.at_gc = kept.last; /* as near as can be told without a look at each collection */
-    if (collections_of(s) >= collections_of(&kept.last))
-        kept.last = *s;
+    kept.last = *s;
     __atomic_store_n(&GC_gc_no, collections_of(&kept.last), __ATOMIC_RELAXED);
     kept_unlock(signals);
 }
