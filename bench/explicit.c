@@ -1,5 +1,6 @@
 /* explicit.c SHAPE THREADS PAIRS - THREADS threads do PAIRS pairs of allocation and free each, of 16 to 256 bytes, all of
- * which is written to. Prints nanoseconds of CPU time per pair. Compiled for malloc, or with -DGEOMEM for libgeomem.
+ * which is written to. Prints nanoseconds of CPU time per pair. Compiled for malloc, or with -DGEOMEM for libgeomem; with
+ * -DCOLLECTED, too, nothing is freed, but collected.
  *
  *   pair     each block is freed at once
  *   window   of 4096 blocks a random one is freed and allocated anew
@@ -14,8 +15,13 @@
 
 #ifdef GEOMEM
 #include "geomem/geomem.h"
+#ifdef COLLECTED
+#define block_new geomem_gc_alloc
+#define block_free(block) ((void)(block))
+#else
 #define block_new geomem_alloc
 #define block_free geomem_free
+#endif
 #else
 #define block_new malloc
 #define block_free free

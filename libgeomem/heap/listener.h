@@ -23,10 +23,14 @@ extern const struct geomem_listener *_Atomic gm_listener;
  * way to them, so that every call takes its slow path. Threads inside a call may finish it untold. */
 void gm_listener_attach(const struct geomem_listener *listener);
 
+#ifdef GM_NO_LISTENER /* bench/hooks: what does it cost that somebody might? */
+#define gm_listener_get() ((const struct geomem_listener *)NULL)
+#else
 static inline const struct geomem_listener *gm_listener_get(void)
 {
     /* acquire: pairs with the release of whoever put it there */
     return atomic_load_explicit(&gm_listener, memory_order_acquire);
 }
+#endif
 
 #endif
