@@ -90,7 +90,8 @@ struct geomem_cache {
     struct gm_lock threads_lock;
     _Atomic(struct gm_cache_thread *) threads; /* grows only */
     struct gm_cache_threads_block *thread_blocks;
-    _Atomic uint64_t told_ns; /* when its state was last told to a listener */
+    _Atomic uint64_t uses_told, uses_since_ns; /* of sampled keys; see tell.c */
+    _Atomic uint64_t told_ns;                  /* when its state was last told to a listener */
 };
 
 /* All caches that are not destroyed. Ranks above all locks of caches. */

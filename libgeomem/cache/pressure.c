@@ -2,11 +2,13 @@
 #include "libgeomem/cache/pressure.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libgeomem/base/sys.h"
+#include "libgeomem/gc/pressure.h"
 #include "libgeomem/heap/heap.h"
 
 /* In hundredths of a percent: of the last ten seconds one had to wait 5 %, none at all hardly ever. Arbitrary. */
@@ -115,9 +117,25 @@ static void machine_add(struct gm_pressure *pressure)
         pressure->room_bytes = bytes;
 }
 
+/* The collector looks at the container by itself, and more often: what it has found since the last time. */
+static void collector_add(struct gm_pressure *pressure)
+{
+    static _Atomic uint64_t seen;
+    gm_pressure_poll();
+    uint64_t number = gm_pressure_number();
+    if (atomic_exchange_explicit(&seen, number, memory_order_relaxed) == number)
+        return;
+    uint64_t wanted = gm_pressure_wanted_bytes();
+    if (pressure->over_bytes < wanted)
+        pressure->over_bytes = wanted;
+    pressure->room_bytes = 0;
+    pressure->stalls = true;
+}
+
 void gm_pressure_read(struct gm_pressure *ret_pressure)
 {
     *ret_pressure = (struct gm_pressure){.room_bytes = UINT64_MAX};
+    collector_add(ret_pressure);
     heap_add(ret_pressure);
     group_add(ret_pressure);
     machine_add(ret_pressure);

@@ -4,8 +4,24 @@
 #include "libgeomem/cache/statistics.h"
 
 #define TELL_NS 100000000u
+/* So many uses of keys in less than TELL_NS are more than a recorder should be burdened with: half as many keys are in the sample
+ * from then on. With two to four records for a use, and 16 to 64 bytes for a record: a few MB in a second. */
+#define USES_MOST 5000u
+#define THRESHOLD_LEAST (UINT64_MAX >> 20)
 
-void gm_tell_use_slow(const struct geomem_cache *cache, uint64_t hash, enum geomem_cache_use use,
+/* Keys that were in the smaller sample were in the larger too. */
+static void sample_thin(struct geomem_cache *cache)
+{
+    uint64_t now = gm_cache_coarse_ns(cache);
+    uint64_t since = atomic_exchange_explicit(&cache->uses_since_ns, now, memory_order_relaxed);
+    uint64_t threshold = atomic_load_explicit(&cache->sample_threshold, memory_order_relaxed);
+    if (now - since >= TELL_NS || threshold / 2 < THRESHOLD_LEAST)
+        return;
+    atomic_store_explicit(&cache->sample_threshold, threshold / 2, memory_order_relaxed);
+    gm_tell_state(cache, false);
+}
+
+void gm_tell_use_slow(struct geomem_cache *cache, uint64_t hash, enum geomem_cache_use use,
     const void *key, size_t key_bytes, uint64_t bytes, uint64_t ns)
 {
     const struct geomem_listener *listener = gm_listener_get();
@@ -20,10 +36,13 @@ void gm_tell_use_slow(const struct geomem_cache *cache, uint64_t hash, enum geom
         .ns = ns,
     };
     listener->cache_use(&told);
+    if (atomic_fetch_add_explicit(&cache->uses_told, 1, memory_order_relaxed) % USES_MOST ==
+        USES_MOST - 1)
+        sample_thin(cache);
 }
 
 void gm_tell_pin(
-    const struct geomem_cache *cache, const struct gm_cache_slot *slot, enum geomem_cache_use use)
+    struct geomem_cache *cache, const struct gm_cache_slot *slot, enum geomem_cache_use use)
 {
     size_t key_bytes = gm_entry_key_bytes(slot);
     const void *key = gm_entry_key(slot);

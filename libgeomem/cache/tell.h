@@ -13,11 +13,11 @@ static inline bool gm_cache_samples(const struct geomem_cache *cache, uint64_t h
                atomic_load_explicit(&cache->sample_threshold, memory_order_relaxed);
 }
 
-void gm_tell_use_slow(const struct geomem_cache *cache, uint64_t hash, enum geomem_cache_use use,
+void gm_tell_use_slow(struct geomem_cache *cache, uint64_t hash, enum geomem_cache_use use,
     const void *key, size_t key_bytes, uint64_t bytes, uint64_t ns);
 /* `bytes`: charged. */
-static inline void gm_tell_use(const struct geomem_cache *cache, uint64_t hash,
-    enum geomem_cache_use use, const void *key, size_t key_bytes, uint64_t bytes, uint64_t ns)
+static inline void gm_tell_use(struct geomem_cache *cache, uint64_t hash, enum geomem_cache_use use,
+    const void *key, size_t key_bytes, uint64_t bytes, uint64_t ns)
 {
     if (__builtin_expect(gm_cache_samples(cache, hash), 0))
         gm_tell_use_slow(cache, hash, use, key, key_bytes, bytes, ns);
@@ -25,7 +25,7 @@ static inline void gm_tell_use(const struct geomem_cache *cache, uint64_t hash,
 
 /* The program gets a pin (GEOMEM_CACHE_PIN), or gives one back (GEOMEM_CACHE_UNPIN). */
 void gm_tell_pin(
-    const struct geomem_cache *cache, const struct gm_cache_slot *slot, enum geomem_cache_use use);
+    struct geomem_cache *cache, const struct gm_cache_slot *slot, enum geomem_cache_use use);
 
 void gm_tell_eviction(const struct geomem_cache *cache, const struct gm_leaving_row *row);
 
