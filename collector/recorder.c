@@ -467,6 +467,7 @@ int gm_recorder_finish(struct gm_recorder *r)
     gm_recorder_stop(r);
     gm_images_poll_now(&r->images);
     recorder_round(r);
+    gm_images_poll_now(&r->images); /* those that were still at the door, too */
     if (gm_images_living(&r->images) > 0)
         poll(NULL, 0, 1); /* by then nobody folds any more */
     /* Nothing is waited for any more: all that is there is told. */
