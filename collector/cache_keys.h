@@ -23,7 +23,7 @@ struct gm_cache_key {
     int64_t stored_ns; /* < 0: not known */
     uint64_t bytes;    /* charged last; 0: not known */
     uint64_t left;     /* how many had left to make room when it did; 0: it did not, or came back */
-    uint64_t use;      /* number of the lookup that was last; 0: none. See gm_curve_use */
+    uint64_t use;      /* number of the lookup that was last; 0: none. See gm_cache_curve_use */
     uint32_t hits;     /* since it was stored */
     uint32_t newest_pin;        /* id; 0: none */
     uint32_t older, newer;      /* by last use; ids */

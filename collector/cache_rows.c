@@ -129,16 +129,17 @@ static int times_fill(struct gm_batch *b, struct gm_cache *cache)
     return 0;
 }
 
-static int curve_fill(struct gm_batch *b, struct gm_cache *cache, struct gm_curves *curves)
+static int curve_fill(struct gm_batch *b, struct gm_cache *cache, struct gm_cache_curves *curves)
 {
-    struct gm_curve_point points[GM_CURVE_POINTS];
-    cache->row.mrc_told = cache->curve && gm_curve_read(curves, cache->curve, points, &cache->best);
-    for (unsigned i = 0; cache->row.mrc_told && i < GM_CURVE_POINTS; i++) {
+    struct gm_cache_curve_point points[GM_CACHE_CURVE_POINTS];
+    cache->row.mrc_told =
+        cache->curve && gm_cache_curve_read(curves, cache->curve, points, &cache->best);
+    for (unsigned i = 0; cache->row.mrc_told && i < GM_CACHE_CURVE_POINTS; i++) {
         struct gm_row_cache_point *row = gm_rows_add(&b->cache_points);
         if (!row)
             return -ENOMEM;
         *row = (struct gm_row_cache_point){.cache_id = cache->row.cache_id,
-            .policy = gm_curve_policy_name(cache->curve),
+            .policy = gm_cache_curve_policy_name(cache->curve),
             .capacity_bytes = points[i].capacity_bytes,
             .samples = points[i].samples,
             .sample_entries = points[i].entries,
@@ -193,10 +194,10 @@ static int cache_tell(struct gm_batch *b, struct gm_cache *cache)
 }
 
 /* Open pins grow old while nothing happens. */
-static bool cache_has_news(const struct gm_cache *cache, struct gm_curves *curves, bool last)
+static bool cache_has_news(const struct gm_cache *cache, struct gm_cache_curves *curves, bool last)
 {
     return cache->changed || cache->had_pins || (last && cache->keys.oldest_pin) ||
-           (cache->curve && gm_curve_has_news(curves, cache->curve));
+           (cache->curve && gm_cache_curve_has_news(curves, cache->curve));
 }
 
 static int cache_fill(struct gm_rollup *rollup, struct gm_cache *cache, int64_t end_ns, bool last)

@@ -21,11 +21,11 @@ static void ledger_done(struct gm_cache_ledger *ledger)
     gm_index_done(&ledger->index);
 }
 
-static void cache_free(struct gm_cache *cache, struct gm_curves *curves)
+static void cache_free(struct gm_cache *cache, struct gm_cache_curves *curves)
 {
     if (!cache)
         return;
-    gm_curve_free(curves, cache->curve);
+    gm_cache_curve_free(curves, cache->curve);
     free(cache->row.name);
     ledger_done(&cache->sites);
     ledger_done(&cache->classes);
@@ -33,7 +33,7 @@ static void cache_free(struct gm_cache *cache, struct gm_curves *curves)
     free(cache);
 }
 
-void gm_caches_done(struct gm_caches *caches, struct gm_curves *curves)
+void gm_caches_done(struct gm_caches *caches, struct gm_cache_curves *curves)
 {
     for (uint32_t i = 0; i < caches->count; i++)
         cache_free(caches->v[i], curves);
@@ -135,7 +135,7 @@ static void cache_take_threshold(struct gm_process *p, struct gm_cache *cache)
     if (before > 0 && rate < before)
         gm_cache_keys_halve(&cache->keys, threshold);
     if (cache->curve)
-        gm_curve_lower(p->rollup->curves, cache->curve, threshold);
+        gm_cache_curve_lower(p->rollup->curves, cache->curve, threshold);
     cache->pins_changed = cache->changed = true;
 }
 
@@ -163,10 +163,10 @@ static void cache_take_state(
     uint64_t hits = row->figures[GM_CACHE_hits], misses = row->figures[GM_CACHE_misses];
     cache_take_figures(cache, state->cache_figures);
     if (cache->curve)
-        gm_curve_state(p->rollup->curves, cache->curve, row->figures[GM_CACHE_hits] - hits,
+        gm_cache_curve_state(p->rollup->curves, cache->curve, row->figures[GM_CACHE_hits] - hits,
             row->figures[GM_CACHE_misses] - misses, row->figures[GM_CACHE_entries]);
     if (cache->curve)
-        gm_curve_resize(p->rollup->curves, cache->curve, capacity);
+        gm_cache_curve_resize(p->rollup->curves, cache->curve, capacity);
     row->policy = state->policy;
     row->choice = state->choice;
     row->switches = state->switches > row->switches ? state->switches : row->switches;
@@ -277,29 +277,29 @@ static void cache_count_time(struct gm_cache *cache, enum gm_cache_time kind, in
 /* ---- uses ---- */
 
 /* Made with the first use: most caches of most programs are idle. */
-static struct gm_curve *cache_curve(struct gm_process *p, struct gm_cache *cache)
+static struct gm_cache_curve *cache_curve(struct gm_process *p, struct gm_cache *cache)
 {
     struct gm_rollup *rollup = p->rollup;
     uint64_t capacity = cache->row.figures[GM_CACHE_capacity_bytes];
-    if (cache->curve || capacity == 0 || rollup->curve_count >= GM_CURVES_MAX)
+    if (cache->curve || capacity == 0 || rollup->curve_count >= GM_CACHE_CURVES_MAX)
         return cache->curve;
-    if (!rollup->curves && gm_curves_create(&rollup->curves) < 0)
+    if (!rollup->curves && gm_cache_curves_create(&rollup->curves) < 0)
         return NULL;
-    if (gm_curve_create(rollup->curves, cache->row.policy, capacity, cache_threshold(cache),
+    if (gm_cache_curve_create(rollup->curves, cache->row.policy, capacity, cache_threshold(cache),
             &cache->curve) == 0)
         rollup->curve_count++;
     return cache->curve;
 }
 
 static uint64_t cache_tell_curve(struct gm_process *p, struct gm_cache *cache,
-    enum gm_curve_use use, uint64_t key, uint64_t bytes, uint64_t before)
+    enum gm_cache_curve_use use, uint64_t key, uint64_t bytes, uint64_t before)
 {
-    struct gm_curve *curve = cache_curve(p, cache);
-    return curve ? gm_curve_use(p->rollup->curves, curve, use, key, bytes, before) : 0;
+    struct gm_cache_curve *curve = cache_curve(p, cache);
+    return curve ? gm_cache_curve_use(p->rollup->curves, curve, use, key, bytes, before) : 0;
 }
 
 static void cache_tell_lookup_as(struct gm_process *p, struct gm_cache *cache,
-    struct gm_cache_key *key, enum gm_curve_use use, uint64_t bytes)
+    struct gm_cache_key *key, enum gm_cache_curve_use use, uint64_t bytes)
 {
     uint64_t number = cache_tell_curve(p, cache, use, key->key, bytes, key->use);
     if (number)
@@ -311,18 +311,19 @@ static void cache_tell_lookup(
     struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key, bool hit)
 {
     if (key->waits) /* nothing was stored after the one before */
-        cache_tell_lookup_as(p, cache, key, GM_CURVE_MISS, 0);
+        cache_tell_lookup_as(p, cache, key, GM_CACHE_CURVE_MISS, 0);
     key->waits = !hit && key->bytes == 0;
     if (!key->waits)
-        cache_tell_lookup_as(p, cache, key, hit ? GM_CURVE_HIT : GM_CURVE_MISS, key->bytes);
+        cache_tell_lookup_as(
+            p, cache, key, hit ? GM_CACHE_CURVE_HIT : GM_CACHE_CURVE_MISS, key->bytes);
 }
 
 static void cache_tell_store(struct gm_process *p, struct gm_cache *cache, struct gm_cache_key *key)
 {
     if (key->waits)
-        cache_tell_lookup_as(p, cache, key, GM_CURVE_MISS, key->bytes);
+        cache_tell_lookup_as(p, cache, key, GM_CACHE_CURVE_MISS, key->bytes);
     else if (!key->missed)
-        cache_tell_curve(p, cache, GM_CURVE_STORE, key->key, key->bytes, 0);
+        cache_tell_curve(p, cache, GM_CACHE_CURVE_STORE, key->key, key->bytes, 0);
     key->waits = false;
 }
 
@@ -498,7 +499,7 @@ static void cache_left(
     if (left->cause != GM_CAUSE_removed && left->cause != GM_CAUSE_closed)
         cache_count_left(cache, key, left, ns);
     if (left->cause == GM_CAUSE_removed || left->cause == GM_CAUSE_expired)
-        cache_tell_curve(p, cache, GM_CURVE_GONE, left->key, 0, 0);
+        cache_tell_curve(p, cache, GM_CACHE_CURVE_GONE, left->key, 0, 0);
     cache->made_room += cause_makes_room(left->cause);
     if (!key)
         return;
@@ -532,7 +533,7 @@ void gm_process_caches_ended(struct gm_process *p)
         for (uint32_t id = 1; id <= cache->keys.count; id++) {
             const struct gm_cache_key *key = gm_cache_key_at(&cache->keys, id);
             if (key->waits)
-                cache_tell_curve(p, cache, GM_CURVE_MISS, key->key, 0, key->use);
+                cache_tell_curve(p, cache, GM_CACHE_CURVE_MISS, key->key, 0, key->use);
         }
     }
 }
@@ -540,7 +541,8 @@ void gm_process_caches_ended(struct gm_process *p)
 bool gm_process_caches_are_behind(const struct gm_process *p)
 {
     for (uint32_t i = 0; i < p->caches.count; i++)
-        if (p->caches.v[i]->curve && gm_curve_is_behind(p->rollup->curves, p->caches.v[i]->curve))
+        if (p->caches.v[i]->curve &&
+            gm_cache_curve_is_behind(p->rollup->curves, p->caches.v[i]->curve))
             return true;
     return false;
 }

@@ -21,7 +21,7 @@
 
 #include "collector/batch.h"
 #include "collector/cache_keys.h"
-#include "collector/curve.h"
+#include "collector/cache_curve.h"
 #include "collector/decode.h"
 #include "collector/index.h"
 
@@ -31,7 +31,7 @@
 #define GM_CACHE_CHANGES_MAX 4096u    /* told of a cache */
 #define GM_CACHE_PINS_TOLD 256u       /* the oldest */
 #define GM_CACHE_PIN_OLD_NS 1000000000ll
-#define GM_CURVES_MAX 256u /* of a recording; each takes up to some 20 MB */
+#define GM_CACHE_CURVES_MAX 256u /* of a recording; each takes up to some 20 MB */
 
 /* Estimates, in all. */
 struct gm_cache_uses {
@@ -58,11 +58,11 @@ struct gm_cache {
     double weight;                          /* of one key of the sample */
     struct gm_cache_ledger sites, classes;
     struct gm_cache_keys keys;
-    struct gm_curve *curve; /* NULL: none yet, or there is none */
+    struct gm_cache_curve *curve; /* NULL: none yet, or there is none */
     /* Estimates. */
     double hits, misses, left, one_hit_wonders, premature_misses, refills, refill_ns;
     double unmatched_unpins;
-    struct gm_curve_best best; /* beside the curve */
+    struct gm_cache_curve_best best; /* beside the curve */
     double premature_told;
     uint64_t samples;
     uint64_t made_room; /* how many of the sample have left to make room */
@@ -79,7 +79,7 @@ struct gm_caches {
 
 struct gm_process;
 
-void gm_caches_done(struct gm_caches *caches, struct gm_curves *curves);
+void gm_caches_done(struct gm_caches *caches, struct gm_cache_curves *curves);
 
 /* A record of kind CACHE, CACHE_USE or CACHE_EVICT, from the ring with this index. */
 void gm_process_cache_event(

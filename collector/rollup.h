@@ -123,7 +123,7 @@ struct gm_rollup {
     struct gm_process **processes;                         /* those that may still change */
     size_t process_count, process_room;
     uint32_t processes_seen, threads_seen, caches_seen;
-    struct gm_curves *curves; /* NULL: no cache was used yet */
+    struct gm_cache_curves *curves; /* NULL: no cache was used yet */
     uint32_t curve_count;
     int64_t batch_start_ns;
     uint64_t round;  /* goes up when rings may hold new words */

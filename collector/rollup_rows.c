@@ -50,7 +50,7 @@ void gm_rollup_done(struct gm_rollup *rollup)
     for (size_t i = 0; i < rollup->process_count; i++)
         process_free(rollup->processes[i]);
     free(rollup->processes);
-    gm_curves_free(rollup->curves);
+    gm_cache_curves_free(rollup->curves);
     gm_sites_done(&rollup->sites);
     gm_stacks_done(&rollup->stacks);
     memset(rollup, 0, sizeof *rollup);
@@ -402,7 +402,7 @@ static int process_fill(struct gm_process *p, int64_t end_ns)
 
 void gm_rollup_settle(struct gm_rollup *rollup)
 {
-    gm_curves_finish(rollup->curves);
+    gm_cache_curves_finish(rollup->curves);
 }
 
 int gm_rollup_fill(struct gm_rollup *rollup, int64_t end_ns)
@@ -413,7 +413,7 @@ int gm_rollup_fill(struct gm_rollup *rollup, int64_t end_ns)
     for (size_t i = 0; i < rollup->process_count; i++)
         gm_generations_settle(
             &rollup->processes[i]->generations, gm_process_promoted, rollup->processes[i]);
-    gm_curves_turn(rollup->curves);
+    gm_cache_curves_turn(rollup->curves);
     int r = gm_sites_fill(&rollup->sites);
     for (size_t i = 0; i < rollup->process_count && r == 0; i++)
         r = process_fill(rollup->processes[i], end_ns);

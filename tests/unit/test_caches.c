@@ -221,7 +221,7 @@ Test(caches, the_time_from_a_miss_to_its_store_is_what_it_cost)
     use(GM_USE_miss, 2, 10, 0);  /* put in at once: not known */
     const struct gm_row_cache *row = fill();
     cr_expect(row->estimates.refills == 1 && row->estimates.refill_ns == 1000);
-    cr_expect_eq(batch.cache_points.n, GM_CURVE_POINTS);
+    cr_expect_eq(batch.cache_points.n, GM_CACHE_CURVE_POINTS);
     cr_expect_eq(batch.cache_points.v[0].samples, 2);
 }
 

@@ -1,4 +1,4 @@
-/* curve.h - what hit ratio a cache of another capacity would have: its sampled uses, simulated at 13 capacities.
+/* cache_curve.h - what hit ratio a cache of another capacity would have: its sampled uses, simulated at 13 capacities.
  *
  *   caches.c --[uses]--> one buffer fills | the other is simulated by a thread of its own --[points]--> cache_rows.c
  *
@@ -18,68 +18,71 @@
  *
  * All functions on the main thread.
  */
-#ifndef GM_COLLECTOR_CURVE_H
-#define GM_COLLECTOR_CURVE_H
+#ifndef GM_COLLECTOR_CACHE_CURVE_H
+#define GM_COLLECTOR_CACHE_CURVE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define GM_CURVE_POINTS 13u /* capacity * 2^(i/2) / 8 */
-#define GM_CURVE_OWN 6u     /* the cache's own capacity */
+#define GM_CACHE_CURVE_POINTS 13u /* capacity * 2^(i/2) / 8 */
+#define GM_CACHE_CURVE_OWN 6u     /* the cache's own capacity */
 
-struct gm_curves;
-struct gm_curve;
+struct gm_cache_curves;
+struct gm_cache_curve;
 
 /* Takes NULL. */
-void gm_curves_free(struct gm_curves *curves);
+void gm_cache_curves_free(struct gm_cache_curves *curves);
 /* Starts the thread. 0, -ENOMEM or -EAGAIN. */
-int gm_curves_create(struct gm_curves **ret_curves);
+int gm_cache_curves_create(struct gm_cache_curves **ret_curves);
 
 /* Of a cache with the codes of geomem/listener.h for policies: that of an unknown one is simulated as LRU. -ENOMEM. */
-int gm_curve_create(struct gm_curves *curves, uint32_t policy, uint64_t capacity_bytes,
-    uint64_t threshold, struct gm_curve **ret_curve);
+int gm_cache_curve_create(struct gm_cache_curves *curves, uint32_t policy, uint64_t capacity_bytes,
+    uint64_t threshold, struct gm_cache_curve **ret_curve);
 /* Takes NULL. It is freed once it is simulated. */
-void gm_curve_free(struct gm_curves *curves, struct gm_curve *curve);
+void gm_cache_curve_free(struct gm_cache_curves *curves, struct gm_cache_curve *curve);
 
-enum gm_curve_use {
-    GM_CURVE_HIT,
-    GM_CURVE_MISS,
-    GM_CURVE_STORE, /* without a lookup */
-    GM_CURVE_GONE,  /* taken out by the program, or its time was up */
+enum gm_cache_curve_use {
+    GM_CACHE_CURVE_HIT,
+    GM_CACHE_CURVE_MISS,
+    GM_CACHE_CURVE_STORE, /* without a lookup */
+    GM_CACHE_CURVE_GONE,  /* taken out by the program, or its time was up */
 };
 /* bytes: charged. before: what the last lookup of the key returned; 0: it is the first. Returns the number of this use; 0: it
  * was passed over, since its key is above the threshold or there was no room. */
-uint64_t gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_curve_use use,
-    uint64_t key, uint64_t bytes, uint64_t before);
+uint64_t gm_cache_curve_use(struct gm_cache_curves *curves, struct gm_cache_curve *curve,
+    enum gm_cache_curve_use use, uint64_t key, uint64_t bytes, uint64_t before);
 /* No key above is in the sample from now on. Never rises. */
-void gm_curve_lower(struct gm_curves *curves, struct gm_curve *curve, uint64_t threshold);
+void gm_cache_curve_lower(
+    struct gm_cache_curves *curves, struct gm_cache_curve *curve, uint64_t threshold);
 /* Points are about this capacity from now on; uses from before are forgotten when there are enough of later ones. */
-void gm_curve_resize(struct gm_curves *curves, struct gm_curve *curve, uint64_t capacity_bytes);
+void gm_cache_curve_resize(
+    struct gm_cache_curves *curves, struct gm_cache_curve *curve, uint64_t capacity_bytes);
 /* The cache has had so many hits and misses more, all keys together, and holds so many entries. */
-void gm_curve_state(struct gm_curves *curves, struct gm_curve *curve, uint64_t hits,
-    uint64_t misses, uint64_t entries);
+void gm_cache_curve_state(struct gm_cache_curves *curves, struct gm_cache_curve *curve,
+    uint64_t hits, uint64_t misses, uint64_t entries);
 
 /* Hands over what has come, if the thread is ready. */
-void gm_curves_turn(struct gm_curves *curves);
+void gm_cache_curves_turn(struct gm_cache_curves *curves);
 /* Waits until all is simulated. */
-void gm_curves_finish(struct gm_curves *curves);
+void gm_cache_curves_finish(struct gm_cache_curves *curves);
 
 /* Whether something is not yet simulated; whether there is something to be read. */
-bool gm_curve_is_behind(struct gm_curves *curves, const struct gm_curve *curve);
-bool gm_curve_has_news(struct gm_curves *curves, const struct gm_curve *curve);
+bool gm_cache_curve_is_behind(struct gm_cache_curves *curves, const struct gm_cache_curve *curve);
+bool gm_cache_curve_has_news(struct gm_cache_curves *curves, const struct gm_cache_curve *curve);
 
-struct gm_curve_point {
+struct gm_cache_curve_point {
     uint64_t capacity_bytes, samples, entries;
     double hit_ratio, byte_hit_ratio, error;
 };
 /* Beside the points: how many of the simulated uses were compared with Belady's, see cache_belady.h. */
-struct gm_curve_best {
+struct gm_cache_curve_best {
     uint64_t uses, hits, real_hits;
 };
 /* False: nothing new since the last call, or nothing at all. */
-bool gm_curve_read(struct gm_curves *curves, struct gm_curve *curve,
-    struct gm_curve_point ret_points[GM_CURVE_POINTS], struct gm_curve_best *ret_best);
-const char *gm_curve_policy_name(const struct gm_curve *curve);
+bool gm_cache_curve_read(struct gm_cache_curves *curves, struct gm_cache_curve *curve,
+    struct gm_cache_curve_point ret_points[GM_CACHE_CURVE_POINTS],
+    struct gm_cache_curve_best *ret_best);
+const char *gm_cache_curve_policy_name(const struct gm_cache_curve *curve);
 
 #endif

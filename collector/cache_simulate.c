@@ -1,5 +1,5 @@
-/* curve_simulate.c - see curve_simulate.h. */
-#include "collector/curve_simulate.h"
+/* cache_simulate.c - see cache_simulate.h. */
+#include "collector/cache_simulate.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,8 +14,8 @@
 
 static const uint32_t kinds[] = {GM_POLICY_ADAPTIVE, GM_POLICY_LRU, GM_POLICY_S3FIFO};
 
-void gm_curve_sim_init(
-    struct gm_curve_sim *sim, uint32_t policy, uint64_t capacity_bytes, uint64_t threshold)
+void gm_cache_curve_sim_init(
+    struct gm_cache_curve_sim *sim, uint32_t policy, uint64_t capacity_bytes, uint64_t threshold)
 {
     memset(sim, 0, sizeof *sim);
     sim->kind = policy < sizeof kinds / sizeof *kinds ? kinds[policy] : GM_POLICY_LRU;
@@ -24,15 +24,15 @@ void gm_curve_sim_init(
     sim->counts.whole = threshold == UINT64_MAX;
 }
 
-void gm_curve_sim_done(struct gm_curve_sim *sim)
+void gm_cache_curve_sim_done(struct gm_cache_curve_sim *sim)
 {
-    for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++)
         gm_simulation_free(sim->simulations[i]);
     memset(sim->simulations, 0, sizeof sim->simulations);
     gm_belady_done(&sim->belady);
 }
 
-const char *gm_curve_sim_policy_name(const struct gm_curve_sim *sim)
+const char *gm_cache_curve_sim_policy_name(const struct gm_cache_curve_sim *sim)
 {
     return sim->kind == GM_POLICY_ADAPTIVE ? "adaptive"
            : sim->kind == GM_POLICY_S3FIFO ? "s3fifo"
@@ -41,40 +41,40 @@ const char *gm_curve_sim_policy_name(const struct gm_curve_sim *sim)
 
 /* ---- capacities ---- */
 
-static uint64_t point_bytes(const struct gm_curve_sim *sim, unsigned i)
+static uint64_t point_bytes(const struct gm_cache_curve_sim *sim, unsigned i)
 {
-    double factor = exp2((double)i / 2 - (double)GM_CURVE_OWN / 2);
+    double factor = exp2((double)i / 2 - (double)GM_CACHE_CURVE_OWN / 2);
     double bytes = (double)sim->capacity_bytes * factor;
     return bytes < 1 ? 1 : (uint64_t)(bytes + 0.5);
 }
 
 /* Of the share of the keys that is simulated, in units. */
-static uint64_t point_units(const struct gm_curve_sim *sim, unsigned i)
+static uint64_t point_units(const struct gm_cache_curve_sim *sim, unsigned i)
 {
     double rate = ((double)sim->threshold + 1) / 0x1p64;
     double units = (double)point_bytes(sim, i) * rate / (double)sim->unit_bytes;
     return units < 1 ? 1 : (uint64_t)(units + 0.5);
 }
 
-static uint64_t charge_units(const struct gm_curve_sim *sim, uint64_t bytes)
+static uint64_t charge_units(const struct gm_cache_curve_sim *sim, uint64_t bytes)
 {
     uint64_t units = (bytes + sim->unit_bytes - 1) / sim->unit_bytes;
     return units < UINT32_MAX ? units : UINT32_MAX;
 }
 
-static void capacities_note(struct gm_curve_sim *sim)
+static void capacities_note(struct gm_cache_curve_sim *sim)
 {
-    sim->own_units = point_units(sim, GM_CURVE_OWN);
-    for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
+    sim->own_units = point_units(sim, GM_CACHE_CURVE_OWN);
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++)
         sim->counts.at[i].capacity_bytes = point_bytes(sim, i);
 }
 
-static void sim_begin(struct gm_curve_sim *sim)
+static void sim_begin(struct gm_cache_curve_sim *sim)
 {
     sim->begun = true;
     sim->unit_bytes = 1 + 8 * sim->capacity_bytes / UNITS_MAX;
     capacities_note(sim);
-    for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++) {
         uint64_t units = point_units(sim, i);
         const struct gm_policy_config config = {.kind = sim->kind,
             .capacity = units,
@@ -104,9 +104,9 @@ static uint64_t key_unmix(uint64_t hash)
 }
 
 static void sim_compare_belady(
-    struct gm_curve_sim *sim, const struct gm_curve_sim_event *e, uint64_t charge)
+    struct gm_cache_curve_sim *sim, const struct gm_cache_curve_sim_event *e, uint64_t charge)
 {
-    struct gm_curve_best *best = &sim->counts.best;
+    struct gm_cache_curve_best *best = &sim->counts.best;
     sim->number += (uint32_t)(e->number - (uint32_t)sim->number);
     uint64_t before = e->before ? sim->number - (uint32_t)(e->number - e->before) : 0;
     enum gm_belady_verdict verdict =
@@ -115,21 +115,23 @@ static void sim_compare_belady(
         return;
     best->uses++;
     best->hits += verdict == GM_BELADY_HIT;
-    best->real_hits += e->use == GM_CURVE_HIT;
+    best->real_hits += e->use == GM_CACHE_CURVE_HIT;
 }
 
-static void sim_count(struct gm_curve_sim *sim, const struct gm_curve_sim_event *e, unsigned group)
+static void sim_count(
+    struct gm_cache_curve_sim *sim, const struct gm_cache_curve_sim_event *e, unsigned group)
 {
     sim->counts.lookups++;
     sim->counts.bytes += e->bytes;
     sim->counts.group_lookups[group]++;
 }
 
-void gm_curve_sim_use(struct gm_curve_sim *sim, const struct gm_curve_sim_event *e)
+void gm_cache_curve_sim_use(
+    struct gm_cache_curve_sim *sim, const struct gm_cache_curve_sim_event *e)
 {
     uint64_t hash = key_mix(e->key);
-    unsigned group = (unsigned)(hash % GM_CURVE_GROUPS);
-    bool lookup = e->use == GM_CURVE_HIT || e->use == GM_CURVE_MISS;
+    unsigned group = (unsigned)(hash % GM_CACHE_CURVE_GROUPS);
+    bool lookup = e->use == GM_CACHE_CURVE_HIT || e->use == GM_CACHE_CURVE_MISS;
     if (e->key > sim->threshold)
         return;
     if (!sim->begun)
@@ -139,10 +141,10 @@ void gm_curve_sim_use(struct gm_curve_sim *sim, const struct gm_curve_sim_event 
         sim_count(sim, e, group);
         sim_compare_belady(sim, e, charge);
     }
-    for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++) {
         if (!sim->simulations[i])
             continue;
-        if (e->use == GM_CURVE_GONE) {
+        if (e->use == GM_CACHE_CURVE_GONE) {
             gm_simulate_remove(sim->simulations[i], hash);
         } else if (gm_simulate_use(sim->simulations[i], hash, charge, 0) && lookup) {
             sim->counts.at[i].hits[group]++;
@@ -151,7 +153,7 @@ void gm_curve_sim_use(struct gm_curve_sim *sim, const struct gm_curve_sim_event 
     }
 }
 
-void gm_curve_sim_state(struct gm_curve_sim *sim, uint64_t hits, uint64_t misses)
+void gm_cache_curve_sim_state(struct gm_cache_curve_sim *sim, uint64_t hits, uint64_t misses)
 {
     sim->counts.told_hits += hits;
     sim->counts.told_misses += misses;
@@ -162,13 +164,13 @@ static bool key_stays(uint64_t hash, void *threshold)
     return key_unmix(hash) <= *(uint64_t *)threshold;
 }
 
-void gm_curve_sim_lower(struct gm_curve_sim *sim, uint64_t threshold)
+void gm_cache_curve_sim_lower(struct gm_cache_curve_sim *sim, uint64_t threshold)
 {
     sim->threshold = threshold;
     sim->counts.whole = false;
     gm_belady_reset(&sim->belady);
     capacities_note(sim);
-    for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++) {
         if (!sim->simulations[i])
             continue;
         gm_simulate_keep(sim->simulations[i], key_stays, &threshold);
@@ -177,29 +179,30 @@ void gm_curve_sim_lower(struct gm_curve_sim *sim, uint64_t threshold)
 }
 
 /* The simulated caches are made larger or smaller, as the real one is. */
-void gm_curve_sim_resize(struct gm_curve_sim *sim, uint64_t capacity_bytes)
+void gm_cache_curve_sim_resize(struct gm_cache_curve_sim *sim, uint64_t capacity_bytes)
 {
     bool whole = sim->counts.whole;
     sim->capacity_bytes = capacity_bytes;
     if (!sim->begun)
         return;
     if (sim->counts.lookups >= LOOKUPS_ENOUGH || sim->counts.lookups > sim->before.lookups)
-        gm_curve_sim_result(sim, &sim->before);
+        gm_cache_curve_sim_result(sim, &sim->before);
     memset(&sim->counts, 0, sizeof sim->counts);
     sim->counts.whole = whole;
     capacities_note(sim);
-    for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++)
         if (sim->simulations[i])
             gm_simulate_resize(sim->simulations[i], point_units(sim, i));
 }
 
-void gm_curve_sim_result(struct gm_curve_sim *sim, struct gm_curve_result *ret_result)
+void gm_cache_curve_sim_result(
+    struct gm_cache_curve_sim *sim, struct gm_cache_curve_result *ret_result)
 {
     if (sim->counts.lookups < LOOKUPS_ENOUGH && sim->counts.lookups <= sim->before.lookups) {
         *ret_result = sim->before;
         return;
     }
-    for (unsigned i = 0; i < GM_CURVE_POINTS; i++)
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++)
         if (sim->simulations[i])
             sim->counts.at[i].entries =
                 gm_policy_entries(gm_simulation_policy(sim->simulations[i]));
@@ -208,10 +211,10 @@ void gm_curve_sim_result(struct gm_curve_sim *sim, struct gm_curve_result *ret_r
 
 /* ---- points ---- */
 
-static uint64_t hits_of(const struct gm_curve_capacity *at)
+static uint64_t hits_of(const struct gm_cache_curve_capacity *at)
 {
     uint64_t hits = 0;
-    for (unsigned g = 0; g < GM_CURVE_GROUPS; g++)
+    for (unsigned g = 0; g < GM_CACHE_CURVE_GROUPS; g++)
         hits += at->hits[g];
     return hits;
 }
@@ -222,12 +225,13 @@ static double ratio_bounded(double ratio)
 }
 
 /* The jackknife: what the ratio would be without one group, for each. */
-static double groups_error(const struct gm_curve_result *r, const struct gm_curve_capacity *at)
+static double groups_error(
+    const struct gm_cache_curve_result *r, const struct gm_cache_curve_capacity *at)
 {
-    double without[GM_CURVE_GROUPS], mean = 0, squares = 0;
+    double without[GM_CACHE_CURVE_GROUPS], mean = 0, squares = 0;
     unsigned count = 0;
     uint64_t hits = hits_of(at);
-    for (unsigned g = 0; g < GM_CURVE_GROUPS; g++) {
+    for (unsigned g = 0; g < GM_CACHE_CURVE_GROUPS; g++) {
         uint64_t rest = r->lookups - r->group_lookups[g];
         if (rest == 0)
             continue;
@@ -252,28 +256,29 @@ static double ratio_made_right(double ratio, double own, double told, bool small
 }
 
 /* Before the cache has told of any lookup, there is nothing to hold it against. */
-static double told_ratio(const struct gm_curve_result *r, double own)
+static double told_ratio(const struct gm_cache_curve_result *r, double own)
 {
     double told = (double)r->told_hits + (double)r->told_misses;
     return told > 0 ? (double)r->told_hits / told : own;
 }
 
-void gm_curve_result_points(
-    const struct gm_curve_result *r, struct gm_curve_point ret_points[GM_CURVE_POINTS])
+void gm_cache_curve_result_points(const struct gm_cache_curve_result *r,
+    struct gm_cache_curve_point ret_points[GM_CACHE_CURVE_POINTS])
 {
     double lookups = (double)r->lookups;
-    double own = (double)hits_of(&r->at[GM_CURVE_OWN]) / lookups, told = told_ratio(r, own);
-    for (unsigned i = 0; i < GM_CURVE_POINTS; i++) {
-        const struct gm_curve_capacity *at = &r->at[i];
+    double own = (double)hits_of(&r->at[GM_CACHE_CURVE_OWN]) / lookups, told = told_ratio(r, own);
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++) {
+        const struct gm_cache_curve_capacity *at = &r->at[i];
         double ratio = (double)hits_of(at) / lookups;
         double sampling = r->whole ? 0 : groups_error(r, at);
-        ret_points[i] = (struct gm_curve_point){.capacity_bytes = at->capacity_bytes,
+        ret_points[i] = (struct gm_cache_curve_point){.capacity_bytes = at->capacity_bytes,
             .samples = r->lookups,
             .entries = at->entries,
-            .hit_ratio = ratio_bounded(r->whole && i != GM_CURVE_OWN
-                                           ? ratio
-                                           : ratio_made_right(ratio, own, told, i < GM_CURVE_OWN)),
+            .hit_ratio =
+                ratio_bounded(r->whole && i != GM_CACHE_CURVE_OWN
+                                  ? ratio
+                                  : ratio_made_right(ratio, own, told, i < GM_CACHE_CURVE_OWN)),
             .byte_hit_ratio = r->bytes ? (double)at->hit_bytes / (double)r->bytes : 0,
-            .error = i == GM_CURVE_OWN ? 0 : ratio_bounded(hypot(sampling, told - own))};
+            .error = i == GM_CACHE_CURVE_OWN ? 0 : ratio_bounded(hypot(sampling, told - own))};
     }
 }

@@ -1,9 +1,9 @@
-/* curve.c - see curve.h. The buffer, the thread, and what passes between them; the simulations: curve_simulate.c.
+/* cache_curve.c - see cache_curve.h. The buffer, the thread, and what passes between them; the simulations: cache_simulate.c.
  *
- * A buffer has one owner at a time. Of struct gm_curve the part `sim` is the thread's while it is busy; what both look at is
+ * A buffer has one owner at a time. Of struct gm_cache_curve the part `sim` is the thread's while it is busy; what both look at is
  * written with the lock held, or handed over with a buffer.
  */
-#include "collector/curve.h"
+#include "collector/cache_curve.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "collector/curve_simulate.h"
+#include "collector/cache_simulate.h"
 
 #define BUFFER_USES (1u << 17) /* 3 MB; arbitrary */
 #define BUFFER_FIRST 1024u
@@ -22,10 +22,10 @@
 #define THREAD_NICE 10
 
 enum op {
-    OP_HIT = GM_CURVE_HIT,
-    OP_MISS = GM_CURVE_MISS,
-    OP_STORE = GM_CURVE_STORE,
-    OP_GONE = GM_CURVE_GONE,
+    OP_HIT = GM_CACHE_CURVE_HIT,
+    OP_MISS = GM_CACHE_CURVE_MISS,
+    OP_STORE = GM_CACHE_CURVE_STORE,
+    OP_GONE = GM_CACHE_CURVE_GONE,
     OP_STATE, /* key, bytes: hits, misses */
     OP_GAP,
     OP_RESIZE,
@@ -33,11 +33,11 @@ enum op {
 };
 
 struct use {
-    struct gm_curve *curve;
+    struct gm_cache_curve *curve;
     uint64_t key;
     uint64_t bytes : 56, op : 8;
     uint32_t number,
-        before; /* low bits of what gm_curve_use returned for this use and the key's last */
+        before; /* low bits of what gm_cache_curve_use returned for this use and the key's last */
 };
 
 struct buffer {
@@ -45,7 +45,7 @@ struct buffer {
     size_t n, room;
 };
 
-struct gm_curve {
+struct gm_cache_curve {
     /* The main thread's. */
     uint64_t threshold, capacity_bytes, entries, number;
     uint64_t pushed, in_buffer; /* uses; those that wait in the buffer that fills */
@@ -54,14 +54,14 @@ struct gm_curve {
     /* Handed over with a buffer. */
     uint64_t threshold_asked;
     /* The thread's. */
-    struct gm_curve_sim sim;
+    struct gm_cache_curve_sim sim;
     uint64_t taken;
     /* With the lock. */
-    struct gm_curve_result result;
+    struct gm_cache_curve_result result;
     uint64_t simulated, generation;
 };
 
-struct gm_curves {
+struct gm_cache_curves {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -75,15 +75,15 @@ struct gm_curves {
 
 static void use_simulate(const struct use *use)
 {
-    struct gm_curve *curve = use->curve;
+    struct gm_cache_curve *curve = use->curve;
     switch ((enum op)use->op) {
     case OP_HIT:
     case OP_MISS:
     case OP_STORE:
     case OP_GONE:
         curve->taken++;
-        gm_curve_sim_use(
-            &curve->sim, &(struct gm_curve_sim_event){.use = (enum gm_curve_use)use->op,
+        gm_cache_curve_sim_use(
+            &curve->sim, &(struct gm_cache_curve_sim_event){.use = (enum gm_cache_curve_use)use->op,
                              .key = use->key,
                              .bytes = use->bytes,
                              .number = use->number,
@@ -91,28 +91,28 @@ static void use_simulate(const struct use *use)
         return;
     case OP_STATE:
         curve->taken++;
-        gm_curve_sim_state(&curve->sim, use->key, use->bytes);
+        gm_cache_curve_sim_state(&curve->sim, use->key, use->bytes);
         return;
     case OP_GAP:
         curve->sim.counts.whole = false;
         return;
     case OP_RESIZE:
-        gm_curve_sim_resize(&curve->sim, use->bytes);
+        gm_cache_curve_sim_resize(&curve->sim, use->bytes);
         return;
     case OP_FREE:
-        gm_curve_sim_done(&curve->sim);
+        gm_cache_curve_sim_done(&curve->sim);
         free(curve);
         return;
     }
 }
 
 /* Results go out when all is done that the buffer has of a curve: those of one that it frees must not. */
-static void buffer_simulate(struct gm_curves *curves, struct buffer *b)
+static void buffer_simulate(struct gm_cache_curves *curves, struct buffer *b)
 {
     for (size_t i = 0; i < b->n; i++) {
-        struct gm_curve *curve = b->v[i].curve;
+        struct gm_cache_curve *curve = b->v[i].curve;
         if (curve->threshold_asked < curve->sim.threshold)
-            gm_curve_sim_lower(&curve->sim, curve->threshold_asked);
+            gm_cache_curve_sim_lower(&curve->sim, curve->threshold_asked);
         if (b->v[i].op == OP_FREE) {
             for (size_t k = i; k-- > 0;)
                 if (b->v[k].curve == curve)
@@ -124,19 +124,19 @@ static void buffer_simulate(struct gm_curves *curves, struct buffer *b)
     }
     pthread_mutex_lock(&curves->lock);
     for (size_t i = 0; i < b->n; i++) {
-        struct gm_curve *curve = b->v[i].curve;
+        struct gm_cache_curve *curve = b->v[i].curve;
         if (!curve || curve->simulated == curve->taken)
             continue;
         curve->simulated = curve->taken;
         curve->generation++;
-        gm_curve_sim_result(&curve->sim, &curve->result);
+        gm_cache_curve_sim_result(&curve->sim, &curve->result);
     }
     pthread_mutex_unlock(&curves->lock);
 }
 
 static void *thread_main(void *arg)
 {
-    struct gm_curves *curves = arg;
+    struct gm_cache_curves *curves = arg;
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), THREAD_NICE);
     pthread_mutex_lock(&curves->lock);
     for (;;) {
@@ -155,9 +155,9 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-int gm_curves_create(struct gm_curves **ret_curves)
+int gm_cache_curves_create(struct gm_cache_curves **ret_curves)
 {
-    struct gm_curves *curves = calloc(1, sizeof *curves);
+    struct gm_cache_curves *curves = calloc(1, sizeof *curves);
     if (!curves)
         return -ENOMEM;
     pthread_mutex_init(&curves->lock, NULL);
@@ -175,7 +175,7 @@ int gm_curves_create(struct gm_curves **ret_curves)
 
 /* ---- handing over ---- */
 
-static bool thread_is_idle(struct gm_curves *curves)
+static bool thread_is_idle(struct gm_cache_curves *curves)
 {
     pthread_mutex_lock(&curves->lock);
     bool idle = !curves->busy;
@@ -183,7 +183,7 @@ static bool thread_is_idle(struct gm_curves *curves)
     return idle;
 }
 
-void gm_curves_turn(struct gm_curves *curves)
+void gm_cache_curves_turn(struct gm_cache_curves *curves)
 {
     if (!curves || curves->filling.n == 0 || !thread_is_idle(curves))
         return;
@@ -201,7 +201,7 @@ void gm_curves_turn(struct gm_curves *curves)
     pthread_mutex_unlock(&curves->lock);
 }
 
-static void thread_wait(struct gm_curves *curves)
+static void thread_wait(struct gm_cache_curves *curves)
 {
     pthread_mutex_lock(&curves->lock);
     while (curves->busy)
@@ -209,20 +209,20 @@ static void thread_wait(struct gm_curves *curves)
     pthread_mutex_unlock(&curves->lock);
 }
 
-void gm_curves_finish(struct gm_curves *curves)
+void gm_cache_curves_finish(struct gm_cache_curves *curves)
 {
     if (!curves)
         return;
     thread_wait(curves);
-    gm_curves_turn(curves);
+    gm_cache_curves_turn(curves);
     thread_wait(curves);
 }
 
-void gm_curves_free(struct gm_curves *curves)
+void gm_cache_curves_free(struct gm_cache_curves *curves)
 {
     if (!curves)
         return;
-    gm_curves_finish(curves);
+    gm_cache_curves_finish(curves);
     pthread_mutex_lock(&curves->lock);
     curves->ending = true;
     pthread_cond_broadcast(&curves->changed);
@@ -250,8 +250,8 @@ static bool buffer_reserve(struct buffer *b)
     return true;
 }
 
-static bool buffer_put(
-    struct gm_curves *curves, struct gm_curve *curve, enum op op, uint64_t key, uint64_t bytes)
+static bool buffer_put(struct gm_cache_curves *curves, struct gm_cache_curve *curve, enum op op,
+    uint64_t key, uint64_t bytes)
 {
     if (!buffer_reserve(&curves->filling))
         return false;
@@ -260,9 +260,9 @@ static bool buffer_put(
     return true;
 }
 
-static struct gm_curve *buffer_heaviest(const struct buffer *b)
+static struct gm_cache_curve *buffer_heaviest(const struct buffer *b)
 {
-    struct gm_curve *heaviest = b->v[0].curve;
+    struct gm_cache_curve *heaviest = b->v[0].curve;
     for (size_t i = 1; i < b->n; i++)
         if (b->v[i].curve->in_buffer > heaviest->in_buffer)
             heaviest = b->v[i].curve;
@@ -274,7 +274,8 @@ static double threshold_rate(uint64_t threshold)
     return ((double)threshold + 1) / 0x1p64;
 }
 
-void gm_curve_lower(struct gm_curves *curves, struct gm_curve *curve, uint64_t threshold)
+void gm_cache_curve_lower(
+    struct gm_cache_curves *curves, struct gm_cache_curve *curve, uint64_t threshold)
 {
     struct buffer *b = &curves->filling;
     size_t kept = 0;
@@ -295,51 +296,51 @@ void gm_curve_lower(struct gm_curves *curves, struct gm_curve *curve, uint64_t t
     256u /* uses that are left out before the thread is asked again whether it is ready */
 
 /* The buffer is full. False: there is no room. Lowering costs a walk through it, and is done once before it is handed over. */
-static bool buffer_make_room(struct gm_curves *curves)
+static bool buffer_make_room(struct gm_cache_curves *curves)
 {
     if (curves->refused++ % REFUSED_LOOKS == 0)
-        gm_curves_turn(curves);
+        gm_cache_curves_turn(curves);
     if (curves->filling.n < BUFFER_USES)
         return true;
     if (curves->refused > 1)
         return false;
-    struct gm_curve *curve = buffer_heaviest(&curves->filling);
+    struct gm_cache_curve *curve = buffer_heaviest(&curves->filling);
     if ((double)curve->entries * threshold_rate(curve->threshold / 2) < ENTRIES_LEAST)
         return false;
-    gm_curve_lower(curves, curve, curve->threshold / 2);
+    gm_cache_curve_lower(curves, curve, curve->threshold / 2);
     curves->refused = 0;
     return curves->filling.n < BUFFER_USES;
 }
 
 /* ---- curves ---- */
 
-int gm_curve_create(struct gm_curves *curves, uint32_t policy, uint64_t capacity_bytes,
-    uint64_t threshold, struct gm_curve **ret_curve)
+int gm_cache_curve_create(struct gm_cache_curves *curves, uint32_t policy, uint64_t capacity_bytes,
+    uint64_t threshold, struct gm_cache_curve **ret_curve)
 {
-    struct gm_curve *curve = calloc(1, sizeof *curve);
+    struct gm_cache_curve *curve = calloc(1, sizeof *curve);
     (void)curves;
     if (!curve)
         return -ENOMEM;
     curve->threshold = curve->threshold_asked = threshold;
     curve->capacity_bytes = capacity_bytes;
-    gm_curve_sim_init(&curve->sim, policy, capacity_bytes, threshold);
+    gm_cache_curve_sim_init(&curve->sim, policy, capacity_bytes, threshold);
     *ret_curve = curve;
     return 0;
 }
 
-void gm_curve_free(struct gm_curves *curves, struct gm_curve *curve)
+void gm_cache_curve_free(struct gm_cache_curves *curves, struct gm_cache_curve *curve)
 {
     if (!curve || buffer_put(curves, curve, OP_FREE, 0, 0))
         return;
-    gm_curves_finish(curves); /* without memory for another word */
-    gm_curve_sim_done(&curve->sim);
+    gm_cache_curves_finish(curves); /* without memory for another word */
+    gm_cache_curve_sim_done(&curve->sim);
     free(curve);
 }
 
-uint64_t gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_curve_use use,
-    uint64_t key, uint64_t bytes, uint64_t before)
+uint64_t gm_cache_curve_use(struct gm_cache_curves *curves, struct gm_cache_curve *curve,
+    enum gm_cache_curve_use use, uint64_t key, uint64_t bytes, uint64_t before)
 {
-    bool lookup = use == GM_CURVE_HIT || use == GM_CURVE_MISS;
+    bool lookup = use == GM_CACHE_CURVE_HIT || use == GM_CACHE_CURVE_MISS;
     if (key > curve->threshold)
         return 0;
     if (curves->filling.n >= BUFFER_USES && !buffer_make_room(curves)) {
@@ -360,7 +361,8 @@ uint64_t gm_curve_use(struct gm_curves *curves, struct gm_curve *curve, enum gm_
     return lookup ? curve->number : 0;
 }
 
-void gm_curve_resize(struct gm_curves *curves, struct gm_curve *curve, uint64_t capacity_bytes)
+void gm_cache_curve_resize(
+    struct gm_cache_curves *curves, struct gm_cache_curve *curve, uint64_t capacity_bytes)
 {
     if (capacity_bytes == 0 || capacity_bytes == curve->capacity_bytes)
         return;
@@ -368,15 +370,15 @@ void gm_curve_resize(struct gm_curves *curves, struct gm_curve *curve, uint64_t 
     buffer_put(curves, curve, OP_RESIZE, 0, capacity_bytes);
 }
 
-void gm_curve_state(struct gm_curves *curves, struct gm_curve *curve, uint64_t hits,
-    uint64_t misses, uint64_t entries)
+void gm_cache_curve_state(struct gm_cache_curves *curves, struct gm_cache_curve *curve,
+    uint64_t hits, uint64_t misses, uint64_t entries)
 {
     curve->entries = entries;
     if ((hits || misses) && buffer_put(curves, curve, OP_STATE, hits, misses))
         curve->pushed++;
 }
 
-bool gm_curve_is_behind(struct gm_curves *curves, const struct gm_curve *curve)
+bool gm_cache_curve_is_behind(struct gm_cache_curves *curves, const struct gm_cache_curve *curve)
 {
     pthread_mutex_lock(&curves->lock);
     bool behind = curve->simulated != curve->pushed;
@@ -384,7 +386,7 @@ bool gm_curve_is_behind(struct gm_curves *curves, const struct gm_curve *curve)
     return behind;
 }
 
-bool gm_curve_has_news(struct gm_curves *curves, const struct gm_curve *curve)
+bool gm_cache_curve_has_news(struct gm_cache_curves *curves, const struct gm_cache_curve *curve)
 {
     pthread_mutex_lock(&curves->lock);
     bool news = curve->generation != curve->read;
@@ -392,10 +394,11 @@ bool gm_curve_has_news(struct gm_curves *curves, const struct gm_curve *curve)
     return news;
 }
 
-bool gm_curve_read(struct gm_curves *curves, struct gm_curve *curve,
-    struct gm_curve_point ret_points[GM_CURVE_POINTS], struct gm_curve_best *ret_best)
+bool gm_cache_curve_read(struct gm_cache_curves *curves, struct gm_cache_curve *curve,
+    struct gm_cache_curve_point ret_points[GM_CACHE_CURVE_POINTS],
+    struct gm_cache_curve_best *ret_best)
 {
-    struct gm_curve_result result;
+    struct gm_cache_curve_result result;
     pthread_mutex_lock(&curves->lock);
     bool news = curve->generation != curve->read;
     result = curve->result;
@@ -403,12 +406,12 @@ bool gm_curve_read(struct gm_curves *curves, struct gm_curve *curve,
     pthread_mutex_unlock(&curves->lock);
     if (!news || result.lookups == 0)
         return false;
-    gm_curve_result_points(&result, ret_points);
+    gm_cache_curve_result_points(&result, ret_points);
     *ret_best = result.best;
     return true;
 }
 
-const char *gm_curve_policy_name(const struct gm_curve *curve)
+const char *gm_cache_curve_policy_name(const struct gm_cache_curve *curve)
 {
-    return gm_curve_sim_policy_name(&curve->sim);
+    return gm_cache_curve_sim_policy_name(&curve->sim);
 }
