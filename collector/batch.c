@@ -34,6 +34,8 @@ static void batch_free_texts(struct gm_batch *batch)
         free(batch->marks.v[i].text);
     for (size_t i = 0; i < batch->caches.n; i++)
         free(batch->caches.v[i].name);
+    for (size_t i = 0; i < batch->cache_uses.n; i++)
+        free(batch->cache_uses.v[i].name);
 }
 
 void gm_batch_clear(struct gm_batch *batch)

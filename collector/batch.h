@@ -163,6 +163,7 @@ struct gm_row_cache_point {
 struct gm_row_cache_uses {
     uint32_t cache_id, id; /* stack, 0: none; or class */
     bool is_class;
+    char *name; /* of a class; NULL: none */
     uint64_t samples, hits, hit_bytes, misses, premature_misses, stores, store_bytes, loads,
         load_ns;
     uint64_t pins, open_pins, open_pin_bytes; /* of a site */

@@ -84,6 +84,7 @@ static int uses_fill(
     *row = (struct gm_row_cache_uses){.cache_id = cache->row.cache_id,
         .id = u->id,
         .is_class = is_class,
+        .name = u->name ? strdup(u->name) : NULL,
         .samples = u->samples,
         .hits = rounded(u->hits),
         .hit_bytes = rounded(u->hit_bytes),

@@ -17,6 +17,8 @@
 
 static void ledger_done(struct gm_cache_ledger *ledger)
 {
+    for (size_t i = 0; i < ledger->uses.n; i++)
+        free(ledger->uses.v[i].name);
     free(ledger->uses.v);
     gm_index_done(&ledger->index);
 }
@@ -509,6 +511,20 @@ static void cache_left(
     gm_cache_key_inside(&cache->keys, key, false);
 }
 
+/* A name that is told again is the same, or a lie. */
+static void cache_name_class(
+    struct gm_process *p, struct gm_cache *cache, const struct gm_event *event)
+{
+    struct gm_cache_uses *uses =
+        &cache->classes.uses.v[ledger_index(&cache->classes, event->key_class)];
+    if (uses->name || uses->id != event->key_class)
+        return;
+    uses->name = strndup(event->name_text, event->name_bytes);
+    if (!uses->name)
+        p->rollup->out_of_memory = true;
+    uses->changed = cache->changed = true;
+}
+
 void gm_process_cache_event(struct gm_process *p, const struct gm_event *event, uint32_t ring)
 {
     int64_t ns = gm_timebase_ns(p->rollup->timebase, event->stamp);
@@ -520,6 +536,8 @@ void gm_process_cache_event(struct gm_process *p, const struct gm_event *event, 
     struct gm_cache *cache = caches_find(&p->caches, event->cache);
     if (!cache)
         p->caches.left_out++;
+    else if (event->kind == GM_EV_CACHE_CLASS)
+        cache_name_class(p, cache, event);
     else if (event->kind == GM_EV_CACHE_USE)
         cache_use(p, cache, event, ring, ns);
     else

@@ -37,6 +37,7 @@
 struct gm_cache_uses {
     uint32_t id; /* stack or class */
     bool changed;
+    char *name; /* of a class; NULL: not told */
     uint64_t samples;
     double hits, hit_bytes, misses, premature_misses, stores, store_bytes, loads, load_ns, pins;
     uint64_t open_pins, open_pin_bytes; /* of sites, as told last */

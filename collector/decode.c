@@ -306,6 +306,16 @@ static bool decode_cache_evict(const uint64_t *w, struct gm_event *event)
            w[5] <= FIGURE_MAX;
 }
 
+static bool decode_cache_class(const uint64_t *w, unsigned words, struct gm_event *event)
+{
+    event->cache = w[1];
+    event->key_class = (uint32_t)w[2];
+    event->name_text = (const char *)(w + 4);
+    event->name_bytes = (uint32_t)w[3];
+    return w[1] <= GM_ADDRESS_MASK && w[2] <= UINT32_MAX && w[3] <= GM_CACHE_NAME_MAX &&
+           w[3] <= (words - 4) * 8;
+}
+
 /* Fills what one record says; false where it cannot be true. */
 static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *event)
 {
@@ -349,6 +359,8 @@ static bool decode_record(const uint64_t *w, unsigned words, struct gm_event *ev
         return decode_cache_use(w, event);
     case GM_EV_CACHE_EVICT:
         return decode_cache_evict(w, event);
+    case GM_EV_CACHE_CLASS:
+        return decode_cache_class(w, words, event);
     case GM_EV_MODULE_EPOCH:
         return true;
     }

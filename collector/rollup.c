@@ -578,6 +578,7 @@ static bool process_event(
     case GM_EV_CACHE:
     case GM_EV_CACHE_USE:
     case GM_EV_CACHE_EVICT:
+    case GM_EV_CACHE_CLASS:
         gm_process_cache_event(p, event, (uint32_t)(ring - p->threads));
         return true;
     case GM_EV_REALLOC: /* of an older target: decode refuses it */

@@ -58,9 +58,9 @@ static const char *const statements[S_COUNT] = {
                "misses, premature_misses, stores, store_bytes, loads, load_ns, pins, open_pins, "
                "open_pin_bytes, oldest_pin_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
                "?)",
-    [S_CLASS] = "INSERT OR REPLACE INTO cache_class (cache_id, key_class, samples, hits, "
+    [S_CLASS] = "INSERT OR REPLACE INTO cache_class (cache_id, key_class, name, samples, hits, "
                 "hit_bytes, misses, premature_misses, stores, store_bytes, loads, load_ns) VALUES "
-                "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [S_PINS_VOID] = "DELETE FROM cache_pin WHERE cache_id = ?",
     [S_PIN] = "INSERT INTO cache_pin (cache_id, pin, key, stack_id, ns, bytes) VALUES (?, ?, ?, "
               "?, ?, ?)",
@@ -162,9 +162,10 @@ static int write_caches(
 static int write_uses(struct gm_store_caches *caches, const struct gm_row_cache_uses *u)
 {
     if (u->is_class)
-        return gm_row_write(caches->s[S_CLASS], "iiiiiiiiiii", I(u->cache_id), I(u->id),
-            I(u->samples), I(u->hits), I(u->hit_bytes), I(u->misses), I(u->premature_misses),
-            I(u->stores), I(u->store_bytes), I(u->loads), I(u->load_ns));
+        return gm_row_write(caches->s[S_CLASS], u->name ? "iitiiiiiiiii" : "iisiiiiiiiii",
+            I(u->cache_id), I(u->id), u->name, I(u->samples), I(u->hits), I(u->hit_bytes),
+            I(u->misses), I(u->premature_misses), I(u->stores), I(u->store_bytes), I(u->loads),
+            I(u->load_ns));
     return gm_row_write(caches->s[S_SITE], "iiiiiiiiiiiiiin", I(u->cache_id), I(u->id),
         I(u->samples), I(u->hits), I(u->hit_bytes), I(u->misses), I(u->premature_misses),
         I(u->stores), I(u->store_bytes), I(u->loads), I(u->load_ns), I(u->pins), I(u->open_pins),

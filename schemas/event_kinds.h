@@ -31,7 +31,8 @@
     X(15, GC_BEGIN, 4, "a collection has begun") \
     X(16, CACHE_USE, 7, "something done with one key of a cache's sample") \
     X(17, CACHE_EVICT, 6, "an entry of a cache's sample has left") \
-    X(18, GC_STOP, 3, "one stop of the world is over")
+    X(18, GC_STOP, 3, "one stop of the world is over") \
+    X(19, CACHE_CLASS, 4, "what the program calls a class of keys")
 
 enum gm_event_kind {
 #define GM_X(code, NAME, words, text) GM_EV_##NAME = code,

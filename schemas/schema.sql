@@ -507,6 +507,7 @@ CREATE TABLE cache_site (
 CREATE TABLE cache_class (
     cache_id INTEGER NOT NULL REFERENCES cache,
     key_class INTEGER NOT NULL,             -- 0: not told
+    name TEXT,                              -- what the program calls it; NULL: not told
     samples INTEGER NOT NULL,
     hits INTEGER NOT NULL,
     hit_bytes INTEGER NOT NULL,
@@ -841,7 +842,7 @@ FROM cache_site s JOIN cache c USING (cache_id)
           WHERE l.frame_id = k.frame_id AND t.text NOT GLOB 'geomem_*');
 
 CREATE VIEW v_cache_classes AS
-SELECT s.cache_id, c.process_id, c.name, s.key_class, s.samples, s.hits, s.misses,
+SELECT s.cache_id, c.process_id, c.name, s.key_class, s.name AS class_name, s.samples, s.hits, s.misses,
        CASE WHEN s.hits + s.misses > 0 THEN 1.0 * s.hits / (s.hits + s.misses) END AS hit_ratio,
        s.hit_bytes, s.premature_misses, s.stores, s.store_bytes, s.loads, s.load_ns
 FROM cache_class s JOIN cache c USING (cache_id);

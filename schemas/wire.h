@@ -282,7 +282,8 @@ static inline uint64_t gm_death_ticks(uint64_t death)
  * CACHE_USE     0 word0, 1 cache (48) | enum gm_cache_use << 48, 2 hash of the key, 3 bytes charged for the entry; of a miss
  *               0, unless a value was put in at once: then its, 4 nanoseconds, of a load, 5 class of the key (32), 6 stack hash
  * CACHE_EVICT   0 word0, 1 cache (48) | cause (8) << 48, 2 hash of the key, 3 bytes, 4 hits it had had (32; all ones: not
- *               known), 5 nanoseconds since it was stored; 0: not known */
+ *               known), 5 nanoseconds since it was stored; 0: not known
+ * CACHE_CLASS   0 word0, 1 cache, 2 class (32), 3 name bytes, 4.. name, zero-padded */
 
 /* The figures of a GC_CYCLE, from word 5 on: nanoseconds, bytes, blocks. X(name, text) */
 #define GM_CYCLE_FIGURES(X) \

@@ -13,6 +13,7 @@
 #define NAME_WORDS (GM_CACHE_NAME_MAX / 8)
 #define USE_WORDS 7u
 #define EVICT_WORDS 6u
+#define CLASS_WORDS 4u
 
 static_assert(GEOMEM_CACHE_CAUSE_COUNT == (int)GM_CAUSE_COUNT, "the causes are the listener's");
 static_assert(GEOMEM_CACHE_UNPIN + 1 == (int)GM_USE_COUNT, "the uses are the listener's");
@@ -28,6 +29,15 @@ static void state_figures(const struct geomem_cache_state *s, uint64_t *f)
     }
 }
 
+/* Into words, zero-padded. Returns how many. */
+static uint32_t name_words(const char *name, size_t bytes, uint64_t *words)
+{
+    memset(words, 0, (bytes + 7) / 8 * 8);
+    if (bytes)
+        memcpy(words, name, bytes);
+    return (uint32_t)(bytes + 7) / 8;
+}
+
 /* Words after the first, which gets the stamp when it is written. Returns how many there are with it. */
 static uint32_t state_words(
     const struct geomem_cache_state *s, uint64_t words[STATE_WORDS + NAME_WORDS])
@@ -38,10 +48,7 @@ static uint32_t state_words(
     words[3] = bytes;
     words[4] = s->sample_threshold;
     state_figures(s, words + GM_CACHE_FIRST_WORD);
-    memset(words + STATE_WORDS, 0, (bytes + 7) / 8 * 8);
-    if (bytes)
-        memcpy(words + STATE_WORDS, s->name, bytes);
-    return STATE_WORDS + (uint32_t)(bytes + 7) / 8;
+    return STATE_WORDS + name_words(s->name, bytes, words + STATE_WORDS);
 }
 
 void gm_event_cache_state(const struct geomem_cache_state *state)
@@ -50,6 +57,14 @@ void gm_event_cache_state(const struct geomem_cache_state *state)
     if (!gm_process_on())
         return;
     gm_event_words(GM_EV_CACHE, words, state_words(state, words));
+}
+
+void gm_event_cache_class(uint64_t cache, uint32_t key_class, const char *name)
+{
+    size_t bytes = strnlen(name, GM_CACHE_NAME_MAX);
+    uint64_t words[CLASS_WORDS + NAME_WORDS] = {0, cache & GM_ADDRESS_MASK, key_class, bytes};
+    gm_event_words(
+        GM_EV_CACHE_CLASS, words, CLASS_WORDS + name_words(name, bytes, words + CLASS_WORDS));
 }
 
 /* The names of its stack go out with it. */

@@ -12,6 +12,7 @@
 void gm_event_cache_state(const struct geomem_cache_state *state);
 /* `context`: of the call of the cache. */
 void gm_event_cache_use(const struct gm_context *context, const struct geomem_cache_key_use *use);
+void gm_event_cache_class(uint64_t cache, uint32_t key_class, const char *name);
 void gm_event_cache_evict(const struct geomem_cache_eviction *eviction);
 
 #endif

@@ -171,6 +171,7 @@ static const struct geomem_listener listener = {
     .cache_state = gm_event_cache_state,
     .cache_use = collect_cache_use,
     .cache_evict = gm_event_cache_evict,
+    .cache_class = gm_event_cache_class,
 };
 
 /* While nothing is being recorded, and nothing will be, there is nobody to tell. */

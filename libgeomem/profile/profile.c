@@ -245,6 +245,34 @@ static void on_gc_stop(uint64_t number, uint64_t start_ns, uint64_t pause_ns)
         next->gc_stop(number, start_ns, pause_ns);
 }
 
+static void on_cache_state(const struct geomem_cache_state *state)
+{
+    const struct geomem_listener *next = listener_next();
+    if (next && next->version >= 2 && next->cache_state)
+        next->cache_state(state);
+}
+
+static void on_cache_use(const struct geomem_cache_key_use *use)
+{
+    const struct geomem_listener *next = listener_next();
+    if (next && next->version >= 2 && next->cache_use)
+        next->cache_use(use);
+}
+
+static void on_cache_evict(const struct geomem_cache_eviction *eviction)
+{
+    const struct geomem_listener *next = listener_next();
+    if (next && next->version >= 2 && next->cache_evict)
+        next->cache_evict(eviction);
+}
+
+static void on_cache_class(uint64_t cache, uint32_t key_class, const char *name)
+{
+    const struct geomem_listener *next = listener_next();
+    if (next && next->version >= 3 && next->cache_class)
+        next->cache_class(cache, key_class, name);
+}
+
 static const struct geomem_listener profile_listener = {
     .version = GEOMEM_LISTENER_VERSION,
     .alloc = on_alloc,
@@ -254,6 +282,10 @@ static const struct geomem_listener profile_listener = {
     .gc_begin = on_gc_begin,
     .gc_end = on_gc_end,
     .gc_stop = on_gc_stop,
+    .cache_state = on_cache_state,
+    .cache_use = on_cache_use,
+    .cache_evict = on_cache_evict,
+    .cache_class = on_cache_class,
 };
 
 /* ---- start, stop ---- */

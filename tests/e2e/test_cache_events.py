@@ -46,8 +46,8 @@ class Probe(harness.Case):
 
     def test_classes_of_keys_have_their_uses(self):
         recording = self.record(target("probe_known"))
-        self.assertEqual(recording.sql("SELECT key_class, hits, misses, stores FROM v_cache_classes ORDER BY 1"),
-                         [(0, 0, 0, 5), (1, 0, 160, 160), (2, 100, 0, 0)])
+        self.assertEqual(recording.sql("SELECT key_class, class_name, hits, misses, stores FROM v_cache_classes ORDER BY 1"),
+                         [(0, None, 0, 0, 5), (1, None, 0, 160, 160), (2, "hot ones", 100, 0, 0)])
 
     def test_changes_of_capacity_and_the_end_are_moments(self):
         recording = self.record(target("probe_known"), "100")

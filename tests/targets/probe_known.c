@@ -81,6 +81,7 @@ static void second_cache(uint64_t keys)
 int main(int argc, char **argv)
 {
     probe = geomem_cache_register("known", ENTRIES * ENTRY_BYTES);
+    geomem_probe_class(probe, 2, "hot ones");
     fill();
     read_hot();
     read_cold();

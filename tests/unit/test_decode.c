@@ -394,6 +394,14 @@ Test(decode, a_use_of_a_cache_and_what_leaves_it_are_of_known_kinds)
     cr_assert(next(&r, &e));
     cr_assert(e.kind == GM_EV_CACHE_EVICT && e.cache == 5 && e.cause == GM_CAUSE_pressure &&
               e.key == 3 && e.size_bytes == 10 && e.key_hits == UINT32_MAX && e.ns == 5);
+    uint64_t w[5] = {gm_rec_word0(GM_EV_CACHE_CLASS, 5, 7), 5, 13, 4, 0};
+    memcpy(&w[4], "leaf", 4);
+    put_words(&r, w, 5, 7);
+    cr_assert(next(&r, &e));
+    cr_assert(e.kind == GM_EV_CACHE_CLASS && e.key_class == 13 && e.name_bytes == 4 &&
+              memcmp(e.name_text, "leaf", 4) == 0);
+    w[3] = 9; /* no such name */
+    put_words(&r, w, 5, 7);
     put_cache_use(&r, 0, 10, 0, 0);
     put_cache_use(&r, GM_USE_COUNT, 10, 0, 0);
     put_cache_use(&r, GM_USE_hit, 1ull << 48, 0, 0);
@@ -405,7 +413,7 @@ Test(decode, a_use_of_a_cache_and_what_leaves_it_are_of_known_kinds)
     put_cache_evict(&r, 1, 10, 1ull << 32, 0);
     put_cache_evict(&r, 1, 10, 0, 1ull << 57);
     cr_assert_not(next(&r, &e));
-    cr_assert_eq(r.corrupt, 10);
+    cr_assert_eq(r.corrupt, 11);
     gm_reader_done(&r);
 }
 

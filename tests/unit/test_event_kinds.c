@@ -25,6 +25,7 @@ Test(event_kinds, codes_given_in_version_1_stay)
     cr_assert_eq(GM_EV_CACHE_USE, 16);
     cr_assert_eq(GM_EV_CACHE_EVICT, 17);
     cr_assert_eq(GM_EV_GC_STOP, 18);
+    cr_assert_eq(GM_EV_CACHE_CLASS, 19);
 }
 
 Test(event_kinds, a_packed_state_of_a_cache_gives_back_what_went_in)

@@ -285,6 +285,14 @@ GEOMEM_PROBE_INLINE void geomem_probe_load(
     geomem_probe_use(probe, key, key_class, GEOMEM_CACHE_LOAD, 0, ns);
 }
 
+/* What a class of keys is called: said once, before or after its uses. */
+GEOMEM_PROBE_INLINE void geomem_probe_class(
+    struct geomem_probe *probe, uint32_t key_class, const char *name)
+{
+    if (probe && probe->listener->version >= 3 && probe->listener->cache_class)
+        probe->listener->cache_class((uintptr_t)probe, key_class, name);
+}
+
 /* It has another capacity now. */
 GEOMEM_PROBE_INLINE void geomem_probe_resize(struct geomem_probe *probe, uint64_t capacity_bytes)
 {

@@ -180,8 +180,10 @@ struct geomem_listener {
     void (*cache_state)(const struct geomem_cache_state *state);
     void (*cache_use)(const struct geomem_cache_key_use *use);
     void (*cache_evict)(const struct geomem_cache_eviction *eviction);
+    /* What the program calls a class of its keys, in UTF-8. */
+    void (*cache_class)(uint64_t cache, uint32_t key_class, const char *name);
 };
-#define GEOMEM_LISTENER_VERSION 2u
+#define GEOMEM_LISTENER_VERSION 3u
 
 /* The listener of the recorder that is recording this process, if any: defined by its preload library. */
 __attribute__((weak)) const struct geomem_listener *geomem_recorder_listener(void);
