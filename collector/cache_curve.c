@@ -106,11 +106,25 @@ static void use_simulate(const struct use *use)
     }
 }
 
+/* The mean of those that the buffer has of a curve, from its first use on. */
+static uint64_t buffer_entry_bytes(const struct buffer *b, size_t first)
+{
+    uint64_t bytes = 0, n = 0;
+    for (size_t i = first; i < b->n; i++) {
+        bool counts = b->v[i].curve == b->v[first].curve && b->v[i].op <= OP_STORE && b->v[i].bytes;
+        bytes += counts ? b->v[i].bytes : 0;
+        n += counts;
+    }
+    return n ? bytes / n : 0;
+}
+
 /* Results go out when all is done that the buffer has of a curve: those of one that it frees must not. */
 static void buffer_simulate(struct gm_cache_curves *curves, struct buffer *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         struct gm_cache_curve *curve = b->v[i].curve;
+        if (!curve->sim.begun && b->v[i].op <= OP_STORE && b->v[i].bytes)
+            gm_cache_curve_sim_begin(&curve->sim, buffer_entry_bytes(b, i));
         if (curve->threshold_asked < curve->sim.threshold)
             gm_cache_curve_sim_lower(&curve->sim, curve->threshold_asked);
         if (b->v[i].op == OP_FREE) {

@@ -69,16 +69,27 @@ static void capacities_note(struct gm_cache_curve_sim *sim)
         sim->counts.at[i].capacity_bytes = point_bytes(sim, i);
 }
 
-static void sim_begin(struct gm_cache_curve_sim *sim)
+/* An adaptive policy goes by how many entries it is made for: as many as are likely to fit, and some more. */
+static uint32_t point_slots(
+    const struct gm_cache_curve_sim *sim, uint64_t units, uint64_t entry_bytes)
+{
+    uint64_t entry = charge_units(sim, entry_bytes);
+    uint64_t slots = units / (entry ? entry : 1) * 5 / 4 + 16;
+    slots = slots < units ? slots : units;
+    return slots < SLOTS_MAX ? (uint32_t)slots : SLOTS_MAX;
+}
+
+void gm_cache_curve_sim_begin(struct gm_cache_curve_sim *sim, uint64_t entry_bytes)
 {
     sim->begun = true;
+    sim->entry_bytes = entry_bytes;
     sim->unit_bytes = 1 + 8 * sim->capacity_bytes / UNITS_MAX;
     capacities_note(sim);
     for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++) {
         uint64_t units = point_units(sim, i);
         const struct gm_policy_config config = {.kind = sim->kind,
             .capacity = units,
-            .slots = units < SLOTS_MAX ? (uint32_t)units : SLOTS_MAX,
+            .slots = point_slots(sim, units, entry_bytes),
             .seed = i + 1};
         if (gm_simulation_create(&config, &sim->simulations[i]) < 0)
             sim->simulations[i] = NULL;
@@ -135,7 +146,7 @@ void gm_cache_curve_sim_use(
     if (e->key > sim->threshold)
         return;
     if (!sim->begun)
-        sim_begin(sim);
+        gm_cache_curve_sim_begin(sim, e->bytes);
     uint64_t charge = charge_units(sim, e->bytes);
     if (lookup) {
         sim_count(sim, e, group);
@@ -178,10 +189,10 @@ void gm_cache_curve_sim_lower(struct gm_cache_curve_sim *sim, uint64_t threshold
     }
 }
 
-/* The simulated caches are made larger or smaller, as the real one is. */
+/* The simulated caches are made smaller, as the real one is; larger ones are made anew, as they have places for so many. */
 void gm_cache_curve_sim_resize(struct gm_cache_curve_sim *sim, uint64_t capacity_bytes)
 {
-    bool whole = sim->counts.whole;
+    bool whole = sim->counts.whole, larger = capacity_bytes > sim->capacity_bytes;
     sim->capacity_bytes = capacity_bytes;
     if (!sim->begun)
         return;
@@ -190,7 +201,11 @@ void gm_cache_curve_sim_resize(struct gm_cache_curve_sim *sim, uint64_t capacity
     memset(&sim->counts, 0, sizeof sim->counts);
     sim->counts.whole = whole;
     capacities_note(sim);
-    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++)
+    if (larger) {
+        gm_cache_curve_sim_done(sim);
+        gm_cache_curve_sim_begin(sim, sim->entry_bytes);
+    }
+    for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS && !larger; i++)
         if (sim->simulations[i])
             gm_simulate_resize(sim->simulations[i], point_units(sim, i));
 }

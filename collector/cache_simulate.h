@@ -25,7 +25,8 @@ struct gm_cache_curve_sim {
     uint32_t kind; /* enum gm_policy_kind */
     bool begun;
     uint64_t capacity_bytes, unit_bytes, threshold;
-    uint64_t own_units; /* the capacity, as far as it is simulated */
+    uint64_t entry_bytes; /* roughly */
+    uint64_t own_units;   /* the capacity, as far as it is simulated */
     struct gm_simulation *simulations[GM_CACHE_CURVE_POINTS]; /* NULL: no memory */
     struct gm_belady belady;
     uint64_t number;                     /* of the last lookup */
@@ -35,6 +36,8 @@ struct gm_cache_curve_sim {
 
 void gm_cache_curve_sim_init(
     struct gm_cache_curve_sim *sim, uint32_t policy, uint64_t capacity_bytes, uint64_t threshold);
+/* Before the first use: how large entries are, roughly. */
+void gm_cache_curve_sim_begin(struct gm_cache_curve_sim *sim, uint64_t entry_bytes);
 void gm_cache_curve_sim_done(struct gm_cache_curve_sim *sim);
 const char *gm_cache_curve_sim_policy_name(const struct gm_cache_curve_sim *sim);
 

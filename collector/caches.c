@@ -278,6 +278,17 @@ static void cache_count_time(struct gm_cache *cache, enum gm_cache_time kind, in
 
 /* ---- uses ---- */
 
+/* What was told between the first use and the curve's beginning. The counts of a forked process, which began in its parent,
+ * are no part of what is simulated. */
+static void cache_tell_first_state(struct gm_rollup *rollup, const struct gm_cache *cache)
+{
+    uint64_t hits = cache->row.figures[GM_CACHE_hits];
+    uint64_t misses = cache->row.figures[GM_CACHE_misses];
+    if ((double)(hits + misses) <= 2 * (cache->hits + cache->misses))
+        gm_cache_curve_state(
+            rollup->curves, cache->curve, hits, misses, cache->row.figures[GM_CACHE_entries]);
+}
+
 /* Made with the first use: most caches of most programs are idle. */
 static struct gm_cache_curve *cache_curve(struct gm_process *p, struct gm_cache *cache)
 {
@@ -288,8 +299,10 @@ static struct gm_cache_curve *cache_curve(struct gm_process *p, struct gm_cache 
     if (!rollup->curves && gm_cache_curves_create(&rollup->curves) < 0)
         return NULL;
     if (gm_cache_curve_create(rollup->curves, cache->row.policy, capacity, cache_threshold(cache),
-            &cache->curve) == 0)
-        rollup->curve_count++;
+            &cache->curve) != 0)
+        return NULL;
+    rollup->curve_count++;
+    cache_tell_first_state(rollup, cache);
     return cache->curve;
 }
 
