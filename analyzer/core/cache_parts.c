@@ -63,6 +63,8 @@ static void part_read(struct gm_query *q, struct gm_cache_part *p, bool site)
     p->id = gm_query_id(q, 0);
     for (int i = 0; i < (site ? 12 : 9); i++)
         *fields[i] = gm_query_count(q, 1 + i);
+    if (!site)
+        p->name = gm_query_text(q, 10);
     p->oldest_pin_ns = site && !gm_query_is_null(q, 13) ? gm_query_time(q, 13) : -1;
 }
 
@@ -90,7 +92,7 @@ int gm_cache_classes_load(
     struct gm_recording *recording, uint32_t cache_id, struct gm_cache_parts *ret_parts)
 {
     return parts_load(recording, cache_id,
-        "SELECT key_class, " PART_COLUMNS " FROM cache_class WHERE cache_id = ?1"
+        "SELECT key_class, " PART_COLUMNS ", name FROM cache_class WHERE cache_id = ?1"
         " ORDER BY hits + misses DESC, 1",
         false, ret_parts);
 }
@@ -104,24 +106,16 @@ int gm_cache_sites_load(
         true, ret_parts);
 }
 
-char *gm_cache_class_text(char text[static 16], uint32_t key_class)
+const char *gm_cache_class_text(const struct gm_cache_part *part, char text[static 16])
 {
-    int letters = 0;
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        unsigned c = key_class >> shift & 0xff;
-        letters += c > ' ' && c < 0x7f;
-        text[3 - shift / 8] = (char)c;
-    }
-    text[4] = 0;
-    if (key_class == 0)
-        snprintf(text, 16, "-");
-    else if (letters < 4)
-        snprintf(text, 16, "%" PRIu32, key_class);
-    return text;
+    snprintf(text, 16, part->id ? "%" PRIu32 : "-", part->id);
+    return part->name ? part->name : text;
 }
 
 void gm_cache_parts_done(struct gm_cache_parts *parts)
 {
+    for (size_t i = 0; i < parts->n; i++)
+        free(parts->v[i].name);
     free(parts->v);
     *parts = (struct gm_cache_parts){0};
 }

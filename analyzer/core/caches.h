@@ -102,6 +102,7 @@ void gm_cache_curve_done(struct gm_cache_curve *curve);
 /* Uses by class of key or by call site. */
 struct gm_cache_part {
     uint32_t id; /* key class, or stack; 0: not told, not known */
+    char *name;  /* of the class; NULL: none */
     uint64_t samples, hits, hit_bytes, misses, premature_misses, stores, store_bytes, loads,
         load_ns;
     uint64_t pins, open_pins, open_pin_bytes; /* of sites */
@@ -117,8 +118,8 @@ int gm_cache_sites_load(
     struct gm_recording *recording, uint32_t cache_id, struct gm_cache_parts *ret_parts);
 void gm_cache_parts_done(struct gm_cache_parts *parts);
 
-/* The class as text: a word of four letters (GEOMEM_CACHE_CLASS), else its number; "-" for 0. */
-char *gm_cache_class_text(char text[static 16], uint32_t key_class);
+/* A class by its name, else its number; "-" for none. The text is in `text` or the part's own. */
+const char *gm_cache_class_text(const struct gm_cache_part *part, char text[static 16]);
 
 /* A pin that was not given back. */
 struct gm_cache_pin {

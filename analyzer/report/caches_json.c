@@ -111,10 +111,9 @@ static int json_classes(struct report *r, const struct gm_cache *c)
         return e;
     json_put_array(j, "classes", false);
     for (size_t i = 0; i < parts.n; i++) {
-        char name[16];
         json_put_object(j, NULL, true);
         json_put_count(j, "key_class", parts.v[i].id);
-        json_put_text(j, "name", gm_cache_class_text(name, parts.v[i].id));
+        json_put_text(j, "name", parts.v[i].name);
         json_part(j, &parts.v[i]);
         json_put_close(j);
     }

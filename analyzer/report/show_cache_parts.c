@@ -18,19 +18,20 @@ static void text_classes(
     size_t rows = show_cache_rows(r, 8, parts->n);
     if (!parts->n || (parts->n == 1 && parts->v[0].id == 0))
         return;
-    out_styled(&r->out, OUT_BOLD, "\n  %10s %13s %8s %13s %13s\n", "CLASS", "USES", "HITS",
+    out_styled(&r->out, OUT_BOLD, "\n  %-16s %13s %8s %13s %13s\n", "CLASS", "USES", "HITS",
         "MISSES", "PREMATURE");
     for (size_t i = 0; i < rows; i++) {
         const struct gm_cache_part *p = &parts->v[i];
         char a[32], b[32], d[32], f[32], name[16];
         double uses = (double)p->hits + (double)p->misses;
-        out_printf(&r->out, "  %10s %13s %8s %13s %13s\n", gm_cache_class_text(name, p->id),
-            show_cache_count(c, a, p->hits + p->misses),
+        out_printf(&r->out, "  ");
+        out_padded(&r->out, gm_cache_class_text(p, name), 16);
+        out_printf(&r->out, " %13s %8s %13s %13s\n", show_cache_count(c, a, p->hits + p->misses),
             show_cache_ratio(c, b, uses > 0 ? (double)p->hits / uses : -1),
             show_cache_count(c, d, p->misses), show_cache_count(c, f, p->premature_misses));
     }
     if (rows < parts->n)
-        out_printf(&r->out, "           %zu more (--all lists them)\n", parts->n - rows);
+        out_printf(&r->out, "  %zu more (--all lists them)\n", parts->n - rows);
 }
 
 /* Stacks that meet the cache at the same place of the program are one line. */

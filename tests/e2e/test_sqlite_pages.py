@@ -96,9 +96,9 @@ class SqlitePages(harness.Case):
         hits = collections.Counter({c["name"]: c["hits"] for c in cache["classes"]})
         misses = collections.Counter({c["name"]: c["misses"] for c in cache["classes"]})
         self.assertEqual((sum(hits.values()), sum(misses.values())), (cache["hits"], cache["misses"]))
-        self.assertGreater(hits["trow"], 10 * misses["trow"])
-        self.assertGreater(misses["rows"], 100)
-        self.assertGreater(misses["keys"], 10)
+        self.assertGreater(hits["inner table"], 10 * misses["inner table"])
+        self.assertGreater(misses["leaf table"], 100)
+        self.assertGreater(misses["leaf index"], 10)
         for site in cache["sites"]:
             self.assertTrue(site["where"]["module"].endswith("/sqlite3"), site["where"])
 

@@ -113,14 +113,15 @@ Test(cache_advice, bytes_go_to_where_they_bring_most_hits)
     cr_assert_float_eq(shares[1].hit_ratio, 0.9, 1e-9);
 }
 
-Test(cache_advice, a_class_of_four_letters_is_shown_as_them)
+Test(cache_advice, a_class_is_shown_by_its_name_or_its_number)
 {
     char text[16];
-    cr_assert_str_eq(gm_cache_class_text(text, 0x726f7773), "rows");
-    cr_assert_str_eq(gm_cache_class_text(text, 13), "13");
-    cr_assert_str_eq(gm_cache_class_text(text, 0x726f7720), "1919907616");
-    cr_assert_str_eq(gm_cache_class_text(text, UINT32_MAX), "4294967295");
-    cr_assert_str_eq(gm_cache_class_text(text, 0), "-");
+    cr_assert_str_eq(
+        gm_cache_class_text(&(struct gm_cache_part){.id = 5, .name = (char[]){"rows"}}, text),
+        "rows");
+    cr_assert_str_eq(
+        gm_cache_class_text(&(struct gm_cache_part){.id = UINT32_MAX}, text), "4294967295");
+    cr_assert_str_eq(gm_cache_class_text(&(struct gm_cache_part){0}, text), "-");
 }
 
 Test(cache_advice, pins_have_leaked_when_they_are_old_or_their_process_is_gone)

@@ -82,6 +82,12 @@ static void name_of_file(int fd, char *name, size_t bytes)
         name[length - 4] = 0;
 }
 
+/* Kinds of pages, by the first byte of a b-tree page; overflow pages and others have none. */
+static const struct {
+    uint32_t kind;
+    const char *name;
+} page_classes[] = {{2, "inner index"}, {5, "inner table"}, {10, "leaf index"}, {13, "leaf table"}};
+
 /* What it can hold: from cache_size pages on SQLite takes another's place for a new one before it is there. */
 static uint64_t cache_capacity(const struct cache *c)
 {
@@ -100,6 +106,8 @@ static void cache_open(struct cache *c, int fd, uint32_t except)
     if (fd >= 0)
         name_of_file(fd, name, sizeof name);
     c->probe = geomem_cache_register(name, cache_capacity(c));
+    for (size_t i = 0; i < sizeof page_classes / sizeof *page_classes; i++)
+        geomem_probe_class(c->probe, page_classes[i].kind, page_classes[i].name);
     for (uint32_t slot = 1; slot < c->pages.used; slot++) {
         const struct gm_page *page = &c->pages.slots[slot];
         if (!page->number || page->number == except)
@@ -127,18 +135,11 @@ static void cache_evict(struct cache *c, uint32_t slot, enum geomem_cache_cause 
 /* The first byte of a b-tree page says of which kind it is; page 1 begins with the file's header. */
 static uint32_t page_class(uint32_t number, const unsigned char *buffer)
 {
-    switch (buffer[number == 1 ? 100 : 0]) {
-    case 13:
-        return GEOMEM_CACHE_CLASS("rows"); /* leaves of tables */
-    case 5:
-        return GEOMEM_CACHE_CLASS("trow"); /* the tree above them */
-    case 10:
-        return GEOMEM_CACHE_CLASS("keys"); /* leaves of indexes */
-    case 2:
-        return GEOMEM_CACHE_CLASS("tkey"); /* the tree above them */
-    default:
-        return 0; /* overflow pages and others */
-    }
+    unsigned kind = buffer[number == 1 ? 100 : 0];
+    for (size_t i = 0; i < sizeof page_classes / sizeof *page_classes; i++)
+        if (page_classes[i].kind == kind)
+            return kind;
+    return 0;
 }
 
 static bool content_thrown_away(const struct cache *c)

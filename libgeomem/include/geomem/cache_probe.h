@@ -205,11 +205,6 @@ GEOMEM_PROBE_INLINE void geomem_probe_hit(struct geomem_probe *probe, uint64_t b
         geomem_probe_tell_sometimes(probe);
 }
 
-/* A class of keys that the reports show as a word of four letters: GEOMEM_CACHE_CLASS("rows"). */
-#define GEOMEM_CACHE_CLASS(word) \
-    ((uint32_t)(unsigned char)(word)[0] << 24 | (uint32_t)(unsigned char)(word)[1] << 16 | \
-        (uint32_t)(unsigned char)(word)[2] << 8 | (uint32_t)(unsigned char)(word)[3])
-
 /* A lookup. hit: it found a value; bytes: what that is charged. Else bytes is what the value is charged that was put in
  * for the key afterwards, and 0 if none was, or if that is told by geomem_probe_store.
  * key_class: as the program likes to see its keys divided, a table or a kind of page; 0: not at all. */
