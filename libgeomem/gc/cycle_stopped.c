@@ -116,6 +116,7 @@ void gm_gc_stopped_young(struct gm_gc *gc)
     gm_mark_young(&gc->marker, gc->live, gc->in_steps ? &gc->old_marker : NULL);
     gm_mark_nowhere(&gc->marker);
     gm_gc_each_segment(segment_look_young, &gc->marker);
+    gm_mark_young_until_here(&gc->marker);
     if (gc->in_steps)
         gm_mark_in_map(&gc->marker, &gc->old_marker.map);
     gc->cards.old_all = gc->in_steps;

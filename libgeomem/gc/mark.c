@@ -131,13 +131,13 @@ void gm_mark_words(struct gm_marker *marker, uintptr_t from, uintptr_t to)
     words_push(marker, (const uintptr_t *)from, (const uintptr_t *)to);
 }
 
-/* For words of a block that may itself be dead, while old blocks are marked in steps. */
+/* For words of a block that may itself be dead, while old blocks are marked in steps: nearly all of them point to old blocks. */
 GM_UNSANITIZED void gm_mark_words_young(struct gm_marker *marker, uintptr_t from, uintptr_t to)
 {
     for (; from + sizeof(uintptr_t) <= to; from += sizeof(uintptr_t)) {
         uintptr_t word = __atomic_load_n((const uintptr_t *)from, __ATOMIC_RELAXED);
         uint32_t index;
-        if (!map_holds(&marker->map, word))
+        if (!map_holds(&marker->young, word))
             continue;
         const struct gm_span *span = gm_word_find(word, true, &index);
         if (span && gm_block_start(span, index) != word && gm_span_is_exact(span))

@@ -106,7 +106,7 @@ int gm_marker_init(struct gm_marker *marker)
 {
     memset(marker, 0, sizeof *marker);
     if (gm_mark_stack_init(&marker->words) == 0 && gm_mark_stack_init(&marker->pieces) == 0 &&
-        map_init(&marker->map) == 0)
+        map_init(&marker->map) == 0 && map_init(&marker->young) == 0)
         return 0;
     gm_marker_done(marker);
     return -ENOMEM;
@@ -117,6 +117,7 @@ void gm_marker_done(struct gm_marker *marker)
     gm_mark_stack_done(&marker->words);
     gm_mark_stack_done(&marker->pieces);
     map_done(&marker->map);
+    map_done(&marker->young);
 }
 
 void gm_marker_trim(struct gm_marker *marker)
@@ -137,11 +138,23 @@ static void map_reach(struct gm_mark_map *map, size_t first, size_t end)
         map->end = end;
 }
 
-void gm_mark_nowhere(struct gm_marker *marker)
+static void map_clear(struct gm_mark_map *map)
 {
-    struct gm_mark_map *map = &marker->map;
     memset(map->bits + map->first, 0, (map->end - map->first) * sizeof *map->bits);
     map->first = map->end = 0;
+}
+
+static void map_add(struct gm_mark_map *map, const struct gm_mark_map *other)
+{
+    map_reach(map, other->first, other->end);
+    for (size_t i = other->first; i < other->end; i++)
+        map->bits[i] |= other->bits[i];
+}
+
+void gm_mark_nowhere(struct gm_marker *marker)
+{
+    map_clear(&marker->map);
+    map_clear(&marker->young);
 }
 
 void gm_mark_in_span(struct gm_marker *marker, const struct gm_span *span)
@@ -156,7 +169,10 @@ void gm_mark_in_span(struct gm_marker *marker, const struct gm_span *span)
 
 void gm_mark_in_map(struct gm_marker *marker, const struct gm_mark_map *map)
 {
-    map_reach(&marker->map, map->first, map->end);
-    for (size_t i = map->first; i < map->end; i++)
-        marker->map.bits[i] |= map->bits[i];
+    map_add(&marker->map, map);
+}
+
+void gm_mark_young_until_here(struct gm_marker *marker)
+{
+    map_add(&marker->young, &marker->map);
 }
