@@ -167,7 +167,8 @@ static int gc_init(struct gm_gc *gc, const struct gm_heap *heap)
     if (err < 0)
         return err;
     gc->cards.marker = &gc->marker;
-    gc->live = gc->cards.live = GM_STATE_OLD_A;
+    gc->old_cards.marker = &gc->old_marker;
+    gc->live = gc->cards.live = gc->old_cards.live = GM_STATE_OLD_A;
     gc->tracking = heap->options.tracking;
     gm_pacer_init(&gc->pacer, &heap->options, gm_sys_monotonic_ns());
     gc->verifies = getenv("GEOMEM_VERIFY") != NULL && gm_verify_init(&gc->verify) == 0;

@@ -21,11 +21,25 @@ static bool state_is_doubtful(const struct gm_cards *cards, uint8_t state)
     return gm_state_is_old(state) && (state & GM_STATE_MASK) != cards->live;
 }
 
+static bool state_is_young_only(const struct gm_cards *cards, uint8_t state)
+{
+    return cards->notes || state_is_doubtful(cards, state);
+}
+
 /* Blocks side by side whose words count go to the marker as one. */
+static void run_push(struct gm_cards *cards, bool young, uintptr_t from, uintptr_t to)
+{
+    if (young)
+        gm_mark_words_young(cards->marker, from, to);
+    else
+        gm_mark_words(cards->marker, from, to);
+}
+
 static void blocks_scan(struct gm_cards *cards, const struct gm_span *span, uint32_t index,
     uint32_t end_index, uintptr_t from, uintptr_t to)
 {
     uintptr_t start = 0, end = 0; /* of the run of blocks */
+    bool young = false;
     uintptr_t block = gm_block_start(span, index);
     for (; index < end_index; index++, block += span->block_bytes) {
         /* relaxed: the world is stopped */
@@ -33,18 +47,15 @@ static void blocks_scan(struct gm_cards *cards, const struct gm_span *span, uint
         if (!state_is_scanned(cards, state))
             continue;
         uintptr_t block_end = block + span->block_bytes;
-        if (state_is_doubtful(cards, state)) {
-            gm_mark_words_young(
-                cards->marker, block > from ? block : from, block_end < to ? block_end : to);
-            continue;
-        }
-        if (block != end) {
-            gm_mark_words(cards->marker, start > from ? start : from, end);
+        bool only_young = state_is_young_only(cards, state);
+        if (block != end || only_young != young) {
+            run_push(cards, young, start > from ? start : from, end);
             start = block;
+            young = only_young;
         }
         end = block_end;
     }
-    gm_mark_words(cards->marker, start > from ? start : from, end < to ? end : to);
+    run_push(cards, young, start > from ? start : from, end < to ? end : to);
     gm_mark_relieve(cards->marker);
 }
 
@@ -59,11 +70,29 @@ static void blocks_scan_parts(struct gm_cards *cards, const struct gm_span *span
         if (!state_is_scanned(cards, state))
             continue;
         /* Only its layout knows where the pointers of a typed block are. */
-        if (state_is_doubtful(cards, state) && span->kind == GM_KIND_SCANNED)
+        if (state_is_young_only(cards, state) && span->kind == GM_KIND_SCANNED)
             gm_mark_words_young(cards->marker, first, last);
         else
             gm_mark_part(cards->marker, span, block, first, last);
     }
+}
+
+void gm_cards_note(const struct gm_span *span, uintptr_t start, uintptr_t end)
+{
+    struct gm_segment *segment = gm_span_segment(span);
+    size_t card = (start - (uintptr_t)segment) >> GM_CARD_LOG2;
+    size_t end_card = ((end - 1 - (uintptr_t)segment) >> GM_CARD_LOG2) + 1;
+    for (; card < end_card; card++) { /* relaxed: the world is stopped */
+        uint8_t flags = atomic_load_explicit(&segment->cards[card], memory_order_relaxed);
+        atomic_store_explicit(&segment->cards[card], flags | GM_CARD_NOTED, memory_order_relaxed);
+    }
+}
+
+static uintptr_t span_end(const struct gm_span *span)
+{
+    if (gm_span_flags(span) & GM_SPAN_LARGE)
+        return span->start + span->large_bytes;
+    return span->start + (uintptr_t)span->capacity * span->block_bytes;
 }
 
 /* What of the span's old blocks lies in [from, to). */
@@ -71,8 +100,15 @@ static void span_scan_range(
     struct gm_cards *cards, const struct gm_span *span, uintptr_t from, uintptr_t to)
 {
     uint32_t end_index = span->capacity;
+    uintptr_t end = span_end(span);
     if (from < span->start)
         from = span->start;
+    if (to > end)
+        to = end;
+    if (from >= to)
+        return;
+    if (cards->notes)
+        gm_cards_note(span, from, to);
     uint32_t index = gm_span_index(span, from);
     if (span->block_bytes && to - span->start < (uintptr_t)span->slices * GM_SLICE_BYTES)
         end_index = gm_span_index(span, to - 1) + 1;
@@ -121,10 +157,13 @@ static void run_scan(uintptr_t start, size_t bytes, void *arg)
 
 /* What is scanned next but one comes into the cache meanwhile: pages written to lie anywhere, and no processor guesses where. */
 enum { AHEAD_RUNS = 2, LINE_BYTES = 64 };
+/* So many words are enough for a marker that has time for some: arbitrary. */
+enum { NOTED_WORDS = 4096 };
 
 struct ahead {
     struct gm_cards *cards;
-    unsigned count;
+    unsigned count; /* of runs until now */
+    bool stops;     /* the marker has enough to do */
     struct {
         uintptr_t start;
         size_t bytes;
@@ -167,20 +206,59 @@ static void run_forget(uintptr_t start, size_t bytes, void *arg)
 
 /* ---- cards ---- */
 
-static void segment_scan_cards(struct ahead *ahead, struct gm_segment *segment)
+typedef bool cards_enough(struct ahead *ahead);
+
+/* Scans those with the flag, which is taken away, until `enough` says so. */
+static void segment_scan_cards(
+    struct ahead *ahead, struct gm_segment *segment, uint8_t flag, cards_enough *enough)
 {
+    uint64_t wanted = flag * 0x0101010101010101u;
     uint32_t count = segment->segments * GM_SEGMENT_CARDS;
     for (uint32_t card = 0; card < count; card += sizeof(uint64_t)) {
         uint64_t eight;
         eight = __atomic_load_n((uint64_t *)(uintptr_t)&segment->cards[card], __ATOMIC_RELAXED);
+        eight &= wanted;
         for (uint32_t i = card; eight; i++, eight >>= 8) {
             if (!(eight & 0xff))
                 continue;
-            atomic_store_explicit(&segment->cards[i], 0, memory_order_relaxed); /* world stopped */
+            if (enough && enough(ahead))
+                return;
+            uint8_t flags = atomic_load_explicit(&segment->cards[i], memory_order_relaxed);
+            atomic_store_explicit(&segment->cards[i], flags & (uint8_t)~flag, memory_order_relaxed);
             run_scan_ahead(
                 (uintptr_t)segment + ((uintptr_t)i << GM_CARD_LOG2), GM_CARD_BYTES, ahead);
         }
     }
+}
+
+static void ahead_scan_rest(struct ahead *ahead)
+{
+    for (int i = 0; i < AHEAD_RUNS; i++, ahead->count++)
+        ahead_scan_next(ahead);
+}
+
+/* The marker has enough to do. */
+static bool marker_has_enough(struct ahead *ahead)
+{
+    const struct gm_marker *marker = ahead->cards->marker;
+    ahead->stops = marker->words.top - marker->words.bottom > NOTED_WORDS ||
+                   marker->pieces.top - marker->pieces.bottom > NOTED_WORDS;
+    return ahead->stops;
+}
+
+static void segment_scan_noted(struct gm_segment *segment, void *arg)
+{
+    struct ahead *ahead = arg;
+    if (!ahead->stops)
+        segment_scan_cards(ahead, segment, GM_CARD_NOTED, marker_has_enough);
+}
+
+bool gm_cards_scan_noted(struct gm_cards *cards, struct gm_heap *heap)
+{
+    struct ahead ahead = {.cards = cards};
+    gm_heap_each_segment(heap, segment_scan_noted, &ahead);
+    ahead_scan_rest(&ahead);
+    return !ahead.stops && ahead.count == AHEAD_RUNS;
 }
 
 /* ---- segments ---- */
@@ -193,7 +271,7 @@ static void segment_scan(struct gm_segment *segment, void *arg)
         if (!(gm_span_flags(span) & GM_SPAN_WATCHED))
             gm_cards_scan_span(ahead->cards, span);
     }
-    segment_scan_cards(ahead, segment);
+    segment_scan_cards(ahead, segment, GM_CARD_DIRTY, NULL);
 }
 
 /* Pages are asked for once for each run of segments that lie side by side: one system call. */
@@ -243,8 +321,7 @@ void gm_cards_scan(struct gm_cards *cards, struct gm_heap *heap)
     struct ahead ahead = {.cards = cards};
     gm_heap_each_segment(heap, segment_scan, &ahead);
     pages_take(cards, heap, run_scan_ahead, &ahead);
-    for (int i = 0; i < AHEAD_RUNS; i++, ahead.count++)
-        ahead_scan_next(&ahead);
+    ahead_scan_rest(&ahead);
 }
 
 void gm_cards_forget(struct gm_cards *cards, struct gm_heap *heap)

@@ -33,11 +33,18 @@ struct gm_cards {
     struct gm_marker *marker;
     uint8_t live; /* the colour of old blocks that live */
     bool old_all; /* so do those of the other colour: their collection is under way, or not begun */
+    /* While the old generation is marked in steps: what is looked at is looked at for pointers to young blocks, and noted, to
+     * be looked at for those to old ones by gm_cards_scan_noted before the steps end, once for many young collections. */
+    bool notes;
     uint64_t dirty_bytes; /* found written to, added up */
 };
 
 /* Pushes what the old blocks point to. World stopped, heap's lock held. The pages are armed again. */
 void gm_cards_scan(struct gm_cards *cards, struct gm_heap *heap);
+/* Notes the cards of [start, end), in one span. World stopped. */
+void gm_cards_note(const struct gm_span *span, uintptr_t start, uintptr_t end);
+/* Pushes what marked old blocks on noted pages point to, until the marker has something to do. True if there are none left. */
+bool gm_cards_scan_noted(struct gm_cards *cards, struct gm_heap *heap);
 /* Forgets what was written until now, unseen; pages are armed again. */
 void gm_cards_forget(struct gm_cards *cards, struct gm_heap *heap);
 

@@ -16,23 +16,17 @@
 
 struct gm_gc gm_gc = {.dirty_lock.rank = GM_RANK_DIRTY};
 
-/* A stop that marks a part of the old generation goes on until it has lasted so long. */
-#define STEP_NS 2000000u
-#define STEP_LEAST_NS 500000u
-
-static struct gm_gc_time time_now(void)
-{
-    struct timespec time;
-    gm_sys2(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &time);
-    uint64_t own_ns = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-    return (struct gm_gc_time){.cpu_ns = own_ns + gm_markers_cpu_ns(), .own_ns = own_ns};
-}
-
-static struct gm_gc_time time_since(struct gm_gc_time then)
-{
-    struct gm_gc_time now = time_now();
-    return (struct gm_gc_time){now.cpu_ns - then.cpu_ns, now.own_ns - then.own_ns};
-}
+/* The program may write to pages faster than steps can look at them. They have come to nothing where they have run dry, but for
+ * what was noted, and marked less than this part of the old generation from one young collection to the next, so many times in a
+ * row. Arbitrary. */
+#define STEPS_PART 256
+unsigned gm_gc_steps_patience = 1;
+/* An attempt to end them, in the stop of a young collection: the first, and how much more time each has. Arbitrary. */
+#define LAST_STEP_NS 4000000u
+#define LAST_STEP_MORE_NS 1000000u
+/* A stop that marks a part of the old generation goes on until it has lasted so long; a young collection's then for a while. */
+uint64_t gm_gc_step_ns = 2000000;
+uint64_t gm_gc_step_least_ns = 500000;
 
 /* ---- heaps ---- */
 
@@ -135,7 +129,7 @@ static void observer_tell(bool begins)
 int gm_gc_stop_begin(struct gm_gc_stop *stop)
 {
     heaps_lock();
-    stop->time = time_now();
+    stop->time = gm_gc_time_now();
     stop->start_ns = gm_sys_monotonic_ns();
     gm_notes_lock();
     int err = gm_world_stop(&stop->figures);
@@ -152,7 +146,7 @@ void gm_gc_stop_end(struct gm_gc_stop *stop)
     stop->pause_ns = gm_sys_monotonic_ns() - stop->start_ns;
     gm_notes_unlock();
     heaps_unlock();
-    stop->time = time_since(stop->time);
+    stop->time = gm_gc_time_since(stop->time);
 }
 
 static int stop_begin(struct gm_gc_stop *stop)
@@ -182,19 +176,32 @@ static void steps_finish(struct gm_gc *gc)
 /* In a stop that has done something else before, too. */
 static uint64_t step_end(const struct gm_gc_stop *stop, uint64_t now_ns)
 {
-    uint64_t end_ns = stop->start_ns + STEP_NS;
-    return end_ns > now_ns + STEP_LEAST_NS ? end_ns : now_ns + STEP_LEAST_NS;
+    uint64_t end_ns = stop->start_ns + gm_gc_step_ns;
+    return end_ns > now_ns + gm_gc_step_least_ns ? end_ns : now_ns + gm_gc_step_least_ns;
 }
 
-/* Processor time, for the pacer: what other programs take of it is none of its business. */
-static bool step(struct gm_gc *gc, uint64_t until_ns)
+static bool steps_are_in_vain(struct gm_gc *gc)
 {
-    struct gm_gc_time then = time_now();
-    bool all = gm_gc_steps_go_on(gc, until_ns);
-    struct gm_gc_time took = time_since(then);
-    gc->steps_time.cpu_ns += took.cpu_ns;
-    gc->steps_time.own_ns += took.own_ns;
-    return all;
+    uint64_t marked = gc->old_marker.figures.bytes;
+    bool in_vain =
+        gc->steps_ran_dry && marked - gc->steps_marked_bytes < gc->pacer.old_bytes / STEPS_PART;
+    gc->steps_ran_dry = false;
+    gc->steps_marked_bytes = marked;
+    gc->steps_in_vain = in_vain ? gc->steps_in_vain + 1 : 0;
+    return gc->steps_in_vain > gm_gc_steps_patience;
+}
+
+/* Where the steps are all but done, or come to nothing, the step in a young collection may take longer, and longer each
+ * time, so that they end. */
+static uint64_t young_step_end(struct gm_gc *gc, const struct gm_gc_stop *stop, uint64_t now_ns)
+{
+    bool in_vain = steps_are_in_vain(gc);
+    uint64_t end_ns = step_end(stop, now_ns);
+    if (!gc->steps_dry && !in_vain)
+        return end_ns;
+    gc->steps_dry = false;
+    gc->steps_last_ns = gc->steps_last_ns ? gc->steps_last_ns + LAST_STEP_MORE_NS : LAST_STEP_NS;
+    return now_ns + gc->steps_last_ns;
 }
 
 /* One young collection; if the old generation is being marked, a step of that in the same stop, or (`to_the_end`) all. */
@@ -217,10 +224,10 @@ static int collect_young(
     cycle_begin(gc, &gc->cycle, heap, GEOMEM_GC_YOUNG, trigger);
     gm_gc_stopped_young(gc);
     uint64_t now_ns = gm_sys_monotonic_ns();
-    gm_pacer_after_young(&gc->pacer, &gc->cycle, time_since(stop.time).cpu_ns);
+    gm_pacer_after_young(&gc->pacer, &gc->cycle, gm_gc_time_since(stop.time).cpu_ns);
     if (gc->in_steps) {
         gc->steps_promoted_bytes += gc->cycle.promoted_bytes;
-        all = step(gc, to_the_end ? UINT64_MAX : step_end(&stop, now_ns));
+        all = gm_gc_steps_go_on(gc, to_the_end ? UINT64_MAX : young_step_end(gc, &stop, now_ns));
     }
     if (all)
         gm_gc_steps_end(gc);
@@ -241,10 +248,10 @@ static int collect_step(struct gm_gc *gc)
     int err = stop_begin(&stop);
     if (err < 0)
         return err;
-    step(gc, stop.start_ns + STEP_NS);
+    gc->steps_dry = gm_gc_steps_go_on(gc, stop.start_ns + gm_gc_step_ns);
     stop_end(&stop);
     cycle_add_stop(&gc->steps, &stop);
-    gm_pacer_after_step(&gc->pacer);
+    gm_pacer_after_step(&gc->pacer, gc->steps_dry);
     return 0;
 }
 
@@ -262,7 +269,7 @@ static int collect_full(struct gm_gc *gc, struct gm_heap *heap, enum geomem_gc_t
     gm_gc_stopped_full(gc);
     if (gc->verifies)
         gm_verify_swept(&gc->verify, gc);
-    struct gm_gc_time took = time_since(stop.time);
+    struct gm_gc_time took = gm_gc_time_since(stop.time);
     gm_pacer_after_full(&gc->pacer, &gc->cycle);
     gm_pacer_after_old(&gc->pacer, gc->cycle.old_after_bytes, gc->cycle.marked_bytes, took.cpu_ns,
         took.own_ns, gm_sys_monotonic_ns());

@@ -8,11 +8,13 @@
  *   young    The young blocks. Its roots are the program's, and the old blocks that were written to (cards.h).
  *   full     Everything, in one stop.
  *   in steps The old generation, a bit in each of several stops. It begins in a young collection, by turning round which
- *            colour of old blocks means "marked". From then on a young collection passes the unmarked old blocks that it
- *            meets, in roots, in written pages and in young blocks, on to a second marker; which goes on for a bounded
- *            time in each stop. Nothing can hide from it: a marked old block that gets a pointer to an unmarked one lies
- *            on a written page, and young blocks are looked at whole. So when the second marker has run dry in the stop
- *            of a young collection, all is marked: there is no final phase that has to be short.
+ *            colour of old blocks means "marked". From then on a young collection passes the unmarked old blocks that its
+ *            roots point to on to a second marker, and notes where else pointers to such may stand: on pages that were
+ *            written to, in blocks that it makes old. The second marker goes on for a bounded time in each stop, and when
+ *            it has run dry looks at what was noted, of marked blocks. Nothing can hide from it: a marked old block that
+ *            gets a pointer to an unmarked one lies on a written page. So when it has run dry and nothing is noted any
+ *            more, in the stop of a young collection, all is marked. Where the program writes faster than steps can look
+ *            at what it wrote, the steps in young collections are given more time, until they have done it.
  *            (The invariant is that of Demers et al., POPL 1990, and Boehm, Demers and Shenker, PLDI 1991, with the
  *            young collections as their rescans.)
  *
@@ -44,9 +46,15 @@ struct gm_gc_totals {
     uint64_t promoted_blocks, promoted_bytes;
 };
 
-/* Processor time: of all who collect, and of the thread that the collection runs on. */
+/* Processor time: of all who collect; of the thread that the collection runs on, with what it has waited for the others. */
 struct gm_gc_time {
     uint64_t cpu_ns, own_ns;
+};
+
+/* How much was marked in what time, where not mostly marked blocks were looked at again. */
+struct gm_gc_pace {
+    struct gm_gc_time time;
+    uint64_t bytes;
 };
 
 /* The world was stopped once. */
@@ -65,6 +73,7 @@ struct gm_gc {
     struct gm_marker marker;
     struct gm_marker old_marker; /* of the collection in steps */
     struct gm_cards cards;
+    struct gm_cards old_cards; /* of the collection in steps */
     struct gm_lock dirty_lock; /* of cards.dirty, while the program runs; below the heaps' */
     struct gm_pacer pacer;
     uint8_t live; /* GM_STATE_OLD_A or _B: old blocks that have been marked, or need not be */
@@ -80,7 +89,14 @@ struct gm_gc {
     struct geomem_gc_cycle cycle;  /* under way, or the last */
     struct geomem_gc_cycle steps;  /* the collection in steps under way */
     uint64_t steps_promoted_bytes; /* since it began */
-    struct gm_gc_time steps_time;  /* marking */
+    uint64_t steps_marked_bytes;   /* until the last young collection */
+    bool steps_dry; /* nothing is left but what was written since the last young collection */
+    bool
+        steps_ran_dry; /* the old marker has, but for noted cards, since the last young collection */
+    unsigned steps_in_vain; /* young ones in a row before which hardly anything was marked */
+    struct gm_gc_pace steps_pace;
+    uint64_t
+        steps_last_ns; /* how long the last attempt to end them could take; 0: there was none */
     struct gm_gc_totals totals;
     struct gm_verify verify;
 };

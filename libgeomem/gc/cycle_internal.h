@@ -14,6 +14,10 @@ static inline bool gm_gc_span_is_young(const struct gm_span *span)
     return segment->spans_young >> (span - segment->spans) & 1;
 }
 
+/* Processor time: what other programs take of it is none of the pacer's business. */
+struct gm_gc_time gm_gc_time_now(void);
+struct gm_gc_time gm_gc_time_since(struct gm_gc_time then);
+
 /* Takes the locks that a collection takes below the world's, which is held, and stops the world; and the reverse. 0, or what
  * gm_world_stop returns: then all is as before. */
 int gm_gc_stop_begin(struct gm_gc_stop *stop);
@@ -36,6 +40,9 @@ void gm_gc_stopped_full(struct gm_gc *gc);
  * or all is marked (true). */
 void gm_gc_steps_begin(struct gm_gc *gc);
 bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns);
+/* How long a stop with a step in it is to last, and the step in it at least: constant but for tests. */
+extern uint64_t gm_gc_step_ns, gm_gc_step_least_ns;
+extern unsigned gm_gc_steps_patience; /* see cycle.c; the same */
 void gm_gc_steps_end(struct gm_gc *gc);
 
 #endif

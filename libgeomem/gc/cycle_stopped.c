@@ -2,11 +2,28 @@
  *
  * Nothing here allocates, or takes a lock that a stopped thread may hold: the heaps' and the notes' were taken before the stop.
  */
+#include <time.h>
+
 #include "libgeomem/base/sys.h"
 #include "libgeomem/gc/cycle_internal.h"
 #include "libgeomem/gc/markers.h"
 #include "libgeomem/gc/notes_marker.h"
 #include "libgeomem/gc/world.h"
+
+struct gm_gc_time gm_gc_time_now(void)
+{
+    struct timespec time;
+    gm_sys2(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &time);
+    uint64_t cpu_ns = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    return (struct gm_gc_time){
+        .cpu_ns = cpu_ns + gm_markers_cpu_ns(), .own_ns = cpu_ns + gm_markers_waited_ns()};
+}
+
+struct gm_gc_time gm_gc_time_since(struct gm_gc_time then)
+{
+    struct gm_gc_time now = gm_gc_time_now();
+    return (struct gm_gc_time){now.cpu_ns - then.cpu_ns, now.own_ns - then.own_ns};
+}
 
 static uint64_t phase_end(
     struct geomem_gc_cycle *cycle, enum geomem_gc_phase phase, uint64_t start_ns)
@@ -19,7 +36,7 @@ static uint64_t phase_end(
 static void live_turn_round(struct gm_gc *gc)
 {
     gc->live ^= GM_STATE_OLD_A ^ GM_STATE_OLD_B;
-    gc->cards.live = gc->live;
+    gc->cards.live = gc->old_cards.live = gc->live;
     for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
         atomic_store_explicit(&heap->live_old, gc->live, memory_order_relaxed); /* heap's lock */
 }
@@ -109,6 +126,10 @@ static void look_everywhere(struct gm_marker *marker)
 
 /* ---- the collections ---- */
 
+/* What survives is old, and noted where it lies: were it to stay young, its pointers to old blocks would have to be followed in
+ * the young collection that ends the steps. */
+static_assert(GM_PROMOTE_AGE == 1, "see above");
+
 void gm_gc_stopped_young(struct gm_gc *gc)
 {
     struct geomem_gc_cycle *cycle = &gc->cycle;
@@ -116,10 +137,9 @@ void gm_gc_stopped_young(struct gm_gc *gc)
     gm_mark_young(&gc->marker, gc->live, gc->in_steps ? &gc->old_marker : NULL);
     gm_mark_nowhere(&gc->marker);
     gm_gc_each_segment(segment_look_young, &gc->marker);
-    gm_mark_young_until_here(&gc->marker);
     if (gc->in_steps)
-        gm_mark_in_map(&gc->marker, &gc->old_marker.map);
-    gc->cards.old_all = gc->in_steps;
+        gm_mark_roots_in_map(&gc->marker, &gc->old_marker.map);
+    gc->cards.old_all = gc->cards.notes = gc->in_steps;
     gc->cards.dirty_bytes = 0;
     for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
         gm_cards_scan(&gc->cards, heap);
@@ -181,15 +201,62 @@ void gm_gc_steps_begin(struct gm_gc *gc)
     look_everywhere(&gc->old_marker);
     gc->in_steps = true;
     gc->steps_promoted_bytes = 0;
-    gc->steps_time = (struct gm_gc_time){0};
+    gc->steps_marked_bytes = 0;
+    gc->steps_in_vain = 0;
+    gc->steps_pace = (struct gm_gc_pace){0};
+    gc->steps_last_ns = 0;
+    gc->steps_dry = gc->steps_ran_dry = false;
+}
+
+/* Written pages that were noted. True if there was none. */
+static bool noted_push(struct gm_gc *gc)
+{
+    bool none = true;
+    for (struct gm_heap *heap = gm_heap_next(NULL); heap; heap = gm_heap_next(heap))
+        none &= gm_cards_scan_noted(&gc->old_cards, heap);
+    return none;
+}
+
+/* How fast a heap can be marked shows where there was something left to be marked: looking again at written pages, most of
+ * what is met is marked already. */
+static bool steps_mark(struct gm_gc *gc, uint64_t until_ns)
+{
+    struct gm_marker *marker = &gc->old_marker;
+    struct gm_gc_pace *pace = &gc->steps_pace;
+    struct gm_gc_time then = gm_gc_time_now();
+    bool counts =
+        marker->words.top > marker->words.bottom || marker->pieces.top > marker->pieces.bottom;
+    uint64_t before = marker->figures.bytes;
+    bool dry = gm_markers_mark_until(marker, until_ns);
+    gc->steps_ran_dry |= dry;
+    if (counts) {
+        struct gm_gc_time took = gm_gc_time_since(then);
+        pace->time.cpu_ns += took.cpu_ns;
+        pace->time.own_ns += took.own_ns;
+        pace->bytes += marker->figures.bytes - before;
+    }
+    return dry;
 }
 
 bool gm_gc_steps_go_on(struct gm_gc *gc, uint64_t until_ns)
 {
     uint64_t time = gm_sys_monotonic_ns();
-    bool all = gm_markers_mark_until(&gc->old_marker, until_ns);
+    bool all = steps_mark(gc, until_ns) && noted_push(gc);
+    while (!all && gm_sys_monotonic_ns() < until_ns) {
+        bool dry = gm_markers_mark_until(&gc->old_marker, until_ns);
+        gc->steps_ran_dry |= dry;
+        all = dry && noted_push(gc);
+    }
     phase_end(&gc->steps, GEOMEM_PHASE_MARK, time);
     return all;
+}
+
+/* What it takes to mark so much, once. */
+static struct gm_gc_time steps_time(const struct gm_gc_pace *pace, uint64_t bytes)
+{
+    double share = pace->bytes ? (double)bytes / (double)pace->bytes : 0;
+    return (struct gm_gc_time){(uint64_t)(share * (double)pace->time.cpu_ns),
+        (uint64_t)(share * (double)pace->time.own_ns)};
 }
 
 void gm_gc_steps_end(struct gm_gc *gc)
@@ -205,7 +272,8 @@ void gm_gc_steps_end(struct gm_gc *gc)
     if (cycle->old_before_bytes > cycle->old_after_bytes)
         cycle->swept_bytes = cycle->old_before_bytes - cycle->old_after_bytes;
     cycle->promoted_bytes = gc->steps_promoted_bytes;
-    gm_pacer_after_old(&gc->pacer, cycle->old_after_bytes, cycle->marked_bytes,
-        gc->steps_time.cpu_ns, gc->steps_time.own_ns, gm_sys_monotonic_ns());
+    struct gm_gc_time time = steps_time(&gc->steps_pace, cycle->marked_bytes);
+    gm_pacer_after_old(&gc->pacer, cycle->old_after_bytes, cycle->marked_bytes, time.cpu_ns,
+        time.own_ns, gm_sys_monotonic_ns());
     gm_gc_sweep_later(gc);
 }

@@ -137,7 +137,7 @@ GM_UNSANITIZED void gm_mark_words_young(struct gm_marker *marker, uintptr_t from
     for (; from + sizeof(uintptr_t) <= to; from += sizeof(uintptr_t)) {
         uintptr_t word = __atomic_load_n((const uintptr_t *)from, __ATOMIC_RELAXED);
         uint32_t index;
-        if (!map_holds(&marker->young, word))
+        if (!map_holds(&marker->map, word))
             continue;
         const struct gm_span *span = gm_word_find(word, true, &index);
         if (span && gm_block_start(span, index) != word && gm_span_is_exact(span))
@@ -269,7 +269,7 @@ GM_UNSANITIZED void gm_mark_roots(struct gm_marker *marker, const void *start, s
         uintptr_t block = gm_block_start(span, index);
         if (marker->log)
             *marker->log->top++ = block;
-        if (map_holds(&marker->map, block))
+        if (map_holds(marker->root_map, block))
             word_push(marker, block);
         gm_mark_relieve(marker);
     }

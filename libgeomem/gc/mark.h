@@ -88,8 +88,9 @@ struct gm_mark_map {
 
 struct gm_marker {
     uint8_t become[16]; /* state → state, or GM_MARK_IGNORE, or GM_MARK_LATER */
-    struct gm_mark_map map;
-    struct gm_mark_map young; /* of it, where young blocks may lie: see gm_mark_words_young */
+    struct gm_mark_map map; /* for words of blocks */
+    struct gm_mark_map wider;
+    const struct gm_mark_map *root_map; /* for roots: `map`, or `wider` */
     unsigned fifo_in;
     unsigned fifo_out;
     struct gm_mark_entry fifo[GM_MARK_FIFO];
@@ -113,12 +114,10 @@ void gm_mark_young(struct gm_marker *marker, uint8_t live, struct gm_marker *lat
 void gm_mark_old(struct gm_marker *marker, uint8_t live);
 void gm_mark_full(struct gm_marker *marker, uint8_t live);
 
-/* Where blocks to be marked may lie: nowhere; also in this span; also where another marker looks. And: young ones only where
- * any may lie until now. */
+/* Where blocks to be marked may lie: nowhere; also in this span; and, where roots point to, also where another marker looks. */
 void gm_mark_nowhere(struct gm_marker *marker);
 void gm_mark_in_span(struct gm_marker *marker, const struct gm_span *span);
-void gm_mark_in_map(struct gm_marker *marker, const struct gm_mark_map *map);
-void gm_mark_young_until_here(struct gm_marker *marker);
+void gm_mark_roots_in_map(struct gm_marker *marker, const struct gm_mark_map *map);
 
 /* The blocks that the words from `start` on point into, anywhere in them, are put on the stack. */
 void gm_mark_roots(struct gm_marker *marker, const void *start, size_t bytes);

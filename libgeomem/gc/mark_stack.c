@@ -106,7 +106,7 @@ int gm_marker_init(struct gm_marker *marker)
 {
     memset(marker, 0, sizeof *marker);
     if (gm_mark_stack_init(&marker->words) == 0 && gm_mark_stack_init(&marker->pieces) == 0 &&
-        map_init(&marker->map) == 0 && map_init(&marker->young) == 0)
+        map_init(&marker->map) == 0 && map_init(&marker->wider) == 0)
         return 0;
     gm_marker_done(marker);
     return -ENOMEM;
@@ -117,7 +117,7 @@ void gm_marker_done(struct gm_marker *marker)
     gm_mark_stack_done(&marker->words);
     gm_mark_stack_done(&marker->pieces);
     map_done(&marker->map);
-    map_done(&marker->young);
+    map_done(&marker->wider);
 }
 
 void gm_marker_trim(struct gm_marker *marker)
@@ -154,7 +154,8 @@ static void map_add(struct gm_mark_map *map, const struct gm_mark_map *other)
 void gm_mark_nowhere(struct gm_marker *marker)
 {
     map_clear(&marker->map);
-    map_clear(&marker->young);
+    map_clear(&marker->wider);
+    marker->root_map = &marker->map;
 }
 
 void gm_mark_in_span(struct gm_marker *marker, const struct gm_span *span)
@@ -167,12 +168,9 @@ void gm_mark_in_span(struct gm_marker *marker, const struct gm_span *span)
         map->bits[slice / 64] |= (uint64_t)1 << slice % 64;
 }
 
-void gm_mark_in_map(struct gm_marker *marker, const struct gm_mark_map *map)
+void gm_mark_roots_in_map(struct gm_marker *marker, const struct gm_mark_map *map)
 {
-    map_add(&marker->map, map);
-}
-
-void gm_mark_young_until_here(struct gm_marker *marker)
-{
-    map_add(&marker->young, &marker->map);
+    map_add(&marker->wider, &marker->map);
+    map_add(&marker->wider, map);
+    marker->root_map = &marker->wider;
 }

@@ -82,7 +82,7 @@ static struct {
     uint64_t waited_ns;  /* in this run */
     uint32_t alone_runs; /* so many without helpers */
     uint32_t patience;   /* how often in a row they were waited for */
-    uint64_t cpu_ns;
+    uint64_t cpu_ns, all_waited_ns;
 } markers = {.limit = -1};
 
 static uint64_t thread_cpu_ns(void)
@@ -410,6 +410,7 @@ static bool run(struct pool *pool, struct gm_marker *marker, uint64_t until_ns)
     marker->shared = false;
     if (later)
         later->shared = false;
+    markers.all_waited_ns += markers.waited_ns;
     patience_set(gm_sys_monotonic_ns() - start_ns);
     return marker->words.top == marker->words.bottom && marker->pieces.top == marker->pieces.bottom;
 }
@@ -464,6 +465,11 @@ void gm_markers_mark(struct gm_marker *marker)
 {
     while (!gm_markers_mark_until(marker, UINT64_MAX))
         ;
+}
+
+uint64_t gm_markers_waited_ns(void)
+{
+    return markers.all_waited_ns;
 }
 
 uint64_t gm_markers_cpu_ns(void)

@@ -39,6 +39,8 @@ bool gm_markers_mark_until(struct gm_marker *marker, uint64_t until_ns);
 
 /* Processor time that helpers have taken since the beginning. The world's lock held. */
 uint64_t gm_markers_cpu_ns(void);
+/* And the time that the thread which collects has waited for them. */
+uint64_t gm_markers_waited_ns(void);
 
 /* After a collection, no lock held: makes the threads that it would have had work for. */
 void gm_markers_announce(void);

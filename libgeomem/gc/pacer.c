@@ -269,9 +269,11 @@ void gm_pacer_after_full(struct gm_pacer *pacer, const struct geomem_gc_cycle *c
         pacer->full_run = 1; /* which after_old takes away */
 }
 
-void gm_pacer_after_step(struct gm_pacer *pacer)
+void gm_pacer_after_step(struct gm_pacer *pacer, bool all)
 {
     step_set(pacer);
+    if (all)
+        pacer->young_bytes = pacer->step_at_bytes;
 }
 
 /* Of what became old while it was marked as large a part lives, for all that is known, as of what was old before. */

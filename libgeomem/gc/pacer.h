@@ -78,7 +78,8 @@ void gm_pacer_set_full_only(struct gm_pacer *pacer, bool full_only);
 /* `pause_ns`: of the young collection alone, in processor time. */
 void gm_pacer_after_young(
     struct gm_pacer *pacer, const struct geomem_gc_cycle *cycle, uint64_t pause_ns);
-void gm_pacer_after_step(struct gm_pacer *pacer);
+/* `all`: nothing is left to be marked but what was written since: a young collection is to find that, soon. */
+void gm_pacer_after_step(struct gm_pacer *pacer, bool all);
 /* The whole heap, or the old generation, was marked: `marked_bytes` of it live; `old_bytes` with what has become old
  * meanwhile. It took `cpu_ns` of processor time by all who marked, `own_ns` by the thread that collected: with helpers the
  * pause is shorter than the work. */

@@ -4,6 +4,7 @@
 #include <emmintrin.h>
 #include <string.h>
 
+#include "libgeomem/gc/cards.h"
 #include "libgeomem/gc/mark.h"
 #include "libgeomem/gc/unsanitized.h"
 #include "libgeomem/heap/checkers.h"
@@ -140,6 +141,15 @@ static void group_add_up(
     sweep->young_bytes += count(group->young) * bytes;
 }
 
+/* They are of the live colour without having been looked at for pointers to old blocks. */
+static void promoted_note(const struct gm_span *span, uint32_t index, uint64_t promoted)
+{
+    uint32_t first = index + (uint32_t)__builtin_ctzll(promoted);
+    uint32_t last = index + 63 - (uint32_t)__builtin_clzll(promoted);
+    gm_cards_note(
+        span, gm_block_start(span, first), gm_block_start(span, last) + gm_block_bytes(span));
+}
+
 /* Blocks that may have been handed out. What an owner has carved since it last stored `fresh` is found all the same. */
 static uint32_t span_reach(const struct gm_span *span, bool owned)
 {
@@ -177,6 +187,8 @@ uint32_t gm_sweep_span(struct gm_sweep *sweep, struct gm_span *span)
         if (!sweep->young)
             group_free_dead(span->state + i, group.dead);
         group_add_up(sweep, span, &group);
+        if (sweep->notes && group.promoted && span->kind != GM_KIND_LEAF)
+            promoted_note(span, i, group.promoted);
         young |= group.young | group.cached;
         old |= group.old;
         freed += count(group.dead);

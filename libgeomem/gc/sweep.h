@@ -22,6 +22,7 @@ struct gm_sweep {
     uint8_t promote_age; /* collections after which a young block becomes old */
     bool young;          /* young blocks are swept: the world is stopped */
     bool old;            /* blocks of the other colour are dead */
+    bool notes;          /* the promoted are noted, for marking in steps: see cards.h */
     uint64_t heap;       /* number of the heap, for the listener */
     /* What was found, added up. */
     uint64_t dead_blocks, dead_bytes;

@@ -59,7 +59,11 @@ void gm_gc_sweep_young(struct gm_gc *gc, bool old, unsigned promote_age)
 {
     struct settle settle = {
         .gc = gc,
-        .sweep = {.live = gc->live, .promote_age = (uint8_t)promote_age, .young = true, .old = old},
+        .sweep = {.live = gc->live,
+            .promote_age = (uint8_t)promote_age,
+            .young = true,
+            .old = old,
+            .notes = gc->in_steps},
     };
     struct gm_sweep *sweep = &settle.sweep;
     struct geomem_gc_cycle *cycle = &gc->cycle;

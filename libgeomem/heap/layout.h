@@ -140,6 +140,7 @@ static_assert(offsetof(struct gm_span, owner) == 64, "what changes stands in the
 /* Of a card. */
 enum gm_card_flag {
     GM_CARD_DIRTY = 1u << 0, /* written to since the last collection, as the barrier says */
+    GM_CARD_NOTED = 1u << 1, /* marking in steps is to look at it: see gc/cards.h */
 };
 
 #define GM_STATE_UNIT_BYTES 256u
