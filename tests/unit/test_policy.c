@@ -8,6 +8,8 @@
 
 #include "libgeomem/policy/nodes.h"
 #include "libgeomem/policy/policy.h"
+#include "libgeomem/policy/queues.h"
+#include "libgeomem/policy/simulate.h"
 
 enum { KEYS = 400, SLOTS = 256, STEPS = 60000 };
 
@@ -254,4 +256,114 @@ Test(policy, costs_are_kept_within_one_percent)
         cr_assert(kept > 0.99F * (float)cost && kept < 1.01F * (float)cost);
     }
     cr_assert_float_eq(gm_cost_unpack(gm_cost_pack(0)), 1.0F, 0);
+}
+
+/* Hits of a loop of `keys` keys, `rounds` times, each charged `charge`. */
+static double loop_ratio(
+    enum gm_policy_kind kind, uint64_t capacity, uint64_t charge, uint64_t keys)
+{
+    struct gm_policy_config config = {.kind = kind, .capacity = capacity * charge, .seed = 1};
+    /* As a cache in bytes would have it: slots for much smaller entries. */
+    config.slots = (uint32_t)(capacity * (charge > 8 ? 8 : charge));
+    struct gm_simulation *simulation;
+    cr_assert_eq(gm_simulation_create(&config, &simulation), 0);
+    uint64_t hits = 0;
+    for (uint64_t i = 0; i < keys * 20; i++)
+        hits += gm_simulate_use(simulation, gm_policy_mix(i % keys + 1), charge, 0);
+    cr_assert_null(gm_policy_check(gm_simulation_policy(simulation)));
+    gm_simulation_free(simulation);
+    return (double)hits / (double)(keys * 20);
+}
+
+Test(adaptive, keeps_a_part_of_a_loop_that_lru_loses_all_of)
+{
+    cr_expect_eq(loop_ratio(GM_POLICY_LRU, 5000, 1, 10000), 0);
+    cr_expect_gt(loop_ratio(GM_POLICY_ADAPTIVE, 5000, 1, 10000), 0.4);
+    cr_expect_gt(loop_ratio(GM_POLICY_ADAPTIVE, 5000, 100, 10000), 0.4, "charged in bytes");
+}
+
+/* What part of the cost is hit where every other key costs a hundred times as much. */
+static double cost_ratio(enum gm_policy_goal goal)
+{
+    struct gm_policy_config config = {
+        .kind = GM_POLICY_ADAPTIVE, .goal = goal, .capacity = 2000, .slots = 2000, .seed = 1};
+    struct gm_simulation *simulation;
+    cr_assert_eq(gm_simulation_create(&config, &simulation), 0);
+    uint64_t random = gm_policy_random_seed(1);
+    double hit = 0, all = 0;
+    for (int i = 0; i < 300000; i++) {
+        uint64_t key = gm_policy_random(&random) % 10000;
+        uint64_t cost = key % 2 ? 100 : 1;
+        all += (double)cost;
+        hit += gm_simulate_use(simulation, gm_policy_mix(key + 1), 1, cost) ? (double)cost : 0;
+    }
+    gm_simulation_free(simulation);
+    return hit / all;
+}
+
+Test(adaptive, for_the_goal_of_cost_keeps_what_is_dear)
+{
+    cr_expect_lt(cost_ratio(GM_GOAL_HITS), 0.25);
+    cr_expect_gt(cost_ratio(GM_GOAL_COST), 0.3);
+}
+
+Test(adaptive, shards_share_a_choice_of_the_same_kind_only)
+{
+    struct gm_policy *first = NULL, *second = NULL, *other = NULL;
+    struct gm_policy_config config = {
+        .kind = GM_POLICY_ADAPTIVE, .capacity = 100, .slots = 100, .total = 200};
+    cr_assert_eq(gm_policy_create(&config, &first), 0);
+    config.first = first;
+    cr_assert_eq(gm_policy_create(&config, &second), 0);
+    cr_expect_eq(gm_policy_choice(first), gm_policy_choice(second));
+    cr_expect_not_null(gm_policy_choice_name(GM_POLICY_ADAPTIVE, gm_policy_choice(first)));
+    cr_expect_null(gm_policy_choice_name(GM_POLICY_ADAPTIVE, 1000));
+    gm_policy_free(second);
+    gm_policy_free(first);
+    config.kind = GM_POLICY_LRU;
+    config.first = NULL;
+    cr_assert_eq(gm_policy_create(&config, &other), 0);
+    config.kind = GM_POLICY_ADAPTIVE;
+    config.first = other;
+    cr_expect_eq(gm_policy_create(&config, &first), -EINVAL);
+    gm_policy_free(other);
+}
+
+Test(sketch, estimates_are_never_too_low_and_fade)
+{
+    struct gm_sketch sketch = {0};
+    cr_assert_eq(gm_sketch_init(&sketch, 10000), 0);
+    for (uint64_t key = 1; key <= 3000; key++)
+        for (uint64_t use = 0; use < key % 7; use++)
+            gm_sketch_add(&sketch, gm_policy_mix(key));
+    gm_sketch_grow(&sketch, 10000);
+    unsigned too_high = 0;
+    for (uint64_t key = 1; key <= 3000; key++) {
+        unsigned estimate = gm_sketch_estimate(&sketch, gm_policy_mix(key));
+        cr_assert_geq(estimate, key % 7);
+        too_high += estimate > key % 7;
+    }
+    cr_expect_lt(too_high, 300, "%u of 3000 estimates are too high", too_high);
+    gm_sketch_halve(&sketch);
+    cr_expect_lt(gm_sketch_estimate(&sketch, gm_policy_mix(6)), 6);
+    gm_sketch_done(&sketch);
+}
+
+Test(ghosts, are_found_once_and_for_as_many_evictions_as_they_live)
+{
+    struct gm_ghosts ghosts = {0};
+    cr_assert_eq(gm_ghosts_init(&ghosts, 1000), 0);
+    gm_ghosts_grow(&ghosts, 1000);
+    gm_ghosts_put(&ghosts, gm_policy_mix(1));
+    cr_expect(gm_ghosts_take(&ghosts, gm_policy_mix(1)));
+    cr_expect_not(gm_ghosts_take(&ghosts, gm_policy_mix(1)));
+    gm_ghosts_put(&ghosts, gm_policy_mix(1));
+    for (uint64_t key = 2; key < 1100; key++)
+        gm_ghosts_put(&ghosts, gm_policy_mix(key));
+    cr_expect_not(gm_ghosts_take(&ghosts, gm_policy_mix(1)));
+    unsigned found = 0;
+    for (uint64_t key = 200; key < 1100; key++)
+        found += gm_ghosts_take(&ghosts, gm_policy_mix(key));
+    cr_expect_gt(found, 850, "%u of 900 ghosts found", found);
+    gm_ghosts_done(&ghosts);
 }
