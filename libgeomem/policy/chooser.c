@@ -1,7 +1,7 @@
 /* chooser.c - see chooser.h. */
 #include "libgeomem/policy/chooser.h"
 
-/* All of these: measured, bench/cache_hit_ratio. */
+/* All of these: measured, bench/cache_hit_ratio; docs/design/cache-policy.md says which alternatives were. */
 #define SHADOW_ENTRIES 1024.0
 #define EPOCH_FULL 1.5 /* times the entries of a shadow */
 #define EPOCH_FIRST 0.35
