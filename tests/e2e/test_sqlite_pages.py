@@ -9,6 +9,8 @@ import unittest
 import harness
 
 LIBRARY = os.path.join(harness.BUILD, "lib/geomem/geomem_sqlite_pages.so")
+# The preload reaches the recorder as well, which, if it is built with AddressSanitizer, wants its own library to be first.
+PRELOADED = {"LD_PRELOAD": LIBRARY, "ASAN_OPTIONS": "verify_asan_link_order=0"}
 ROWS = 12000
 MAKE = ("CREATE TABLE t (a INTEGER PRIMARY KEY, b, c); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
         f" WHERE i < {ROWS}) INSERT INTO t SELECT i, randomblob(300), i * 7919 % {ROWS} FROM n; CREATE INDEX tc ON t (c);")
@@ -52,7 +54,7 @@ class SqlitePages(harness.Case):
     def run_shell(self, first, statements):
         """The recording, and the hits and misses that the shell said there were."""
         shutil.copy(self.path("made.db"), self.path("t.db"))
-        recording = self.record("sqlite3", "t.db", "-cmd", ".stats on", "-cmd", first, statements, env={"LD_PRELOAD": LIBRARY})
+        recording = self.record("sqlite3", "t.db", "-cmd", ".stats on", "-cmd", first, statements, env=PRELOADED)
         self.assertEqual(recording.status, 0)
         # Counts are from statement to statement.
         said = [sum(int(n) for n in re.findall(rb"Page cache %s: +(\d+)" % what, recording.stdout)) for what in (b"hits", b"misses")]
@@ -106,7 +108,7 @@ class SqlitePages(harness.Case):
         first, statements = WORKLOADS["a scan"]
         shutil.copy(self.path("made.db"), self.path("t.db"))
         command = ["sqlite3", "t.db", "-cmd", ".stats on", "-cmd", first, statements]
-        plain, preloaded = (self.run_plain(*command, env=env) for env in (None, {"LD_PRELOAD": LIBRARY}))
+        plain, preloaded = (self.run_plain(*command, env=env) for env in (None, PRELOADED))
         self.assertEqual([re.findall(rb"Page cache \w+: +(\d+)", out) for _, out in (plain, preloaded)][0],
                          re.findall(rb"Page cache \w+: +(\d+)", preloaded[1]))
         self.assertEqual((plain[0], preloaded[0]), (0, 0))
@@ -115,7 +117,7 @@ class SqlitePages(harness.Case):
         with open(self.path("reader.py"), "w", encoding="ascii") as file:
             file.write("import sqlite3\ndb = sqlite3.connect('made.db')\ndb.execute('PRAGMA cache_size = 50')\n"
                        "print(db.execute('SELECT count(*) FROM t WHERE b LIKE 1').fetchone())\n")
-        recording = self.record("/usr/bin/python3", "-s", "-S", "-B", "reader.py", env={"LD_PRELOAD": LIBRARY})
+        recording = self.record("/usr/bin/python3", "-s", "-S", "-B", "reader.py", env=PRELOADED)
         cache, = self.caches(recording, "made.db")
         self.assertGreater(cache["misses"], ROWS // 20)
 
