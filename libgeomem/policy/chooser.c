@@ -276,6 +276,9 @@ void gm_chooser_learn(struct gm_chooser *chooser)
 
 void gm_chooser_resize(struct gm_chooser *chooser, uint64_t total)
 {
+    /* Written here only, and all that come here hold the locks of all shards: of several shards the first does it. */
+    if (total == chooser->total)
+        return;
     while (atomic_flag_test_and_set_explicit(&chooser->busy, memory_order_acquire))
         ;
     chooser->total = total;
