@@ -82,7 +82,7 @@ struct geomem_cache {
 
     /* Changes seldom. */
     _Alignas(64) _Atomic uint64_t capacity_bytes; /* changed with all shards' locks held */
-    uint64_t min_bytes, max_bytes;                /* likewise */
+    _Atomic uint64_t min_bytes, max_bytes;        /* likewise */
     bool is_elastic;
     _Atomic uint64_t sample_threshold;
     _Atomic uint64_t references; /* the program's, and one for each dead slot */

@@ -11,10 +11,17 @@ void gm_cache_unlock_all(struct geomem_cache *cache);
 /* ---- no lock held ---- */
 
 uint64_t gm_cache_capacity(const struct geomem_cache *cache);
+static inline uint64_t gm_cache_min(const struct geomem_cache *cache)
+{
+    return atomic_load_explicit(&cache->min_bytes, memory_order_relaxed);
+}
+static inline uint64_t gm_cache_max(const struct geomem_cache *cache)
+{
+    return atomic_load_explicit(&cache->max_bytes, memory_order_relaxed);
+}
 /* A shard's quota becomes so much at least, and the others' less. 0; -EBUSY: they gave what they could. */
 int gm_cache_lend(struct geomem_cache *cache, struct gm_shard *shard, uint64_t quota_bytes);
-/* 0; -EBUSY: more than that is pinned, and the capacity is what is pinned. */
-int gm_cache_set_capacity(
-    struct geomem_cache *cache, uint64_t bytes, enum geomem_cache_cause cause);
+/* By so much, but not above max_bytes. */
+void gm_cache_grow(struct geomem_cache *cache, uint64_t bytes);
 
 #endif

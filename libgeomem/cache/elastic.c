@@ -74,7 +74,7 @@ static void cache_age(struct geomem_cache *cache)
 
 static bool cache_can_give(struct geomem_cache *cache)
 {
-    return cache->is_elastic && gm_cache_capacity(cache) > cache->min_bytes;
+    return cache->is_elastic && gm_cache_capacity(cache) > gm_cache_min(cache);
 }
 
 /* Of all that `may`, the one with the lowest marginal hits, or the highest; referenced. NULL: none may. */
@@ -125,7 +125,7 @@ static bool cache_wants_more(struct geomem_cache *cache)
     uint64_t capacity = gm_cache_capacity(cache), used = 0;
     for (uint32_t i = 0; i <= cache->shard_mask; i++)
         used += atomic_load_explicit(&cache->shards[i].used_bytes, memory_order_relaxed);
-    return cache->is_elastic && capacity < cache->max_bytes && used > capacity - capacity / 8 &&
+    return cache->is_elastic && capacity < gm_cache_max(cache) && used > capacity - capacity / 8 &&
            cache_marginal(cache) > 0;
 }
 
@@ -136,9 +136,8 @@ static void caches_grow(uint64_t room_bytes)
     if (!cache)
         return;
     uint64_t capacity = gm_cache_capacity(cache), more = capacity / GROW_PART + 1;
-    more = more > cache->max_bytes - capacity ? cache->max_bytes - capacity : more;
     if (more <= room_bytes) {
-        gm_cache_set_capacity(cache, capacity + more, GEOMEM_CACHE_SIZE);
+        gm_cache_grow(cache, more);
         cache_age(cache);
         gm_tell_state(cache, false);
     }

@@ -27,12 +27,16 @@ static uint64_t clock_injected(void *arg)
 static struct {
     uint64_t count[GEOMEM_CACHE_CAUSE_COUNT];
     char last[64];
+    void (*hook)(struct geomem_cache *cache);
+    struct geomem_cache *hooked;
 } gone;
 static void on_gone(const struct geomem_cache_gone *entry, void *arg)
 {
     (void)arg;
     gone.count[entry->cause]++;
     snprintf(gone.last, sizeof gone.last, "%.*s", (int)entry->key_bytes, (const char *)entry->key);
+    if (gone.hook)
+        gone.hook(gone.hooked);
 }
 
 static struct geomem_cache *cache_new(uint64_t bytes, struct geomem_cache_options options)
@@ -567,6 +571,49 @@ Test(cache, shrinking_a_cache_that_is_not_elastic_empties_it_and_keeps_its_capac
     cr_assert(left >= 20000 && left < 21000);
     cr_assert(statistics_of(cache).used_bytes == used - left);
     cr_assert(statistics_of(cache).capacity_bytes == 50000);
+    geomem_cache_destroy(cache);
+}
+
+static void resize_once(struct geomem_cache *cache)
+{
+    gone.hook = NULL;
+    cr_assert(geomem_cache_resize(cache, 40000) == 0);
+}
+
+Test(cache, a_capacity_set_while_a_cache_is_shrunk_stays)
+{
+    struct geomem_cache *cache = CACHE(50000, .policy = GEOMEM_POLICY_LRU, .shards = 4);
+    fill(cache, 0, 200, 1);
+    gone.hooked = cache;
+    gone.hook = resize_once;
+    cr_assert(geomem_cache_shrink(cache, 20000) >= 20000);
+    struct geomem_cache_statistics statistics = statistics_of(cache);
+    cr_assert(statistics.capacity_bytes == 40000);
+    cr_assert(statistics.min_bytes == 40000 && statistics.max_bytes == 40000);
+    cr_assert(geomem_cache_check(cache) == 0);
+    geomem_cache_destroy(cache);
+}
+
+static void *shrink_often(void *cache)
+{
+    for (int i = 0; i < 200; i++) {
+        geomem_cache_shrink(cache, 10000);
+        fill(cache, 0, 200, 1);
+    }
+    return NULL;
+}
+
+Test(cache, threads_that_shrink_a_cache_at_once_leave_its_capacity_alone)
+{
+    struct geomem_cache *cache = CACHE(50000, .policy = GEOMEM_POLICY_LRU, .shards = 4);
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, shrink_often, cache);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    struct geomem_cache_statistics statistics = statistics_of(cache);
+    cr_assert(statistics.capacity_bytes == 50000 && statistics.min_bytes == 50000);
+    cr_assert(geomem_cache_check(cache) == 0);
     geomem_cache_destroy(cache);
 }
 
