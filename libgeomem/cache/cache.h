@@ -87,6 +87,7 @@ struct geomem_cache {
     _Atomic uint64_t sample_threshold;
     _Atomic uint64_t references; /* the program's, and one for each dead slot */
     struct geomem_cache *next;   /* gm_caches_lock */
+    _Atomic uint32_t visitors;   /* futex; see gm_cache_visit */
     struct gm_lock threads_lock;
     _Atomic(struct gm_cache_thread *) threads; /* grows only */
     struct gm_cache_threads_block *thread_blocks;
@@ -200,6 +201,16 @@ uint64_t gm_cache_clear(struct geomem_cache *cache, enum geomem_cache_cause caus
 
 /* ---- create.c ---- */
 void gm_cache_unreference(struct geomem_cache *cache);
+/* A thread that has found a cache in the list makes entries leave: until it ends, geomem_cache_destroy waits for it. A forked
+ * child has none of the threads it would wait for: visits from before the fork do not count there. */
+struct gm_cache_visit {
+    struct geomem_cache *cache; /* NULL: none */
+    uint32_t forks;
+};
+/* gm_caches_lock is held. */
+struct gm_cache_visit gm_cache_visit(struct geomem_cache *cache);
+/* No lock held. */
+void gm_cache_visit_end(const struct gm_cache_visit *visit);
 
 /* ---- elastic.c: from slow paths, no lock held ---- */
 

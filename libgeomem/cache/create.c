@@ -1,5 +1,6 @@
 /* create.c - caches come and go; fork. */
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 struct gm_lock gm_caches_lock;
 static struct geomem_cache *caches;
 static uint64_t cache_count;
+static uint32_t forks; /* gm_caches_lock */
 
 struct geomem_cache *gm_cache_next(struct geomem_cache *cache)
 {
@@ -196,6 +198,37 @@ void gm_cache_unreference(struct geomem_cache *cache)
         cache_free(cache);
 }
 
+struct gm_cache_visit gm_cache_visit(struct geomem_cache *cache)
+{
+    atomic_fetch_add_explicit(&cache->references, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cache->visitors, 1, memory_order_relaxed);
+    return (struct gm_cache_visit){cache, forks};
+}
+
+void gm_cache_visit_end(const struct gm_cache_visit *visit)
+{
+    struct geomem_cache *cache = visit->cache;
+    gm_lock_acquire(&gm_caches_lock);
+    bool counts = visit->forks == forks;
+    gm_lock_release(&gm_caches_lock);
+    /* release: pairs with the acquire in visitors_await */
+    if (counts && atomic_fetch_sub_explicit(&cache->visitors, 1, memory_order_release) == 1)
+        gm_sys3(SYS_futex, &cache->visitors, FUTEX_WAKE_PRIVATE, INT32_MAX);
+    gm_cache_unreference(cache);
+}
+
+/* It is not listed any more: no more come. */
+static void visitors_await(struct geomem_cache *cache)
+{
+    for (;;) {
+        /* acquire: what they told came before */
+        uint32_t visitors = atomic_load_explicit(&cache->visitors, memory_order_acquire);
+        if (visitors == 0)
+            return;
+        gm_sys4(SYS_futex, &cache->visitors, FUTEX_WAIT_PRIVATE, visitors, GM_LOCK_PATIENCE);
+    }
+}
+
 static void cache_unlist(struct geomem_cache *cache)
 {
     gm_lock_acquire(&gm_caches_lock);
@@ -214,6 +247,7 @@ void geomem_cache_destroy(struct geomem_cache *cache)
         return;
     gm_tell_state(cache, false); /* as it was at last */
     cache_unlist(cache);
+    visitors_await(cache);
     gm_cache_clear(cache, GEOMEM_CACHE_CLOSED);
     gm_tell_state(cache, true);
     gm_cache_unreference(cache);
@@ -251,6 +285,9 @@ static void fork_parent(void)
 static void fork_child(void)
 {
     gm_threads_fork_child();
+    forks++;
+    for (struct geomem_cache *cache = caches; cache; cache = cache->next)
+        atomic_store_explicit(&cache->visitors, 0, memory_order_relaxed);
     for (struct geomem_cache *cache = caches; cache; cache = cache->next)
         for (uint32_t i = 0; i <= cache->shard_mask; i++)
             gm_loads_forget_others(&cache->shards[i]);

@@ -77,8 +77,8 @@ static bool cache_can_give(struct geomem_cache *cache)
     return cache->is_elastic && gm_cache_capacity(cache) > gm_cache_min(cache);
 }
 
-/* Of all that `may`, the one with the lowest marginal hits, or the highest; referenced. NULL: none may. */
-static struct geomem_cache *cache_find(
+/* Of all that `may`, a visit to the one with the lowest marginal hits, or the highest. NULL: none may. */
+static struct gm_cache_visit cache_find(
     bool (*may)(struct geomem_cache *cache), bool highest, uint64_t passed_over)
 {
     struct geomem_cache *found = NULL;
@@ -93,17 +93,19 @@ static struct geomem_cache *cache_find(
         found = cache;
         best = marginal;
     }
+    struct gm_cache_visit visit = {NULL, 0};
     if (found)
-        atomic_fetch_add_explicit(&found->references, 1, memory_order_relaxed);
+        visit = gm_cache_visit(found);
     gm_lock_release(&gm_caches_lock);
-    return found;
+    return visit;
 }
 
 uint64_t geomem_caches_relieve(uint64_t bytes)
 {
     uint64_t given = 0, passed_over = 0;
     for (uint32_t failures = 0; given < bytes && failures < FAILURES_MOST;) {
-        struct geomem_cache *giver = cache_find(cache_can_give, false, passed_over);
+        struct gm_cache_visit visit = cache_find(cache_can_give, false, passed_over);
+        struct geomem_cache *giver = visit.cache;
         if (!giver)
             break;
         uint64_t before = gm_cache_capacity(giver);
@@ -113,7 +115,7 @@ uint64_t geomem_caches_relieve(uint64_t bytes)
         bool failed = gm_cache_capacity(giver) >= before;
         passed_over = failed ? giver->number : 0;
         failures += failed;
-        gm_cache_unreference(giver);
+        gm_cache_visit_end(&visit);
     }
     return given;
 }
@@ -132,7 +134,8 @@ static bool cache_wants_more(struct geomem_cache *cache)
 /* That with the highest marginal hits. */
 static void caches_grow(uint64_t room_bytes)
 {
-    struct geomem_cache *cache = cache_find(cache_wants_more, true, 0);
+    struct gm_cache_visit visit = cache_find(cache_wants_more, true, 0);
+    struct geomem_cache *cache = visit.cache;
     if (!cache)
         return;
     uint64_t capacity = gm_cache_capacity(cache), more = capacity / GROW_PART + 1;
@@ -141,7 +144,7 @@ static void caches_grow(uint64_t room_bytes)
         cache_age(cache);
         gm_tell_state(cache, false);
     }
-    gm_cache_unreference(cache);
+    gm_cache_visit_end(&visit);
 }
 
 /* ---- once in a second ---- */

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <stdbool.h>
@@ -615,6 +616,52 @@ Test(cache, threads_that_shrink_a_cache_at_once_leave_its_capacity_alone)
     cr_assert(statistics.capacity_bytes == 50000 && statistics.min_bytes == 50000);
     cr_assert(geomem_cache_check(cache) == 0);
     geomem_cache_destroy(cache);
+}
+
+/* What happens if a thread relieves a cache while its owner destroys it. */
+static _Atomic int destroy_state; /* 1: an entry is being told, 2: destroy has returned */
+
+static bool is_listed(const struct geomem_cache *wanted)
+{
+    bool listed = false;
+    gm_lock_acquire(&gm_caches_lock);
+    for (struct geomem_cache *cache = gm_cache_next(NULL); cache; cache = gm_cache_next(cache))
+        listed |= cache == wanted;
+    gm_lock_release(&gm_caches_lock);
+    return listed;
+}
+
+static void stay_until_unlisted(struct geomem_cache *cache)
+{
+    gone.hook = NULL;
+    destroy_state = 1;
+    while (is_listed(cache))
+        sched_yield();
+    for (int i = 0; i < 1000; i++)
+        sched_yield();
+    cr_assert(destroy_state == 1);
+}
+
+static void *relieve(void *arg)
+{
+    geomem_caches_relieve(1000);
+    return arg;
+}
+
+Test(cache, no_entry_is_told_after_its_cache_was_destroyed)
+{
+    struct geomem_cache *cache =
+        CACHE(50000, .min_bytes = 10000, .max_bytes = 100000, .policy = GEOMEM_POLICY_LRU);
+    fill(cache, 0, 200, 1);
+    gone.hooked = cache;
+    gone.hook = stay_until_unlisted;
+    pthread_t thread;
+    pthread_create(&thread, NULL, relieve, NULL);
+    while (destroy_state != 1)
+        sched_yield();
+    geomem_cache_destroy(cache);
+    destroy_state = 2;
+    pthread_join(thread, NULL);
 }
 
 /* ---- what is told ---- */

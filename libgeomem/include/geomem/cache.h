@@ -101,7 +101,9 @@ struct geomem_cache_options {
 int geomem_cache_create(
     const struct geomem_cache_options *options, struct geomem_cache **ret_cache);
 /* All entries leave (GEOMEM_CACHE_CLOSED). No thread may use the cache meanwhile or later, but to release pins: its memory
- * goes with the last of them. NULL: nothing happens. */
+ * goes with the last of them. When it returns, no callback of the cache runs or will: it waits for other threads that are
+ * relieving an elastic one. So it must not be called from an eviction callback, nor with a lock that one takes. NULL: nothing
+ * happens. */
 void geomem_cache_destroy(struct geomem_cache *cache);
 
 /* Another capacity, within or beyond min_bytes and max_bytes: the one that it would pass is moved with it. When it returns,
