@@ -64,6 +64,11 @@ class Probe(harness.Case):
         self.assertLess(abs(row[5] - 100000), 5000)
         self.assertLess(row[6], 20000)
 
+    def test_a_cache_that_was_filled_before_it_was_told_of_never_holds_less_than_nothing(self):
+        recording = self.record(target("probe_known"), "0", "50")
+        self.assertEqual(recording.row("SELECT entries, used_bytes, evictions, sample_rate, samples FROM v_caches WHERE name = 'late'"),
+                         (5, 80, 50, 1, 5))
+
     def test_a_program_that_is_not_recorded_has_no_cache_to_tell_of(self):
         done = subprocess.run([target("probe_known"), "1000"], capture_output=True, env=harness.clean_env())
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))

@@ -6,6 +6,7 @@
  *     read_cold  keys 0..9: 10 misses, each put in: 10 leave (keys 50..59); they had left not long ago
  *   then 5 values are replaced, 3 removed, 2 expire, 1 is refused; the capacity is doubled.
  * Prints nothing. With an argument, that many keys more are used once in a second cache of 1 MB, which is closed.
+ * With a second one, that many entries leave a third cache that was filled before it was registered; then 5 come in.
  */
 #include <geomem/cache_probe.h>
 
@@ -78,6 +79,15 @@ static void second_cache(uint64_t keys)
     geomem_probe_close(second);
 }
 
+static void late_cache(uint64_t entries)
+{
+    struct geomem_probe *late = geomem_cache_register("late", 1 << 20);
+    for (uint64_t key = 0; key < entries; key++)
+        geomem_cache_evict(late, key, 16, GEOMEM_CACHE_SIZE);
+    for (uint64_t key = 0; key < 5; key++)
+        geomem_cache_access(late, key, false, 16);
+}
+
 int main(int argc, char **argv)
 {
     probe = geomem_cache_register("known", ENTRIES * ENTRY_BYTES);
@@ -95,5 +105,7 @@ int main(int argc, char **argv)
     geomem_probe_resize(probe, 2 * ENTRIES * ENTRY_BYTES);
     if (argc > 1)
         second_cache(strtoull(argv[1], NULL, 10));
+    if (argc > 2)
+        late_cache(strtoull(argv[2], NULL, 10));
     return 0;
 }

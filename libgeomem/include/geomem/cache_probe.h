@@ -60,6 +60,15 @@ GEOMEM_PROBE_INLINE void geomem_probe_add(uint64_t *count, uint64_t more)
     __atomic_fetch_add(count, more, __ATOMIC_RELAXED);
 }
 
+/* Not below 0: what a cache held before it was registered leaves without having been told as put in. */
+GEOMEM_PROBE_INLINE void geomem_probe_take(uint64_t *count, uint64_t less)
+{
+    uint64_t before = __atomic_load_n(count, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(count, &before, before > less ? before - less : 0, true,
+        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
 GEOMEM_PROBE_INLINE uint64_t geomem_probe_get(const uint64_t *count)
 {
     return __atomic_load_n(count, __ATOMIC_RELAXED);
@@ -241,8 +250,8 @@ GEOMEM_PROBE_INLINE void geomem_cache_evict(
     geomem_probe_add(&probe->evictions[cause], 1);
     geomem_probe_add(&probe->evicted_bytes[cause], bytes);
     if (cause != GEOMEM_CACHE_REJECTED) {
-        __atomic_fetch_sub(&probe->entries, 1, __ATOMIC_RELAXED);
-        __atomic_fetch_sub(&probe->used_bytes, bytes, __ATOMIC_RELAXED);
+        geomem_probe_take(&probe->entries, 1);
+        geomem_probe_take(&probe->used_bytes, bytes);
     }
     key = geomem_probe_mix(key);
     if (key > geomem_probe_threshold(probe))
