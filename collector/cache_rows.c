@@ -195,9 +195,17 @@ static int cache_tell(struct gm_batch *b, struct gm_cache *cache)
 }
 
 /* Open pins grow old while nothing happens. */
-static bool cache_has_news(const struct gm_cache *cache, struct gm_cache_curves *curves, bool last)
+static bool cache_has_pins(const struct gm_cache *cache, int64_t end_ns, bool last)
 {
-    return cache->changed || cache->had_pins || (last && cache->keys.oldest_pin) ||
+    const struct gm_cache_keys *k = &cache->keys;
+    return cache->had_pins ||
+           (k->oldest_pin && pin_is_told(gm_cache_pin_at(k, k->oldest_pin), end_ns, last));
+}
+
+static bool cache_has_news(
+    const struct gm_cache *cache, struct gm_cache_curves *curves, int64_t end_ns, bool last)
+{
+    return cache->changed || cache_has_pins(cache, end_ns, last) ||
            (cache->curve && gm_cache_curve_has_news(curves, cache->curve));
 }
 
@@ -230,7 +238,7 @@ int gm_process_caches_fill(struct gm_process *p, int64_t end_ns, bool last)
 {
     int r = 0;
     for (uint32_t i = 0; i < p->caches.count && r == 0; i++)
-        if (cache_has_news(p->caches.v[i], p->rollup->curves, last))
+        if (cache_has_news(p->caches.v[i], p->rollup->curves, end_ns, last))
             r = cache_fill(p->rollup, p->caches.v[i], end_ns, last);
     return r;
 }

@@ -200,6 +200,17 @@ Test(caches, a_pin_that_is_not_given_back_is_told_with_its_site_when_it_is_old)
     cr_expect_eq(fill()->estimates.unmatched_unpins, 1);
 }
 
+Test(caches, a_pin_grows_old_while_nothing_happens)
+{
+    make(0);
+    use(GM_USE_pin, 1, 10, 0);
+    fill();
+    cr_expect_null(fill(), "there is nothing new");
+    now += SECOND;
+    cr_assert_not_null(fill());
+    cr_expect_eq(batch.cache_pins.n, 1);
+}
+
 Test(caches, all_pins_are_told_when_the_process_ends)
 {
     make(0);
