@@ -2,6 +2,9 @@
  *
  * A buffer has one owner at a time. Of struct gm_cache_curve the part `sim` is the thread's while it is busy; what both look at is
  * written with the lock held, or handed over with a buffer.
+ *
+ * The buffer is bounded by its uses. What else is told of a cache waits, as one figure each, for its next use or for the
+ * thread: a target may tell of its state, and change its capacity, as often as it likes.
  */
 #include "collector/cache_curve.h"
 
@@ -19,6 +22,7 @@
 #define BUFFER_FIRST 1024u
 #define ENTRIES_LEAST \
     512.0 /* of the cache's own capacity, in the sample: from here on uses are left out instead */
+#define RESIZES_MOST 4u /* of a curve in one buffer: for each, 13 simulations may be made anew */
 #define THREAD_NICE 10
 
 enum op {
@@ -48,9 +52,13 @@ struct buffer {
 struct gm_cache_curve {
     /* The main thread's. */
     uint64_t threshold, capacity_bytes, entries, number;
-    uint64_t pushed, in_buffer; /* uses; those that wait in the buffer that fills */
-    bool gap;                   /* uses were left out since the last that was put */
-    uint64_t read;              /* generation of what was read last */
+    uint64_t pushed, in_buffer;            /* uses; those that wait in the buffer that fills */
+    bool gap;                              /* uses were left out since the last that was put */
+    uint64_t waiting_hits, waiting_misses; /* told, and not yet in the buffer */
+    uint64_t waiting_capacity;             /* before those; 0: none */
+    uint32_t resizes;                      /* in the buffer */
+    struct gm_cache_curve *next;
+    uint64_t read; /* generation of what was read last */
     /* Handed over with a buffer. */
     uint64_t threshold_asked;
     /* The thread's. */
@@ -65,9 +73,10 @@ struct gm_cache_curves {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct buffer filling; /* the main thread's */
-    uint32_t refused;      /* uses for which it had no room, since it was handed over last */
-    struct buffer taken;   /* the thread's while `busy` */
+    struct gm_cache_curve *first; /* of all curves; the main thread's */
+    struct buffer filling;        /* the main thread's */
+    uint32_t refused;             /* uses for which it had no room, since it was handed over last */
+    struct buffer taken;          /* the thread's while `busy` */
     bool busy, ending;
 };
 
@@ -187,6 +196,47 @@ int gm_cache_curves_create(struct gm_cache_curves **ret_curves)
     return 0;
 }
 
+/* ---- the buffer that fills ---- */
+
+static bool buffer_reserve(struct buffer *b)
+{
+    if (b->n < b->room)
+        return true;
+    size_t room = b->room ? 2 * b->room : BUFFER_FIRST;
+    struct use *v = reallocarray(b->v, room, sizeof *v);
+    if (!v)
+        return false;
+    b->v = v;
+    b->room = room;
+    return true;
+}
+
+static bool buffer_put(struct gm_cache_curves *curves, struct gm_cache_curve *curve, enum op op,
+    uint64_t key, uint64_t bytes)
+{
+    if (!buffer_reserve(&curves->filling))
+        return false;
+    curves->filling.v[curves->filling.n++] = (struct use){
+        .curve = curve, .key = key, .bytes = bytes & ((1ull << 56) - 1), .op = (uint64_t)op & 0xff};
+    return true;
+}
+
+/* What was told since the curve's last use. */
+static void waiting_put(struct gm_cache_curves *curves, struct gm_cache_curve *curve)
+{
+    if (curve->waiting_capacity && curve->resizes < RESIZES_MOST &&
+        buffer_put(curves, curve, OP_RESIZE, 0, curve->waiting_capacity)) {
+        curve->waiting_capacity = 0;
+        curve->resizes++;
+    }
+    if (curve->waiting_hits || curve->waiting_misses) {
+        if (!buffer_put(curves, curve, OP_STATE, curve->waiting_hits, curve->waiting_misses))
+            return;
+        curve->waiting_hits = curve->waiting_misses = 0;
+        curve->pushed++;
+    }
+}
+
 /* ---- handing over ---- */
 
 static bool thread_is_idle(struct gm_cache_curves *curves)
@@ -199,7 +249,13 @@ static bool thread_is_idle(struct gm_cache_curves *curves)
 
 void gm_cache_curves_turn(struct gm_cache_curves *curves)
 {
-    if (!curves || curves->filling.n == 0 || !thread_is_idle(curves))
+    if (!curves || !thread_is_idle(curves))
+        return;
+    for (struct gm_cache_curve *curve = curves->first; curve; curve = curve->next) {
+        curve->resizes = 0;
+        waiting_put(curves, curve);
+    }
+    if (curves->filling.n == 0)
         return;
     struct buffer full = curves->filling;
     for (size_t i = 0; i < full.n; i++) {
@@ -249,30 +305,7 @@ void gm_cache_curves_free(struct gm_cache_curves *curves)
     free(curves);
 }
 
-/* ---- the buffer that fills ---- */
-
-static bool buffer_reserve(struct buffer *b)
-{
-    if (b->n < b->room)
-        return true;
-    size_t room = b->room ? 2 * b->room : BUFFER_FIRST;
-    struct use *v = reallocarray(b->v, room, sizeof *v);
-    if (!v)
-        return false;
-    b->v = v;
-    b->room = room;
-    return true;
-}
-
-static bool buffer_put(struct gm_cache_curves *curves, struct gm_cache_curve *curve, enum op op,
-    uint64_t key, uint64_t bytes)
-{
-    if (!buffer_reserve(&curves->filling))
-        return false;
-    curves->filling.v[curves->filling.n++] = (struct use){
-        .curve = curve, .key = key, .bytes = bytes & ((1ull << 56) - 1), .op = (uint64_t)op & 0xff};
-    return true;
-}
+/* ---- a full buffer ---- */
 
 static struct gm_cache_curve *buffer_heaviest(const struct buffer *b)
 {
@@ -328,23 +361,40 @@ static bool buffer_make_room(struct gm_cache_curves *curves)
 
 /* ---- curves ---- */
 
+static uint64_t capacity_bounded(uint64_t bytes)
+{
+    return bytes < GM_CACHE_CURVE_CAPACITY_MAX ? bytes : GM_CACHE_CURVE_CAPACITY_MAX;
+}
+
 int gm_cache_curve_create(struct gm_cache_curves *curves, uint32_t policy, uint64_t capacity_bytes,
     uint64_t threshold, struct gm_cache_curve **ret_curve)
 {
     struct gm_cache_curve *curve = calloc(1, sizeof *curve);
-    (void)curves;
     if (!curve)
         return -ENOMEM;
     curve->threshold = curve->threshold_asked = threshold;
-    curve->capacity_bytes = capacity_bytes;
-    gm_cache_curve_sim_init(&curve->sim, policy, capacity_bytes, threshold);
+    curve->capacity_bytes = capacity_bounded(capacity_bytes);
+    gm_cache_curve_sim_init(&curve->sim, policy, curve->capacity_bytes, threshold);
+    curve->next = curves->first;
+    curves->first = curve;
     *ret_curve = curve;
     return 0;
 }
 
+static void curve_unlink(struct gm_cache_curves *curves, const struct gm_cache_curve *curve)
+{
+    struct gm_cache_curve **at = &curves->first;
+    while (*at != curve)
+        at = &(*at)->next;
+    *at = curve->next;
+}
+
 void gm_cache_curve_free(struct gm_cache_curves *curves, struct gm_cache_curve *curve)
 {
-    if (!curve || buffer_put(curves, curve, OP_FREE, 0, 0))
+    if (!curve)
+        return;
+    curve_unlink(curves, curve);
+    if (buffer_put(curves, curve, OP_FREE, 0, 0))
         return;
     gm_cache_curves_finish(curves); /* without memory for another word */
     gm_cache_curve_sim_done(&curve->sim);
@@ -361,6 +411,7 @@ uint64_t gm_cache_curve_use(struct gm_cache_curves *curves, struct gm_cache_curv
         curve->gap = true;
         return 0;
     }
+    waiting_put(curves, curve);
     if (curve->gap)
         curve->gap = !buffer_put(curves, curve, OP_GAP, 0, 0);
     if (key > curve->threshold || !buffer_put(curves, curve, (enum op)use, key, bytes))
@@ -378,24 +429,27 @@ uint64_t gm_cache_curve_use(struct gm_cache_curves *curves, struct gm_cache_curv
 void gm_cache_curve_resize(
     struct gm_cache_curves *curves, struct gm_cache_curve *curve, uint64_t capacity_bytes)
 {
-    if (capacity_bytes == 0 || capacity_bytes == curve->capacity_bytes)
+    uint64_t bytes = capacity_bounded(capacity_bytes);
+    if (bytes == 0 || bytes == curve->capacity_bytes)
         return;
-    curve->capacity_bytes = capacity_bytes;
-    buffer_put(curves, curve, OP_RESIZE, 0, capacity_bytes);
+    if (!curve->waiting_capacity && curves->filling.n < BUFFER_USES)
+        waiting_put(curves, curve);
+    curve->capacity_bytes = curve->waiting_capacity = bytes;
 }
 
-void gm_cache_curve_state(struct gm_cache_curves *curves, struct gm_cache_curve *curve,
-    uint64_t hits, uint64_t misses, uint64_t entries)
+void gm_cache_curve_state(
+    struct gm_cache_curve *curve, uint64_t hits, uint64_t misses, uint64_t entries)
 {
     curve->entries = entries;
-    if ((hits || misses) && buffer_put(curves, curve, OP_STATE, hits, misses))
-        curve->pushed++;
+    curve->waiting_hits += hits;
+    curve->waiting_misses += misses;
 }
 
 bool gm_cache_curve_is_behind(struct gm_cache_curves *curves, const struct gm_cache_curve *curve)
 {
+    bool waits = curve->waiting_hits || curve->waiting_misses;
     pthread_mutex_lock(&curves->lock);
-    bool behind = curve->simulated != curve->pushed;
+    bool behind = waits || curve->simulated != curve->pushed;
     pthread_mutex_unlock(&curves->lock);
     return behind;
 }

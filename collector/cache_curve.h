@@ -27,6 +27,8 @@
 
 #define GM_CACHE_CURVE_POINTS 13u /* capacity * 2^(i/2) / 8 */
 #define GM_CACHE_CURVE_OWN 6u     /* the cache's own capacity */
+/* A cache that tells of more is simulated as one of so much. */
+#define GM_CACHE_CURVE_CAPACITY_MAX (1ull << 46)
 
 struct gm_cache_curves;
 struct gm_cache_curve;
@@ -55,12 +57,13 @@ uint64_t gm_cache_curve_use(struct gm_cache_curves *curves, struct gm_cache_curv
 /* No key above is in the sample from now on. Never rises. */
 void gm_cache_curve_lower(
     struct gm_cache_curves *curves, struct gm_cache_curve *curve, uint64_t threshold);
-/* Points are about this capacity from now on; uses from before are forgotten when there are enough of later ones. */
+/* Points are about this capacity from the next use on, or a little later if it changes all the time; uses from before are
+ * forgotten when there are enough of later ones. */
 void gm_cache_curve_resize(
     struct gm_cache_curves *curves, struct gm_cache_curve *curve, uint64_t capacity_bytes);
 /* The cache has had so many hits and misses more, all keys together, and holds so many entries. */
-void gm_cache_curve_state(struct gm_cache_curves *curves, struct gm_cache_curve *curve,
-    uint64_t hits, uint64_t misses, uint64_t entries);
+void gm_cache_curve_state(
+    struct gm_cache_curve *curve, uint64_t hits, uint64_t misses, uint64_t entries);
 
 /* Hands over what has come, if the thread is ready. */
 void gm_cache_curves_turn(struct gm_cache_curves *curves);

@@ -293,7 +293,8 @@ void gm_cache_curve_result_points(const struct gm_cache_curve_result *r,
                 ratio_bounded(r->whole && i != GM_CACHE_CURVE_OWN
                                   ? ratio
                                   : ratio_made_right(ratio, own, told, i < GM_CACHE_CURVE_OWN)),
-            .byte_hit_ratio = r->bytes ? (double)at->hit_bytes / (double)r->bytes : 0,
+            .byte_hit_ratio =
+                r->bytes ? ratio_bounded((double)at->hit_bytes / (double)r->bytes) : 0,
             .error = i == GM_CACHE_CURVE_OWN ? 0 : ratio_bounded(hypot(sampling, told - own))};
     }
 }

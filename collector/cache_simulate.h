@@ -34,6 +34,7 @@ struct gm_cache_curve_sim {
     struct gm_cache_curve_result before; /* as they were then */
 };
 
+/* Capacities: no more than GM_CACHE_CURVE_CAPACITY_MAX. */
 void gm_cache_curve_sim_init(
     struct gm_cache_curve_sim *sim, uint32_t policy, uint64_t capacity_bytes, uint64_t threshold);
 /* Before the first use: how large entries are, roughly. */

@@ -165,7 +165,7 @@ static void cache_take_state(
     uint64_t hits = row->figures[GM_CACHE_hits], misses = row->figures[GM_CACHE_misses];
     cache_take_figures(cache, state->cache_figures);
     if (cache->curve)
-        gm_cache_curve_state(p->rollup->curves, cache->curve, row->figures[GM_CACHE_hits] - hits,
+        gm_cache_curve_state(cache->curve, row->figures[GM_CACHE_hits] - hits,
             row->figures[GM_CACHE_misses] - misses, row->figures[GM_CACHE_entries]);
     if (cache->curve)
         gm_cache_curve_resize(p->rollup->curves, cache->curve, capacity);
@@ -280,13 +280,12 @@ static void cache_count_time(struct gm_cache *cache, enum gm_cache_time kind, in
 
 /* What was told between the first use and the curve's beginning. The counts of a forked process, which began in its parent,
  * are no part of what is simulated. */
-static void cache_tell_first_state(struct gm_rollup *rollup, const struct gm_cache *cache)
+static void cache_tell_first_state(const struct gm_cache *cache)
 {
     uint64_t hits = cache->row.figures[GM_CACHE_hits];
     uint64_t misses = cache->row.figures[GM_CACHE_misses];
     if ((double)(hits + misses) <= 2 * (cache->hits + cache->misses))
-        gm_cache_curve_state(
-            rollup->curves, cache->curve, hits, misses, cache->row.figures[GM_CACHE_entries]);
+        gm_cache_curve_state(cache->curve, hits, misses, cache->row.figures[GM_CACHE_entries]);
 }
 
 /* Made with the first use: most caches of most programs are idle. */
@@ -302,7 +301,7 @@ static struct gm_cache_curve *cache_curve(struct gm_process *p, struct gm_cache 
             &cache->curve) != 0)
         return NULL;
     rollup->curve_count++;
-    cache_tell_first_state(rollup, cache);
+    cache_tell_first_state(cache);
     return cache->curve;
 }
 

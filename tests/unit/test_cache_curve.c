@@ -1,6 +1,7 @@
 /* Miss-ratio curves: of all keys they are what a cache of that capacity does; of some, close to it. */
 #include <criterion/criterion.h>
 
+#include <malloc.h>
 #include <math.h>
 
 #include "collector/cache_curve.h"
@@ -115,7 +116,7 @@ Test(cache_curve, what_the_cache_told_makes_a_part_of_the_keys_right)
     struct rng rng = {5};
     cr_assert_eq(gm_cache_curve_create(curves, LRU, 40000, UINT64_MAX >> 3, &curve), 0);
     use_skewed(&rng, 100000, 20000);
-    gm_cache_curve_state(curves, curve, 60000, 40000, 4000);
+    gm_cache_curve_state(curve, 60000, 40000, 4000);
     gm_cache_curves_finish(curves);
     cr_assert(gm_cache_curve_read(curves, curve, points, &best));
     cr_expect(fabs(points[GM_CACHE_CURVE_OWN].hit_ratio - 0.6) < 1e-9);
@@ -144,11 +145,60 @@ Test(cache_curve, more_than_can_be_simulated_is_thinned_out)
 {
     struct rng rng = {7};
     cr_assert_eq(gm_cache_curve_create(curves, LRU, 1000000, UINT64_MAX, &curve), 0);
-    gm_cache_curve_state(curves, curve, 1, 1, 100000);
+    gm_cache_curve_state(curve, 1, 1, 100000);
     use_skewed(&rng, 400000, 200000);
-    gm_cache_curve_state(curves, curve, 500000, 500000, 100000);
+    gm_cache_curve_state(curve, 500000, 500000, 100000);
     gm_cache_curves_finish(curves);
     cr_assert(gm_cache_curve_read(curves, curve, points, &best));
     cr_expect_gt(points[0].samples, 10000);
     cr_expect(fabs(points[GM_CACHE_CURVE_OWN].hit_ratio - 0.5) < 1e-5);
+}
+
+Test(cache_curve, no_capacity_is_too_large_to_be_simulated)
+{
+    const uint64_t capacities[] = {1ull << 61, (1ull << 62) + 1, UINT64_MAX};
+    for (unsigned c = 0; c < 3; c++) {
+        cr_assert_eq(gm_cache_curve_create(curves, c, capacities[c], UINT64_MAX, &curve), 0);
+        use_loop(300, 10);
+        gm_cache_curve_resize(curves, curve, 1000);
+        use_loop(300, 10);
+        gm_cache_curve_resize(curves, curve, capacities[c]);
+        use_loop(300, 10);
+        gm_cache_curves_finish(curves);
+        cr_assert(gm_cache_curve_read(curves, curve, points, &best));
+        cr_expect_eq(points[GM_CACHE_CURVE_OWN].capacity_bytes, GM_CACHE_CURVE_CAPACITY_MAX);
+        for (unsigned i = 0; i < GM_CACHE_CURVE_POINTS; i++) {
+            cr_expect_eq(points[i].hit_ratio, 0.9, "%u: %g", i, points[i].hit_ratio);
+            cr_expect_eq(points[i].byte_hit_ratio, 0.9);
+            cr_expect(i == 0 || points[i].capacity_bytes > points[i - 1].capacity_bytes);
+        }
+        gm_cache_curve_free(curves, curve);
+        curve = NULL;
+    }
+}
+
+/* Malloc's own count, which a sanitizer's leaves at 0. */
+static size_t bytes_allocated(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
+Test(cache_curve, states_and_changes_of_capacity_take_no_memory)
+{
+    cr_assert_eq(gm_cache_curve_create(curves, LRU, 1000, UINT64_MAX, &curve), 0);
+    use_loop(300, 10);
+    size_t before = bytes_allocated();
+    for (uint64_t i = 1; i <= 100000; i++) {
+        gm_cache_curve_state(curve, 1, 1, 100);
+        gm_cache_curve_resize(curves, curve, 1000 + i % 100);
+    }
+    cr_expect_lt(bytes_allocated(), before + 100000);
+    gm_cache_curve_resize(curves, curve, 5000);
+    use_loop(300, 10);
+    gm_cache_curve_state(curve, 2700, 300, 300);
+    gm_cache_curves_finish(curves);
+    cr_assert(gm_cache_curve_read(curves, curve, points, &best));
+    cr_expect_eq(points[GM_CACHE_CURVE_OWN].capacity_bytes, 5000);
+    cr_expect_gt(points[GM_CACHE_CURVE_OWN].samples, 2999);
 }
