@@ -87,6 +87,7 @@ struct geomem_cache {
     _Atomic uint64_t sample_threshold;
     _Atomic uint64_t references; /* the program's, and one for each dead slot */
     struct geomem_cache *next;   /* gm_caches_lock */
+    bool is_destroyed;           /* likewise: there for its last pins only */
     _Atomic uint32_t visitors;   /* futex; see gm_cache_visit */
     struct gm_lock threads_lock;
     _Atomic(struct gm_cache_thread *) threads; /* grows only */
@@ -95,9 +96,10 @@ struct geomem_cache {
     _Atomic uint64_t told_ns;                  /* when its state was last told to a listener */
 };
 
-/* All caches that are not destroyed. Ranks above all locks of caches. */
+/* Of the list of caches. Ranks above all locks of caches. */
 extern struct gm_lock gm_caches_lock;
-struct geomem_cache *gm_cache_next(struct geomem_cache *cache); /* NULL: the first */
+/* That are not destroyed. NULL: the first. */
+struct geomem_cache *gm_cache_next(struct geomem_cache *cache);
 
 /* ---- places and times ---- */
 

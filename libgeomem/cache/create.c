@@ -30,7 +30,10 @@ static uint32_t forks; /* gm_caches_lock */
 
 struct geomem_cache *gm_cache_next(struct geomem_cache *cache)
 {
-    return cache ? cache->next : caches;
+    do
+        cache = cache ? cache->next : caches;
+    while (cache && cache->is_destroyed);
+    return cache;
 }
 
 /* ---- what was asked for ---- */
@@ -191,11 +194,23 @@ int geomem_cache_create(const struct geomem_cache_options *options, struct geome
 
 /* ---- going ---- */
 
+static void cache_unlist(struct geomem_cache *cache)
+{
+    gm_lock_acquire(&gm_caches_lock);
+    struct geomem_cache **at = &caches;
+    while (*at != cache)
+        at = &(*at)->next;
+    *at = cache->next;
+    gm_lock_release(&gm_caches_lock);
+}
+
 void gm_cache_unreference(struct geomem_cache *cache)
 {
     /* acq_rel: all that was done with it comes before its end */
-    if (atomic_fetch_sub_explicit(&cache->references, 1, memory_order_acq_rel) == 1)
-        cache_free(cache);
+    if (atomic_fetch_sub_explicit(&cache->references, 1, memory_order_acq_rel) != 1)
+        return;
+    cache_unlist(cache);
+    cache_free(cache);
 }
 
 struct gm_cache_visit gm_cache_visit(struct geomem_cache *cache)
@@ -229,13 +244,11 @@ static void visitors_await(struct geomem_cache *cache)
     }
 }
 
-static void cache_unlist(struct geomem_cache *cache)
+/* Nobody finds it any more but who forks: its locks are taken as long as there are pins. */
+static void cache_hide(struct geomem_cache *cache)
 {
     gm_lock_acquire(&gm_caches_lock);
-    struct geomem_cache **at = &caches;
-    while (*at != cache)
-        at = &(*at)->next;
-    *at = cache->next;
+    cache->is_destroyed = true;
     gm_lock_release(&gm_caches_lock);
     if (cache->is_elastic)
         atomic_fetch_sub_explicit(&gm_caches_elastic, 1, memory_order_relaxed);
@@ -246,7 +259,7 @@ void geomem_cache_destroy(struct geomem_cache *cache)
     if (!cache)
         return;
     gm_tell_state(cache, false); /* as it was at last */
-    cache_unlist(cache);
+    cache_hide(cache);
     visitors_await(cache);
     gm_cache_clear(cache, GEOMEM_CACHE_CLOSED);
     gm_tell_state(cache, true);
@@ -255,12 +268,15 @@ void geomem_cache_destroy(struct geomem_cache *cache)
 
 /* ---- fork: before the heap's locks, since shards' are held where none of those is waited for ---- */
 
+/* Policies learn without a lock: not at this moment. */
 static void fork_prepare(void)
 {
     gm_lock_acquire(&gm_caches_lock);
     for (struct geomem_cache *cache = caches; cache; cache = cache->next) {
-        for (uint32_t i = 0; i <= cache->shard_mask; i++)
+        for (uint32_t i = 0; i <= cache->shard_mask; i++) {
             gm_lock_acquire(&cache->shards[i].lock);
+            gm_policy_pause(cache->shards[i].policy);
+        }
         gm_lock_acquire(&cache->threads_lock);
     }
     gm_threads_fork_prepare();
@@ -270,8 +286,10 @@ static void fork_release(void)
 {
     for (struct geomem_cache *cache = caches; cache; cache = cache->next) {
         gm_lock_release(&cache->threads_lock);
-        for (uint32_t i = 0; i <= cache->shard_mask; i++)
+        for (uint32_t i = 0; i <= cache->shard_mask; i++) {
+            gm_policy_resume(cache->shards[i].policy);
             gm_lock_release(&cache->shards[i].lock);
+        }
     }
     gm_lock_release(&gm_caches_lock);
 }
@@ -300,11 +318,26 @@ __attribute__((constructor(106))) static void fork_init(void)
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
-/* The last that is told of caches that the program has not destroyed. */
-__attribute__((destructor)) static void caches_end(void)
+/* The newest that is older than `number`, referenced; NULL: none. */
+static struct geomem_cache *cache_before(uint64_t number)
 {
     gm_lock_acquire(&gm_caches_lock);
-    for (struct geomem_cache *cache = caches; cache; cache = cache->next)
-        gm_tell_state(cache, false);
+    struct geomem_cache *cache = gm_cache_next(NULL);
+    while (cache && cache->number >= number)
+        cache = gm_cache_next(cache);
+    if (cache)
+        atomic_fetch_add_explicit(&cache->references, 1, memory_order_relaxed);
     gm_lock_release(&gm_caches_lock);
+    return cache;
+}
+
+/* The last that is told of caches that the program has not destroyed. Listeners may use caches: no lock is held. */
+__attribute__((destructor)) static void caches_end(void)
+{
+    uint64_t number = UINT64_MAX;
+    for (struct geomem_cache *cache; (cache = cache_before(number)) != NULL;) {
+        number = cache->number;
+        gm_tell_state(cache, false);
+        gm_cache_unreference(cache);
+    }
 }

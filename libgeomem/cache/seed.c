@@ -1,5 +1,6 @@
 /* seed.c - the caching half of geomem/memory.h: names on top of geomem/cache.h. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "geomem/memory.h"
@@ -57,6 +58,26 @@ int init_caching_layer(void)
     gm_lock_release(&layer_lock);
     return err;
 }
+
+/* ---- fork: this lock is held while others of caches are taken, so it comes first ---- */
+
+static void layer_fork_prepare(void)
+{
+    gm_lock_acquire(&layer_lock);
+}
+
+static void layer_fork_end(void)
+{
+    gm_lock_release(&layer_lock);
+}
+
+/* Handlers before a fork run in reverse order: before that of create.c. */
+__attribute__((constructor(107))) static void layer_fork_init(void)
+{
+    pthread_atfork(layer_fork_prepare, layer_fork_end, layer_fork_end);
+}
+
+/* ---- the names ---- */
 
 struct geomem_cache *geomem_caching_layer(void)
 {

@@ -105,6 +105,19 @@ static void adaptive_maintain(struct gm_policy *policy)
     gm_chooser_learn(adaptive_of(policy)->chooser);
 }
 
+/* For all shards, by the one that the chooser belongs to. */
+static void adaptive_pause(struct gm_policy *policy)
+{
+    if (adaptive_of(policy)->leads)
+        gm_chooser_pause(adaptive_of(policy)->chooser);
+}
+
+static void adaptive_resume(struct gm_policy *policy)
+{
+    if (adaptive_of(policy)->leads)
+        gm_chooser_resume(adaptive_of(policy)->chooser);
+}
+
 static uint32_t adaptive_choice(const struct gm_policy *policy)
 {
     const struct adaptive *adaptive = (const struct adaptive *)policy;
@@ -133,6 +146,8 @@ static const struct gm_policy_operations adaptive_operations = {
     .resize = adaptive_resize,
     .settle = adaptive_follow,
     .maintain = adaptive_maintain,
+    .pause = adaptive_pause,
+    .resume = adaptive_resume,
     .choice = adaptive_choice,
     .switches = adaptive_switches,
     .check = adaptive_check,

@@ -1,6 +1,10 @@
 /* chooser.c - see chooser.h. */
 #include "libgeomem/policy/chooser.h"
 
+#include <time.h>
+
+#include "libgeomem/base/sys.h"
+
 /* All of these: measured, bench/cache_hit_ratio; docs/design/cache-policy.md says which alternatives were. */
 #define SHADOW_ENTRIES 1024.0
 #define EPOCH_FULL 1.5 /* times the entries of a shadow */
@@ -19,6 +23,8 @@
 #define UNLIKE 2.0F
 /* The sample is drawn anew when shadows have so many times more or fewer entries than they should. Arbitrary. */
 #define REFIT 1.5
+/* Between two looks whether learning has ended, which takes tens of microseconds. */
+#define PAUSE_NS 20000
 
 /* The first is what a cache begins with. */
 const struct gm_candidate gm_candidates[GM_CANDIDATES] = {
@@ -274,14 +280,26 @@ void gm_chooser_learn(struct gm_chooser *chooser)
     atomic_flag_clear_explicit(&chooser->busy, memory_order_release);
 }
 
+/* Who learns has no lock, and may be preempted: it is slept for, since the waiting thread may rank above it; not
+ * by the C library's function, in which a thread can be cancelled. */
+void gm_chooser_pause(struct gm_chooser *chooser)
+{
+    while (atomic_flag_test_and_set_explicit(&chooser->busy, memory_order_acquire))
+        gm_sys2(SYS_nanosleep, &(const struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+}
+
+void gm_chooser_resume(struct gm_chooser *chooser)
+{
+    atomic_flag_clear_explicit(&chooser->busy, memory_order_release);
+}
+
 void gm_chooser_resize(struct gm_chooser *chooser, uint64_t total)
 {
     /* Written here only, and all that come here hold the locks of all shards: of several shards the first does it. */
     if (total == chooser->total)
         return;
-    while (atomic_flag_test_and_set_explicit(&chooser->busy, memory_order_acquire))
-        ;
+    gm_chooser_pause(chooser);
     chooser->total = total;
     sample_fit(chooser);
-    atomic_flag_clear_explicit(&chooser->busy, memory_order_release);
+    gm_chooser_resume(chooser);
 }

@@ -55,7 +55,7 @@ struct gm_chooser {
 /* 0 or -ENOMEM; after either, gm_chooser_done. The struct is zeroed before. `config` is filled in. */
 int gm_chooser_init(struct gm_chooser *chooser, const struct gm_policy_config *config);
 void gm_chooser_done(struct gm_chooser *chooser);
-/* Shards have another capacity now. Waits for a running gm_chooser_learn. */
+/* Shards have another capacity now. Waits for a running gm_chooser_learn. One thread at a time. */
 void gm_chooser_resize(struct gm_chooser *chooser, uint64_t total);
 
 /* A use, on any thread. True: gm_chooser_learn is due. */
@@ -63,5 +63,8 @@ bool gm_chooser_note(
     struct gm_chooser *chooser, uint64_t hash, uint32_t charge, uint16_t cost, uint32_t stripe);
 /* Simulates what was noted. One thread at a time, others return at once. */
 void gm_chooser_learn(struct gm_chooser *chooser);
+/* Waits for a running gm_chooser_learn; none runs until gm_chooser_resume. */
+void gm_chooser_pause(struct gm_chooser *chooser);
+void gm_chooser_resume(struct gm_chooser *chooser);
 
 #endif

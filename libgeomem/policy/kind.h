@@ -36,6 +36,9 @@ struct gm_policy_operations {
     void (*resize)(struct gm_policy *policy, uint64_t total);
     void (*settle)(struct gm_policy *policy);
     void (*maintain)(struct gm_policy *policy);
+    void (*pause)(
+        struct gm_policy *policy); /* this and the next: NULL if maintenance does nothing */
+    void (*resume)(struct gm_policy *policy);
     uint32_t (*choice)(const struct gm_policy *policy);
     uint32_t (*switches)(const struct gm_policy *policy);
     const char *(*check)(const struct gm_policy *policy);

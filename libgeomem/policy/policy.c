@@ -169,6 +169,18 @@ void gm_policy_maintain(struct gm_policy *policy)
     policy->operations->maintain(policy);
 }
 
+void gm_policy_pause(struct gm_policy *policy)
+{
+    if (policy->operations->pause)
+        policy->operations->pause(policy);
+}
+
+void gm_policy_resume(struct gm_policy *policy)
+{
+    if (policy->operations->resume)
+        policy->operations->resume(policy);
+}
+
 uint32_t gm_policy_choice(const struct gm_policy *policy)
 {
     return policy->operations->choice ? policy->operations->choice(policy) : 0;

@@ -95,6 +95,9 @@ void gm_policy_settle(struct gm_policy *policy);
 
 /* Learns from the uses since the last call: tens of microseconds. Any thread; one at a time, others return at once. */
 void gm_policy_maintain(struct gm_policy *policy);
+/* Around a fork, of every shard: maintenance is waited for, and none begins until it is resumed, in parent and child. */
+void gm_policy_pause(struct gm_policy *policy);
+void gm_policy_resume(struct gm_policy *policy);
 /* What an adaptive policy runs now (gm_policy_choice_name), and how often it has changed; 0 of others. Any thread. */
 uint32_t gm_policy_choice(const struct gm_policy *policy);
 uint32_t gm_policy_switches(const struct gm_policy *policy);

@@ -18,6 +18,7 @@
 
 #define KEYS 3000u
 #define HELD 6
+#define FORKS 12
 
 static struct geomem_cache *cache;
 static long steps = 50000;
@@ -191,8 +192,11 @@ static void *watcher(void *arg)
 }
 
 #if !defined(__SANITIZE_THREAD__)
+/* A child that waits for what a thread of its parent's had is killed by its alarm. */
 static void child_uses_it(void)
 {
+    alarm(30);
+    geomem_cache_resize(cache, 250000);
     uint64_t key = 1, words[1000], random = seed;
     size_t size = value_make(words, key, 5);
     for (key = 0; key < KEYS; key++) {
@@ -246,7 +250,7 @@ static void run(long threads, uint32_t shards)
     for (long i = 0; i < threads; i++)
         pthread_create(&thread[i], NULL, worker, (void *)(uintptr_t)i); /* NOLINT */
 #if !defined(__SANITIZE_THREAD__)
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < FORKS; i++)
         fork_once();
 #endif
     for (long i = 0; i < threads; i++)
