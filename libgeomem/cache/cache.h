@@ -118,10 +118,11 @@ static inline struct geomem_cache_entry *gm_cache_entry_of(struct gm_cache_slot 
 /* Nanoseconds: exact, or as the kernel has them at hand (a few milliseconds behind). */
 uint64_t gm_cache_time_ns(const struct geomem_cache *cache);
 uint64_t gm_cache_coarse_ns(const struct geomem_cache *cache);
-/* Seconds since the cache was made, from 1. */
+/* Seconds since the cache was made, from 1. The time at hand may be one before it was made. */
 static inline uint32_t gm_cache_seconds(const struct geomem_cache *cache, uint64_t time_ns)
 {
-    return (uint32_t)((time_ns - cache->start_ns) / 1000000000u) + 1;
+    uint64_t ns = time_ns > cache->start_ns ? time_ns - cache->start_ns : 0;
+    return (uint32_t)(ns / 1000000000u) + 1;
 }
 
 /* ---- find.c; gm_shard_find, for any thread without a lock, is in find.h ---- */

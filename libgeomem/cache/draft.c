@@ -14,9 +14,12 @@
 
 /* ---- making ---- */
 
+/* From here on, 68 years, times are for ever: seconds of 32 bits hold the sum of two that are less. */
+#define TIME_MOST_NS ((uint64_t)INT32_MAX * 1000000000u)
+
 static bool time_is_set(uint64_t ns)
 {
-    return ns != 0 && ns != UINT64_MAX;
+    return ns != 0 && ns < TIME_MOST_NS;
 }
 
 static unsigned draft_extra(const struct gm_draft *draft)
@@ -95,9 +98,9 @@ static void extra_fill(const struct gm_draft *draft, struct gm_entry_extra *extr
         .stored_ns = now_ns,
         .used_s = gm_cache_seconds(cache, now_ns),
     };
-    if (time_is_set(draft->ttl_ns) && draft->ttl_ns < UINT64_MAX / 2)
+    if (time_is_set(draft->ttl_ns))
         extra->expires_s = gm_cache_seconds(cache, now_ns + draft->ttl_ns + up);
-    if (time_is_set(draft->idle_ns) && draft->idle_ns < UINT64_MAX / 2)
+    if (time_is_set(draft->idle_ns))
         extra->idle_s = (uint32_t)((draft->idle_ns + up) / 1000000000u);
 }
 

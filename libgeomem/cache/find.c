@@ -34,7 +34,8 @@ bool gm_entry_is_over(const struct geomem_cache *cache, const struct gm_cache_sl
     if (extra->expires_s != 0 && now >= extra->expires_s)
         return true;
     return extra->idle_s != 0 &&
-           now > atomic_load_explicit(&extra->used_s, memory_order_relaxed) + extra->idle_s;
+           now >
+               (uint64_t)atomic_load_explicit(&extra->used_s, memory_order_relaxed) + extra->idle_s;
 }
 
 /* The slot may be used again as soon as it has been given back. */
