@@ -14,7 +14,8 @@
  *                             ▼
  *                            dead ──last pin gone──▶ free
  *
- * Only a live slot gains pins from lookups. value_bytes and place are written while the slot is free, and are readable by
+ * Only a live slot gains pins from lookups. A slot that has ever had GM_SLOT_PINS_STUCK pins keeps what it has then: whoever
+ * leaks so many loses the entry, and nobody what he has pinned. value_bytes and place are written while the slot is free, and are readable by
  * whoever has a pin. The epoch changes each time a slot becomes live: for telling one entry from the next, as far as 64.
  */
 #ifndef GM_CACHE_SLOT_H
@@ -29,6 +30,8 @@
 #include "libgeomem/cache/alone.h"
 
 #define GM_SLOT_PINS 0x00ffffffu
+/* Far enough below the most that no number of threads (4,194,304 in Linux) which are about to count down gets past it. */
+#define GM_SLOT_PINS_STUCK 0x00b00000u
 #define GM_SLOT_LIVE 0x01000000u
 #define GM_SLOT_DEAD 0x02000000u
 #define GM_SLOT_STATE 0x03000000u
@@ -119,16 +122,21 @@ static inline bool gm_slot_pin(struct gm_cache_slot *slot)
             return true;
     return false;
 }
-/* One more, by who has one. */
+/* One more, by who has one; with all pins it can count it is stuck, and needs none. */
 static inline void gm_slot_repin(struct gm_cache_slot *slot)
 {
-    gm_word_add(&slot->word, 1, memory_order_relaxed);
+    uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    while ((word & GM_SLOT_PINS) != GM_SLOT_PINS && !gm_word_replace(&slot->word, &word, word + 1))
+        ;
 }
 /* Returns the word as it was before: with one pin and dead, the caller has to clear up. */
 static inline uint32_t gm_slot_unpin(struct gm_cache_slot *slot)
 {
     /* acq_rel: what was done with the entry comes before its end, by whichever thread */
-    return gm_word_add(&slot->word, UINT32_MAX, memory_order_acq_rel);
+    uint32_t word = gm_word_add(&slot->word, UINT32_MAX, memory_order_acq_rel);
+    if (__builtin_expect((word & GM_SLOT_PINS) >= GM_SLOT_PINS_STUCK, 0))
+        gm_word_add(&slot->word, 1, memory_order_relaxed);
+    return word;
 }
 static inline bool gm_word_is_last_of_dead(uint32_t word)
 {
@@ -143,15 +151,19 @@ static inline void gm_slot_publish(struct gm_cache_slot *slot, uint32_t state, u
     /* release: pairs with the acquire in gm_slot_pin */
     atomic_store_explicit(&slot->word, epoch | state | pins, memory_order_release);
 }
+/* A live word's, with pins, made dead: one more, unless it is stuck. */
+static inline uint32_t gm_word_dead(uint32_t word)
+{
+    uint32_t pins = word & GM_SLOT_PINS;
+    return (word & GM_SLOT_EPOCH) | GM_SLOT_DEAD | (pins + (pins != GM_SLOT_PINS));
+}
 /* Takes a live slot out of the reach of lookups, shard's lock held. True: nobody has it pinned, and it is the caller's to
  * give back. False: it is dead, and freed with its last pin, of which the caller has one. */
 static inline bool gm_slot_kill(struct gm_cache_slot *slot)
 {
     uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), dead;
     do
-        dead = (word & GM_SLOT_PINS) == 0
-                   ? word & GM_SLOT_EPOCH
-                   : (word & (GM_SLOT_EPOCH | GM_SLOT_PINS)) + (GM_SLOT_DEAD | 1);
+        dead = (word & GM_SLOT_PINS) == 0 ? word & GM_SLOT_EPOCH : gm_word_dead(word);
     /* acquire: pairs with the release in gm_slot_unpin: others are done with it */
     while (!gm_word_replace(&slot->word, &word, dead));
     return (word & GM_SLOT_PINS) == 0;

@@ -92,7 +92,8 @@ static bool slot_hold(struct gm_shard *shard, struct gm_cache_slot *slot, uint32
     bool holds = false;
     gm_lock_take(&shard->lock);
     uint32_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    while (!holds && (word & GM_SLOT_STATE) != 0 && (word & GM_SLOT_PINS) != 0)
+    while (!holds && (word & GM_SLOT_STATE) != 0 && (word & GM_SLOT_PINS) != 0 &&
+           (word & GM_SLOT_PINS) != GM_SLOT_PINS)
         holds = atomic_compare_exchange_weak_explicit(
             &slot->word, &word, word + 1, memory_order_acquire, memory_order_relaxed);
     gm_lock_give(&shard->lock);

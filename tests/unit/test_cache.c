@@ -14,6 +14,7 @@
 #include "geomem/memory.h"
 #include "libgeomem/base/os.h"
 #include "libgeomem/cache/elastic.h"
+#include "libgeomem/cache/slot.h"
 #include "libgeomem/heap/listener.h"
 
 #define SECOND 1000000000u
@@ -249,6 +250,20 @@ Test(cache, a_pin_may_be_given_back_by_another_thread)
     geomem_cache_destroy(cache);
 }
 
+/* Beyond what a slot can count nothing is freed that is pinned. */
+Test(cache, pins_that_cannot_be_counted_are_for_ever)
+{
+    struct gm_cache_slot slot = {.word = GM_SLOT_LIVE | (GM_SLOT_PINS - 1)};
+    for (int i = 0; i < 10; i++)
+        gm_slot_repin(&slot);
+    cr_assert(slot.word == (GM_SLOT_LIVE | GM_SLOT_PINS) && !gm_slot_pin(&slot));
+    gm_slot_unpin(&slot);
+    cr_assert(slot.word == (GM_SLOT_LIVE | GM_SLOT_PINS));
+    cr_assert(!gm_slot_kill(&slot) && slot.word == (GM_SLOT_DEAD | GM_SLOT_PINS));
+    cr_assert(!gm_word_is_last_of_dead(gm_slot_unpin(&slot)));
+    cr_assert(slot.word == (GM_SLOT_DEAD | GM_SLOT_PINS));
+}
+
 /* ---- time ---- */
 
 Test(cache, entries_leave_when_their_time_is_up_and_never_before)
@@ -267,6 +282,37 @@ Test(cache, entries_leave_when_their_time_is_up_and_never_before)
     now_ns += 1000000 * (uint64_t)SECOND;
     cr_assert(has(cache, "ever", "v"));
     geomem_cache_destroy(cache);
+}
+
+/* Those that would wrap in 32 bits of seconds, or in 64 of nanoseconds, too. */
+Test(cache, times_of_centuries_are_for_ever)
+{
+    static const uint64_t long_s[] = {
+        INT32_MAX, UINT32_MAX, (uint64_t)UINT32_MAX + 1, (uint64_t)UINT32_MAX + 3, 17000000000};
+    for (size_t i = 0; i < sizeof long_s / sizeof *long_s; i++)
+        for (int which = 0; which < 2; which++) {
+            now_ns = 50 * (uint64_t)SECOND;
+            uint64_t ns = long_s[i] * SECOND;
+            struct geomem_cache *cache = CACHE(10000, .ttl_ns = which == 0 ? ns : 0,
+                .idle_ns = which == 1 ? ns : 0, .clock_ns = clock_injected);
+            put(cache, "key", "v");
+            cr_assert(has(cache, "key", "v"), "%zu %d", i, which);
+            now_ns += 1000000000 * (uint64_t)SECOND;
+            cr_assert(has(cache, "key", "v"), "%zu %d", i, which);
+            geomem_cache_destroy(cache);
+        }
+}
+
+/* The clock that lookups read may be behind the one that the cache was made by. */
+Test(cache, entries_of_a_cache_just_made_are_not_over)
+{
+    for (int i = 0; i < 1000; i++) {
+        struct geomem_cache *cache = CACHE(10000, .ttl_ns = 10 * (uint64_t)SECOND,
+            .idle_ns = 10 * (uint64_t)SECOND, .policy = GEOMEM_POLICY_LRU);
+        put(cache, "key", "v");
+        cr_assert(has(cache, "key", "v"), "%d", i);
+        geomem_cache_destroy(cache);
+    }
 }
 
 Test(cache, entries_that_are_used_do_not_become_idle)
