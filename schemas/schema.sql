@@ -827,25 +827,41 @@ SELECT m.cache_id, c.process_id, c.name, m.capacity_bytes,
        m.hit_ratio, m.byte_hit_ratio, m.error, m.samples, m.sample_entries, m.policy
 FROM cache_mrc m JOIN cache c USING (cache_id) ORDER BY m.cache_id, m.capacity_bytes;
 
+-- What hits, and misses, estimated from the sample of a cache's keys are multiplied by, to add up to what there were: the
+-- hottest keys may be in the sample or not. 1 where every key is in it.
+CREATE VIEW v_cache_stretch AS
+SELECT cache_id,
+       CASE WHEN sample_rate_min < 1 AND hits > 0 AND sample_hits > 0 THEN 1.0 * hits / sample_hits ELSE 1.0 END AS hits,
+       CASE WHEN sample_rate_min < 1 AND misses > 0 AND sample_misses > 0 THEN 1.0 * misses / sample_misses ELSE 1.0 END AS misses
+FROM cache;
+
 -- Call sites of caches. leaf_* is the function that called the cache: functions of geomem/cache_probe.h, which are inlined
 -- into it, are passed over.
 CREATE VIEW v_cache_sites AS
 SELECT s.cache_id, c.process_id, c.name, s.stack_id,
        v.function AS leaf_function, v.file AS leaf_file, v.line AS leaf_line, v.module AS leaf_module, s.samples,
-       s.hits, s.misses, CASE WHEN s.hits + s.misses > 0 THEN 1.0 * s.hits / (s.hits + s.misses) END AS hit_ratio,
-       s.hit_bytes, s.premature_misses, s.stores, s.store_bytes, s.loads, s.load_ns, s.pins, s.open_pins,
+       CAST(round(s.hits * x.hits) AS INTEGER) AS hits,
+       CAST(round(s.misses * x.misses) AS INTEGER) AS misses,
+       CASE WHEN s.hits + s.misses > 0 THEN s.hits * x.hits / (s.hits * x.hits + s.misses * x.misses) END AS hit_ratio,
+       CAST(round(s.hit_bytes * x.hits) AS INTEGER) AS hit_bytes,
+       CAST(round(s.premature_misses * x.misses) AS INTEGER) AS premature_misses,
+       s.stores, s.store_bytes, s.loads, s.load_ns, s.pins, s.open_pins,
        s.open_pin_bytes, s.oldest_pin_ns
-FROM cache_site s JOIN cache c USING (cache_id)
+FROM cache_site s JOIN cache c USING (cache_id) JOIN v_cache_stretch x USING (cache_id)
      LEFT JOIN stack k USING (stack_id)
      LEFT JOIN v_frames v ON v.frame_id = k.frame_id AND v.depth =
          (SELECT coalesce(min(l.depth), 0) FROM frame_line l JOIN string t ON t.string_id = l.function_id
           WHERE l.frame_id = k.frame_id AND t.text NOT GLOB 'geomem_*');
 
 CREATE VIEW v_cache_classes AS
-SELECT s.cache_id, c.process_id, c.name, s.key_class, s.name AS class_name, s.samples, s.hits, s.misses,
-       CASE WHEN s.hits + s.misses > 0 THEN 1.0 * s.hits / (s.hits + s.misses) END AS hit_ratio,
-       s.hit_bytes, s.premature_misses, s.stores, s.store_bytes, s.loads, s.load_ns
-FROM cache_class s JOIN cache c USING (cache_id);
+SELECT s.cache_id, c.process_id, c.name, s.key_class, s.name AS class_name, s.samples,
+       CAST(round(s.hits * x.hits) AS INTEGER) AS hits,
+       CAST(round(s.misses * x.misses) AS INTEGER) AS misses,
+       CASE WHEN s.hits + s.misses > 0 THEN s.hits * x.hits / (s.hits * x.hits + s.misses * x.misses) END AS hit_ratio,
+       CAST(round(s.hit_bytes * x.hits) AS INTEGER) AS hit_bytes,
+       CAST(round(s.premature_misses * x.misses) AS INTEGER) AS premature_misses,
+       s.stores, s.store_bytes, s.loads, s.load_ns
+FROM cache_class s JOIN cache c USING (cache_id) JOIN v_cache_stretch x USING (cache_id);
 
 -- Pins not given back: the oldest of each cache first. age_ns: at the end of the process, or now.
 CREATE VIEW v_cache_pins AS

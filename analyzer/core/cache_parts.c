@@ -85,15 +85,19 @@ static int parts_load(struct gm_recording *recording, uint32_t cache_id, const c
     return e;
 }
 
+#define PART_STRETCHED(column, by) "CAST(round(p." #column " * x." #by ") AS INTEGER), "
 #define PART_COLUMNS \
-    "samples, hits, hit_bytes, misses, premature_misses, stores, store_bytes, loads, load_ns"
+    "p.samples, " PART_STRETCHED(hits, hits) PART_STRETCHED(hit_bytes, hits) \
+        PART_STRETCHED(misses, misses) \
+            PART_STRETCHED(premature_misses, misses) "p.stores, p.store_bytes, p.loads, p.load_ns"
 
 int gm_cache_classes_load(
     struct gm_recording *recording, uint32_t cache_id, struct gm_cache_parts *ret_parts)
 {
     return parts_load(recording, cache_id,
-        "SELECT key_class, " PART_COLUMNS ", name FROM cache_class WHERE cache_id = ?1"
-        " ORDER BY hits + misses DESC, 1",
+        "SELECT p.key_class, " PART_COLUMNS ", p.name"
+        " FROM cache_class p JOIN v_cache_stretch x USING (cache_id) WHERE p.cache_id = ?1"
+        " ORDER BY p.hits * x.hits + p.misses * x.misses DESC, 1",
         false, ret_parts);
 }
 
@@ -101,8 +105,10 @@ int gm_cache_sites_load(
     struct gm_recording *recording, uint32_t cache_id, struct gm_cache_parts *ret_parts)
 {
     return parts_load(recording, cache_id,
-        "SELECT stack_id, " PART_COLUMNS ", pins, open_pins, open_pin_bytes, oldest_pin_ns"
-        " FROM cache_site WHERE cache_id = ?1 ORDER BY hits + misses DESC, pins DESC, 1",
+        "SELECT p.stack_id, " PART_COLUMNS
+        ", p.pins, p.open_pins, p.open_pin_bytes, p.oldest_pin_ns"
+        " FROM cache_site p JOIN v_cache_stretch x USING (cache_id) WHERE p.cache_id = ?1"
+        " ORDER BY p.hits * x.hits + p.misses * x.misses DESC, p.pins DESC, 1",
         true, ret_parts);
 }
 
