@@ -187,6 +187,10 @@ void gm_shard_take_out(struct gm_shard *shard, uint32_t number, enum geomem_cach
  * `leaving` is full; -EBUSY: what is left is pinned. */
 int gm_shard_make_room(struct gm_shard *shard, uint64_t charge, uint32_t spare,
     enum geomem_cache_cause cause, struct gm_leaving *leaving);
+/* Whether that could be done: nothing is evicted for what cannot. True where little would be, which is not looked at. */
+bool gm_shard_could_make_room(const struct gm_shard *shard, uint64_t charge, uint32_t spare);
+/* Bytes of entries that nobody has pinned at the moment, `spare` not among them; it stops counting at `enough`. */
+uint64_t gm_shard_unpinned(const struct gm_shard *shard, uint32_t spare, uint64_t enough);
 /* The entry in slot `number`, filled in, becomes live with so many pins; `old` (0: none) is the one it replaces, and is
  * taken out. Room was made. True: the policy wants maintenance. */
 bool gm_shard_insert(struct gm_shard *shard, uint32_t number, uint64_t hash, uint64_t cost,

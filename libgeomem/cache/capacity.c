@@ -123,8 +123,27 @@ static int quota_collect(struct geomem_cache *cache, struct gm_shard *to, uint64
     return to->quota_bytes >= wanted ? 0 : -EBUSY;
 }
 
+/* What is not pinned in the others is enough. */
+static bool shard_could_borrow(
+    struct geomem_cache *cache, const struct gm_shard *to, uint64_t wanted)
+{
+    uint64_t found = to->quota_bytes;
+    for (uint32_t i = 0; i <= cache->shard_mask && found < wanted; i++) {
+        const struct gm_shard *from = &cache->shards[i];
+        uint64_t left = wanted - found, spare = from->quota_bytes - shard_used(from);
+        if (from == to)
+            continue;
+        found += spare < left ? spare : left;
+        if (spare < left)
+            found += gm_shard_unpinned(from, 0, left - spare);
+    }
+    return found >= wanted;
+}
+
 static int round_lend(struct geomem_cache *cache, struct change *change)
 {
+    if (!change->has_begun && !shard_could_borrow(cache, change->shard, change->bytes))
+        return -EBUSY;
     int err = quota_collect(cache, change->shard, change->bytes, false, &change->leaving);
     if (err == -EBUSY)
         err = quota_collect(cache, change->shard, change->bytes, true, &change->leaving);

@@ -11,6 +11,8 @@
 
 /* Charges are 32 bits to the policy. */
 #define VALUE_BYTES_MOST 0xfff00000u
+/* Two shards that borrow from each other: one gives up. Arbitrary. */
+#define LOANS_MOST 16u
 
 /* ---- making ---- */
 
@@ -270,6 +272,16 @@ static int draft_enter(struct gm_draft *draft, uint32_t old, struct gm_leaving *
     return 0;
 }
 
+/* That the shard needs: what is pinned in it stays. The shard's lock is held. */
+static uint64_t draft_quota(const struct gm_draft *draft)
+{
+    const struct gm_shard *shard = draft->shard;
+    uint32_t old = draft_find(draft);
+    uint64_t used = atomic_load_explicit(&shard->used_bytes, memory_order_relaxed);
+    uint64_t goes = old != 0 ? gm_policy_charge(shard->policy, old) : 0;
+    return used - goes - gm_shard_unpinned(shard, old, UINT64_MAX) + draft->charge;
+}
+
 enum step {
     STEP_DONE,
     STEP_AGAIN,  /* what has left is told first */
@@ -282,7 +294,9 @@ struct admission {
     struct gm_cache_slot **ret_slot;
     struct gm_leaving leaving;
     int status;
-    bool maintain, entered, has_borrowed;
+    bool maintain, entered, is_weighed;
+    bool has_borrowed; /* what it could */
+    uint32_t loans;
 };
 
 static void admission_refuse(struct admission *a, int status)
@@ -308,7 +322,10 @@ static enum step admission_step(struct admission *a)
     }
     if (draft->charge > draft->shard->quota_bytes && !a->has_borrowed)
         return STEP_BORROW;
-    int err = draft_enter(draft, draft_find(draft), &a->leaving, a->ret_slot, &a->maintain);
+    uint32_t old = draft_find(draft);
+    bool could = a->is_weighed || gm_shard_could_make_room(draft->shard, draft->charge, old);
+    a->is_weighed = true;
+    int err = could ? draft_enter(draft, old, &a->leaving, a->ret_slot, &a->maintain) : -EBUSY;
     if (err == -EAGAIN)
         return STEP_AGAIN;
     if (err == -EBUSY && !a->has_borrowed && draft->cache->shard_mask != 0)
@@ -331,15 +348,14 @@ static enum step admission_try(struct admission *a)
     enum step step = admission_step(a);
     if (step == STEP_DONE && !a->load)
         gm_loads_spoil(shard, a->draft->hash, a->draft->key, a->draft->key_bytes);
-    uint64_t wanted = a->draft->charge;
-    if (wanted <= shard->quota_bytes) /* what is there is pinned */
-        wanted += atomic_load_explicit(&shard->used_bytes, memory_order_relaxed);
+    uint64_t wanted = step == STEP_BORROW ? draft_quota(a->draft) : 0;
     gm_lock_give(&shard->lock);
     gm_leaving_end(&a->leaving);
-    /* Not lent: refused in the next step. */
+    /* Not lent: refused in the next step. Lent: others may have borrowed it since. */
     if (step == STEP_BORROW) {
-        a->has_borrowed = true;
-        gm_cache_lend(a->draft->cache, shard, wanted);
+        int err = gm_cache_lend(a->draft->cache, shard, wanted);
+        a->has_borrowed = err < 0 || ++a->loans == LOANS_MOST;
+        a->is_weighed = false;
     }
     return step;
 }
@@ -354,7 +370,8 @@ int gm_draft_admit(struct gm_draft *draft, const struct geomem_cache_load *load,
     a.load = load;
     a.ret_slot = ret_slot;
     a.status = 0;
-    a.maintain = a.entered = a.has_borrowed = false;
+    a.maintain = a.entered = a.is_weighed = a.has_borrowed = false;
+    a.loans = 0;
     gm_leaving_begin(&a.leaving, cache);
     while (admission_try(&a) != STEP_DONE)
         ;

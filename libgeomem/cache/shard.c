@@ -7,6 +7,8 @@
 #define INDEX_LOG2_LEAST 5u
 /* A victim that somebody pins before it is taken is passed over so often. Arbitrary. */
 #define VICTIMS_MISSED_MOST 64u
+/* Where less than such a part of a shard may leave in vain, its pins are not looked for. Arbitrary. */
+#define LOSS_PART 16u
 
 static struct gm_cache_slot *shard_slot(const struct gm_shard *shard, uint32_t number)
 {
@@ -171,6 +173,33 @@ static bool shard_has_slot(const struct gm_shard *shard)
 {
     const struct gm_slots *slots = &shard->slots;
     return slots->free != 0 || slots->fresh < slots->limit;
+}
+
+uint64_t gm_shard_unpinned(const struct gm_shard *shard, uint32_t spare, uint64_t enough)
+{
+    uint64_t bytes = 0;
+    for (uint32_t number = 1; number < shard->slots.fresh && bytes < enough; number++) {
+        if (number % GM_CHUNK_SLOTS == 0 || number == spare)
+            continue;
+        uint32_t word =
+            atomic_load_explicit(&shard_slot(shard, number)->word, memory_order_relaxed);
+        if (gm_word_is_live(word) && (word & GM_SLOT_PINS) == 0)
+            bytes += gm_policy_charge(shard->policy, number);
+    }
+    return bytes;
+}
+
+bool gm_shard_could_make_room(const struct gm_shard *shard, uint64_t charge, uint32_t spare)
+{
+    uint64_t used = shard_used(shard), quota = shard->quota_bytes;
+    if (charge > quota)
+        return false;
+    if (spare != 0)
+        used -= gm_policy_charge(shard->policy, spare);
+    if (used + charge <= quota || charge < used / LOSS_PART)
+        return true;
+    uint64_t missing = used + charge - quota;
+    return gm_shard_unpinned(shard, spare, missing) >= missing;
 }
 
 int gm_shard_make_room(struct gm_shard *shard, uint64_t charge, uint32_t spare,

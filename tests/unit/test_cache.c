@@ -158,6 +158,36 @@ Test(cache, what_is_larger_than_a_shard_borrows_of_the_others)
     geomem_cache_destroy(cache);
 }
 
+/* Half of it pinned, then one that is larger than the other half: of that nothing leaves. */
+static void large_is_refused(uint32_t shards)
+{
+    struct geomem_cache *cache = CACHE(400000, .shards = shards, .policy = GEOMEM_POLICY_LRU);
+    static char large[300000], value[1000];
+    struct geomem_cache_entry *held[200] = {0};
+    for (int i = 0; i < 350; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        cr_assert(geomem_cache_store(cache, key, strlen(key), value, sizeof value, NULL,
+                      i % 2 == 0 ? &held[i / 2] : NULL) == 0);
+    }
+    uint64_t before = statistics_of(cache).entries;
+    cr_assert(geomem_cache_store(cache, "large", 5, large, sizeof large, NULL, NULL) ==
+              GEOMEM_CACHE_FULL_PINNED);
+    cr_assert(statistics_of(cache).entries == before);
+    cr_assert(geomem_cache_store(cache, "less", 4, large, 150000, NULL, NULL) == 0);
+    for (int i = 0; i < 200; i++)
+        geomem_cache_release(held[i]);
+    cr_assert(geomem_cache_store(cache, "large", 5, large, sizeof large, NULL, NULL) == 0);
+    cr_assert(geomem_cache_check(cache) == 0);
+    geomem_cache_destroy(cache);
+}
+
+Test(cache, what_cannot_be_let_in_drives_nothing_out)
+{
+    large_is_refused(1);
+    large_is_refused(8);
+}
+
 Test(cache, few_entries_are_one_shard_and_many_are_several)
 {
     struct geomem_cache *few = CACHE(100000, .expected_entries = 1023);
