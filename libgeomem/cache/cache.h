@@ -84,6 +84,7 @@ struct geomem_cache {
     _Alignas(64) _Atomic uint64_t capacity_bytes; /* changed with all shards' locks held */
     _Atomic uint64_t min_bytes, max_bytes;        /* likewise */
     bool is_elastic;
+    _Atomic uint64_t refused_charge; /* elastic: the least that was too large of late; 0: none */
     _Atomic uint64_t sample_threshold;
     _Atomic uint64_t references; /* the program's, and one for each dead slot */
     struct geomem_cache *next;   /* gm_caches_lock */

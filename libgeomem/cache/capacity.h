@@ -21,6 +21,8 @@ static inline uint64_t gm_cache_max(const struct geomem_cache *cache)
 }
 /* A shard's quota becomes so much at least, and the others' less. 0; -EBUSY: they gave what they could. */
 int gm_cache_lend(struct geomem_cache *cache, struct gm_shard *shard, uint64_t quota_bytes);
+/* A store was refused that an elastic cache could hold if it grew. Any lock held. */
+void gm_cache_refused(struct geomem_cache *cache, uint64_t charge);
 /* By so much, but not above max_bytes. */
 void gm_cache_grow(struct geomem_cache *cache, uint64_t bytes);
 

@@ -317,6 +317,7 @@ static enum step admission_step(struct admission *a)
         return STEP_DONE;
     }
     if (draft->charge > atomic_load_explicit(&draft->cache->capacity_bytes, memory_order_relaxed)) {
+        gm_cache_refused(draft->cache, draft->charge);
         admission_refuse(a, GEOMEM_CACHE_TOO_LARGE);
         return STEP_DONE;
     }

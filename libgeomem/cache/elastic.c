@@ -11,6 +11,7 @@
  */
 #include "libgeomem/cache/elastic.h"
 
+#include <float.h>
 #include <time.h>
 
 #include "libgeomem/cache/capacity.h"
@@ -35,6 +36,13 @@ static _Atomic uint32_t quiet_ticks;
 
 /* ---- what a byte more would bring ---- */
 
+/* Smaller than what the program stores, it would neither fill up nor evict, and never show what more would bring. */
+static bool cache_is_too_small(struct geomem_cache *cache)
+{
+    return atomic_load_explicit(&cache->refused_charge, memory_order_relaxed) >
+           gm_cache_capacity(cache);
+}
+
 static double cache_marginal(struct geomem_cache *cache)
 {
     uint64_t used = 0, hits = 0;
@@ -48,7 +56,7 @@ static double cache_marginal(struct geomem_cache *cache)
         gm_lock_give(&shard->lock);
     }
     if (used == 0)
-        return 0;
+        return cache_is_too_small(cache) ? DBL_MAX : 0;
     if (ghost_bytes > 0)
         return again / ghost_bytes;
     /* It has not evicted anything lately: what an average byte brings is the best that can be said. */
@@ -122,13 +130,33 @@ uint64_t geomem_caches_relieve(uint64_t bytes)
 
 /* ---- growing ---- */
 
+/* Of threads that meet one is heard: it is a hint. */
+void gm_cache_refused(struct geomem_cache *cache, uint64_t charge)
+{
+    uint64_t least = atomic_load_explicit(&cache->refused_charge, memory_order_relaxed);
+    if (cache->is_elastic && charge <= gm_cache_max(cache) && (least == 0 || charge < least))
+        atomic_store_explicit(&cache->refused_charge, charge, memory_order_relaxed);
+}
+
+/* In each shard one more entry does not fit, or nearly so: of few large ones much may be free for ever. */
+static bool cache_is_full(struct geomem_cache *cache)
+{
+    uint64_t capacity = gm_cache_capacity(cache), full = 0;
+    for (uint32_t i = 0; i <= cache->shard_mask; i++) {
+        struct gm_shard *shard = &cache->shards[i];
+        gm_lock_take(&shard->lock);
+        uint64_t used = atomic_load_explicit(&shard->used_bytes, memory_order_relaxed);
+        full += used + (shard->entries != 0 ? used / shard->entries : 0);
+        gm_lock_give(&shard->lock);
+    }
+    return full > capacity - capacity / 8;
+}
+
 static bool cache_wants_more(struct geomem_cache *cache)
 {
-    uint64_t capacity = gm_cache_capacity(cache), used = 0;
-    for (uint32_t i = 0; i <= cache->shard_mask; i++)
-        used += atomic_load_explicit(&cache->shards[i].used_bytes, memory_order_relaxed);
-    return cache->is_elastic && capacity < gm_cache_max(cache) && used > capacity - capacity / 8 &&
-           cache_marginal(cache) > 0;
+    if (!cache->is_elastic || gm_cache_capacity(cache) >= gm_cache_max(cache))
+        return false;
+    return cache_is_too_small(cache) || (cache_is_full(cache) && cache_marginal(cache) > 0);
 }
 
 /* That with the highest marginal hits. */
@@ -139,6 +167,10 @@ static void caches_grow(uint64_t room_bytes)
     if (!cache)
         return;
     uint64_t capacity = gm_cache_capacity(cache), more = capacity / GROW_PART + 1;
+    /* Asked for again if it is still wanted: what does not fit into the room must not keep others from growing. */
+    uint64_t refused = atomic_exchange_explicit(&cache->refused_charge, 0, memory_order_relaxed);
+    if (refused > capacity + more)
+        more = refused - capacity;
     if (more <= room_bytes) {
         gm_cache_grow(cache, more);
         cache_age(cache);

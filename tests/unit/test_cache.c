@@ -651,6 +651,30 @@ Test(cache, shrinking_a_cache_that_is_not_elastic_empties_it_and_keeps_its_capac
     geomem_cache_destroy(cache);
 }
 
+Test(cache, an_elastic_cache_that_was_emptied_grows_again)
+{
+    struct geomem_cache *cache = CACHE(50000, .max_bytes = 100000, .policy = GEOMEM_POLICY_LRU);
+    fill(cache, 0, 200, 1);
+    geomem_caches_relieve(UINT64_MAX / 2);
+    cr_assert(statistics_of(cache).capacity_bytes == 0);
+    cr_assert(put(cache, "key", "value") == GEOMEM_CACHE_TOO_LARGE);
+    struct gm_pressure none = {0}, quiet = {.room_bytes = UINT64_MAX};
+    for (int i = 0; i < 20; i++) {
+        gm_caches_react(&none);
+        put(cache, "key", "value");
+    }
+    cr_assert(statistics_of(cache).capacity_bytes == 0);
+    gm_caches_react(&quiet);
+    cr_assert(put(cache, "key", "value") == 0);
+    for (int i = 0; i < 200; i++) {
+        gm_caches_react(&quiet);
+        fill(cache, 0, 80, 2);
+    }
+    cr_assert(statistics_of(cache).capacity_bytes > 10000);
+    cr_assert(geomem_cache_check(cache) == 0);
+    geomem_cache_destroy(cache);
+}
+
 static void resize_once(struct geomem_cache *cache)
 {
     gone.hook = NULL;
