@@ -38,6 +38,7 @@
 #define GM_CACHE_GHOSTS 256u
 struct gm_cache_ghosts {
     uint32_t hash[GM_CACHE_GHOSTS];
+    uint32_t count;    /* places taken */
     uint64_t bytes;    /* that such entries take together, about */
     uint64_t returned; /* values stored again while their hash stood here */
 };

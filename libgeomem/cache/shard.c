@@ -60,20 +60,31 @@ static uint32_t *ghost_place(struct gm_cache_ghosts *ghosts, uint64_t hash)
     return &ghosts->hash[(hash >> 40) % GM_CACHE_GHOSTS];
 }
 
+static void ghost_drop(struct gm_cache_ghosts *ghosts, uint32_t *place)
+{
+    ghosts->bytes -= ghosts->bytes / ghosts->count; /* as the mean */
+    ghosts->count--;
+    *place = 0;
+}
+
 static void ghost_add(struct gm_cache_ghosts *ghosts, uint64_t hash, uint64_t charge)
 {
     uint32_t *place = ghost_place(ghosts, hash);
-    /* Before all places are taken, and for the mean afterwards. */
-    ghosts->bytes = *place == 0 ? ghosts->bytes + charge
-                                : ghosts->bytes - ghosts->bytes / GM_CACHE_GHOSTS + charge;
+    if (*place != 0)
+        ghost_drop(ghosts, place);
+    ghosts->count++;
+    ghosts->bytes += charge;
     *place = (uint32_t)hash | 1;
 }
 
+/* What was missed is stored: once for each time it was evicted. */
 static void ghost_look(struct gm_cache_ghosts *ghosts, uint64_t hash)
 {
-    if (*ghost_place(ghosts, hash) != ((uint32_t)hash | 1))
+    uint32_t *place = ghost_place(ghosts, hash);
+    if (*place != ((uint32_t)hash | 1))
         return;
     ghosts->returned++;
+    ghost_drop(ghosts, place);
 }
 
 /* ---- out ---- */
@@ -230,7 +241,7 @@ bool gm_shard_insert(struct gm_shard *shard, uint32_t number, uint64_t hash, uin
     uint64_t charge = gm_slot_charge(slot);
     struct gm_leaving_row *row =
         old != 0 ? shard_discount(shard, old, GEOMEM_CACHE_REPLACED, leaving) : NULL;
-    if (shard->cache->is_elastic)
+    if (shard->cache->is_elastic && old == 0)
         ghost_look(&shard->ghosts, hash);
     bool wants = gm_policy_insert(shard->policy, number, hash, charge, cost, number);
     gm_slot_publish(slot, GM_SLOT_LIVE, pins);

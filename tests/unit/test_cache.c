@@ -675,6 +675,24 @@ Test(cache, an_elastic_cache_that_was_emptied_grows_again)
     geomem_cache_destroy(cache);
 }
 
+Test(cache, a_value_that_comes_back_is_one_hit_missed_however_often_it_is_replaced)
+{
+    struct geomem_cache *cache =
+        CACHE(20000, .max_bytes = 100000, .shards = 1, .policy = GEOMEM_POLICY_LRU);
+    fill(cache, 0, 200, 1);
+    const struct gm_cache_ghosts *ghosts = &cache->shards[0].ghosts;
+    uint64_t before = ghosts->returned, returned = 0;
+    for (int i = 0; i < 20 && returned == 0; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        for (int times = 0; times < 100; times++)
+            cr_assert(put(cache, key, "v") == 0);
+        returned = ghosts->returned - before;
+    }
+    cr_assert(returned == 1);
+    geomem_cache_destroy(cache);
+}
+
 static void resize_once(struct geomem_cache *cache)
 {
     gone.hook = NULL;
