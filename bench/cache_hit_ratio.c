@@ -4,8 +4,9 @@
  *
  * TRACE: little-endian 32-bit object numbers, one a request. SIZES: bytes of each object; without, each is 1. Prints for each
  * FRACTION of all objects' sizes, tab-separated: trace, fraction, capacity, hits, hit ratio, byte hit ratio, processor ns a request, choice,
- * switches. `predict`: trace, fraction, capacity, times (0.5, 2, 4), the hit ratio predicted for so many times the capacity from a
- * sample of some 2,048 entries at the capacity, the error told with it, and what a run with that capacity hits.
+ * switches. `predict`: trace, fraction, capacity, times (0.5, 2, 4), the hit ratio that the recorder (collector/cache_simulate.h)
+ * predicts for so many times the capacity from a sample of some 2,048 entries at the capacity, the error told with it, what a run
+ * with that capacity hits, and the share of the keys in the sample.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "libgeomem/policy/curve.h"
+#include "collector/cache_simulate.h"
+#include "geomem/listener.h"
 #include "libgeomem/policy/nodes.h"
 #include "libgeomem/policy/simulate.h"
 
@@ -109,13 +111,19 @@ struct counts {
     uint32_t choice, switches;
 };
 
-static int replay(const struct trace *trace, enum gm_policy_kind kind, uint64_t capacity,
-    struct counts *ret_counts)
+static int cache_create(const struct trace *trace, enum gm_policy_kind kind, uint64_t capacity,
+    struct gm_simulation **ret_cache)
 {
     struct gm_policy_config config = {.kind = kind, .capacity = capacity, .seed = 42};
     config.slots = trace->objects < capacity ? trace->objects : (uint32_t)capacity;
+    return gm_simulation_create(&config, ret_cache);
+}
+
+static int replay(const struct trace *trace, enum gm_policy_kind kind, uint64_t capacity,
+    struct counts *ret_counts)
+{
     struct gm_simulation *simulation;
-    int error = gm_simulation_create(&config, &simulation);
+    int error = cache_create(trace, kind, capacity, &simulation);
     if (error < 0)
         return error;
     struct counts counts = {0};
@@ -149,46 +157,76 @@ static int print_replay(const struct trace *trace, enum gm_policy_kind kind, dou
     return 0;
 }
 
-/* What a recorder would see of a cache with this capacity. */
-static int curve_feed(const struct trace *trace, uint64_t capacity, struct gm_curve **ret_curve)
+/* As libgeomem/cache samples for a recorder: keys of about so many entries. */
+#define SAMPLE_ENTRIES 2048u
+
+static uint64_t entry_bytes(const struct trace *trace)
 {
-    uint64_t entry = trace->bytes / trace->objects;
-    double rate = 2048.0 * (double)entry / (double)capacity;
-    struct gm_curve_config config = {.kind = GM_POLICY_ADAPTIVE,
-        .capacity = capacity,
-        .entry = entry ? entry : 1,
-        .threshold = rate < 1 ? (uint64_t)(rate * 0x1p64) : UINT64_MAX,
-        .seed = 1};
-    int error = gm_curve_create(&config, ret_curve);
-    for (size_t i = 0; i < trace->count && error == 0; i++) {
-        uint64_t key = key_of(trace->requests[i]);
-        if (key <= config.threshold)
-            gm_curve_use(*ret_curve, key, size_of(trace, trace->requests[i]), 0);
+    uint64_t bytes = trace->bytes / trace->objects;
+    return bytes ? bytes : 1;
+}
+
+static uint64_t sample_threshold(uint64_t entries)
+{
+    return entries <= SAMPLE_ENTRIES ? UINT64_MAX : UINT64_MAX / entries * SAMPLE_ENTRIES;
+}
+
+/* Uses the cache and tells the curve, as the recorder is told. */
+static void curve_feed(
+    const struct trace *trace, struct gm_simulation *cache, struct gm_cache_curve_sim *curve)
+{
+    uint64_t hits = 0;
+    for (size_t i = 0; i < trace->count; i++) {
+        struct gm_cache_curve_sim_event event = {
+            .key = key_of(trace->requests[i]), .bytes = size_of(trace, trace->requests[i])};
+        bool hit = gm_simulate_use(cache, event.key, event.bytes, 0);
+        event.use = hit ? GM_CACHE_CURVE_HIT : GM_CACHE_CURVE_MISS;
+        gm_cache_curve_sim_use(curve, &event);
+        hits += hit;
     }
-    return error;
+    gm_cache_curve_sim_state(curve, hits, trace->count - hits);
+}
+
+static int predictions_make(const struct trace *trace, uint64_t capacity, uint64_t threshold,
+    struct gm_cache_curve_result *ret_result)
+{
+    struct gm_simulation *cache;
+    struct gm_cache_curve_sim curve;
+    int error = cache_create(trace, GM_POLICY_ADAPTIVE, capacity, &cache);
+    if (error < 0)
+        return error;
+    gm_cache_curve_sim_init(&curve, GEOMEM_POLICY_ADAPTIVE, capacity, threshold);
+    gm_cache_curve_sim_begin(&curve, entry_bytes(trace));
+    curve_feed(trace, cache, &curve);
+    gm_cache_curve_sim_result(&curve, ret_result);
+    gm_cache_curve_sim_done(&curve);
+    gm_simulation_free(cache);
+    return ret_result->lookups ? 0 : -ENODATA;
 }
 
 static int print_predictions(const struct trace *trace, double fraction)
 {
-    static const double times[GM_CURVE_POINTS] = {0, 0, 0.5, 0, 2, 4, 0};
+    static const struct {
+        unsigned point;
+        double times;
+    } asked[] = {
+        {GM_CACHE_CURVE_OWN - 2, 0.5}, {GM_CACHE_CURVE_OWN + 2, 2}, {GM_CACHE_CURVE_OWN + 4, 4}};
     uint64_t capacity = capacity_of(trace, fraction);
-    struct gm_curve_point points[GM_CURVE_POINTS];
-    struct gm_curve *curve;
-    int error = curve_feed(trace, capacity, &curve);
+    uint64_t threshold = sample_threshold(capacity / entry_bytes(trace));
+    struct gm_cache_curve_result result;
+    struct gm_cache_curve_point points[GM_CACHE_CURVE_POINTS];
+    int error = predictions_make(trace, capacity, threshold, &result);
     if (error < 0)
         return error;
-    gm_curve_total(curve, trace->count);
-    gm_curve_read(curve, points);
-    gm_curve_free(curve);
-    for (unsigned i = 0; i < GM_CURVE_POINTS && error == 0; i++) {
+    gm_cache_curve_result_points(&result, points);
+    for (unsigned i = 0; i < sizeof asked / sizeof *asked && error == 0; i++) {
+        const struct gm_cache_curve_point *point = &points[asked[i].point];
         struct counts counts;
-        if (times[i] == 0)
-            continue;
-        error = replay(trace, GM_POLICY_ADAPTIVE, points[i].capacity, &counts);
+        error = replay(trace, GM_POLICY_ADAPTIVE, point->capacity_bytes, &counts);
         if (error == 0)
-            printf("%s\t%g\t%llu\t%g\t%.6f\t%.6f\t%.6f\n", trace->name, fraction,
-                (unsigned long long)capacity, times[i], points[i].hit_ratio, points[i].error,
-                (double)counts.hits / (double)trace->count);
+            printf("%s\t%g\t%llu\t%g\t%.6f\t%.6f\t%.6f\t%.6f\n", trace->name, fraction,
+                (unsigned long long)capacity, asked[i].times, point->hit_ratio, point->error,
+                (double)counts.hits / (double)trace->count, ((double)threshold + 1) / 0x1p64);
     }
     return error;
 }
