@@ -225,12 +225,12 @@ static void key_drop_pins(struct gm_cache_keys *k, const struct gm_cache_key *ke
 }
 
 /* Those that stay move up in the array, and keep the order of their last use. */
-void gm_cache_keys_halve(struct gm_cache_keys *k, uint64_t threshold)
+int gm_cache_keys_halve(struct gm_cache_keys *k, uint64_t threshold)
 {
     uint32_t kept = 0, *moved = calloc((size_t)k->count + 1, sizeof *moved);
     uint32_t oldest = k->oldest;
     if (!moved)
-        return; /* the next use asks again */
+        return -ENOMEM;
     for (uint32_t id = 1; id <= k->count; id++) {
         struct gm_cache_key *key = gm_cache_key_at(k, id);
         if (key->key <= threshold)
@@ -263,6 +263,7 @@ void gm_cache_keys_halve(struct gm_cache_keys *k, uint64_t threshold)
     }
     k->oldest = newer;
     slots_fill(k);
+    return 0;
 }
 
 /* ---- checking ---- */

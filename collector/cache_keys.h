@@ -75,8 +75,8 @@ int gm_cache_keys_use(
 /* In the cache from now on, or no longer. */
 void gm_cache_key_inside(struct gm_cache_keys *keys, struct gm_cache_key *key, bool inside);
 
-/* Forgets all above the threshold, with their pins. Pointers from before are void. */
-void gm_cache_keys_halve(struct gm_cache_keys *keys, uint64_t threshold);
+/* Forgets all above the threshold, with their pins. Pointers from before are void. -ENOMEM: nothing has changed. */
+int gm_cache_keys_halve(struct gm_cache_keys *keys, uint64_t threshold);
 
 /* `pin` has key, bytes, ns, site and ring. -ENOSPC: as many are open as may be. -ENOMEM. */
 int gm_cache_keys_pin(

@@ -165,7 +165,8 @@ static void estimates_fill(struct gm_cache *cache)
     e->belady_uses = cache->best.uses;
     e->belady_hits = cache->best.hits;
     e->belady_real_hits = cache->best.real_hits;
-    e->open_pins = rounded((double)cache->keys.open_pins * cache->weight);
+    if (!cache->released)
+        e->open_pins = rounded((double)cache->keys.open_pins * cache->weight);
     e->unmatched_unpins = rounded(cache->unmatched_unpins);
 }
 
@@ -237,8 +238,13 @@ static int cache_fill(struct gm_rollup *rollup, struct gm_cache *cache, int64_t 
 int gm_process_caches_fill(struct gm_process *p, int64_t end_ns, bool last)
 {
     int r = 0;
-    for (uint32_t i = 0; i < p->caches.count && r == 0; i++)
-        if (cache_has_news(p->caches.v[i], p->rollup->curves, end_ns, last))
-            r = cache_fill(p->rollup, p->caches.v[i], end_ns, last);
+    for (uint32_t i = 0; i < p->caches.count && r == 0; i++) {
+        struct gm_cache *cache = p->caches.v[i];
+        bool over = last || cache->row.closed_ns >= 0;
+        if (cache_has_news(cache, p->rollup->curves, end_ns, over))
+            r = cache_fill(p->rollup, cache, end_ns, over);
+        if (over && r == 0)
+            gm_cache_release(p->rollup, cache);
+    }
     return r;
 }

@@ -10,7 +10,6 @@
 #include "collector/rollup_internal.h"
 #include "collector/site.h"
 
-#define KEYS_LEAST 512u              /* of a cache, however many there are */
 #define THRESHOLD_LEAST (1ull << 24) /* a key in 2^40: below, there is no sample */
 
 /* ---- caches come and go ---- */
@@ -23,43 +22,62 @@ static void ledger_done(struct gm_cache_ledger *ledger)
     gm_index_done(&ledger->index);
 }
 
-static void cache_free(struct gm_cache *cache, struct gm_cache_curves *curves)
+void gm_cache_release(struct gm_rollup *rollup, struct gm_cache *cache)
 {
-    if (!cache)
+    struct gm_caches_use *use = &rollup->caches_use;
+    if (cache->released)
         return;
-    gm_cache_curve_free(curves, cache->curve);
-    free(cache->row.name);
+    use->keys -= cache->keys.count;
+    use->pins -= cache->keys.pin_count;
+    use->uses -= cache->sites.uses.n + cache->classes.uses.n;
+    use->open--;
+    gm_cache_keys_done(&cache->keys);
     ledger_done(&cache->sites);
     ledger_done(&cache->classes);
-    gm_cache_keys_done(&cache->keys);
+    cache->had_pins = cache->pins_changed = false; /* what was told of them stays */
+    cache->released = true;
+}
+
+static void cache_free(struct gm_rollup *rollup, struct gm_cache *cache)
+{
+    gm_cache_curve_free(rollup->curves, cache->curve);
+    gm_cache_release(rollup, cache);
+    free(cache->row.name);
     free(cache);
 }
 
-void gm_caches_done(struct gm_caches *caches, struct gm_cache_curves *curves)
+void gm_process_caches_done(struct gm_process *p)
 {
-    for (uint32_t i = 0; i < caches->count; i++)
-        cache_free(caches->v[i], curves);
-    free(caches->v);
-    memset(caches, 0, sizeof *caches);
+    for (uint32_t i = 0; i < p->caches.count; i++)
+        cache_free(p->rollup, p->caches.v[i]);
+    free(p->caches.v);
+    memset(&p->caches, 0, sizeof p->caches);
+}
+
+static bool cache_is_open(const struct gm_cache *cache)
+{
+    return cache->row.closed_ns < 0 && !cache->released;
 }
 
 /* The one that is there now; numbers are given anew when a cache is closed. Most programs have few caches. */
 static struct gm_cache *caches_find(struct gm_caches *caches, uint64_t number)
 {
-    if (caches->last && caches->last->row.number == number && caches->last->row.closed_ns < 0)
+    if (caches->last && caches->last->row.number == number && cache_is_open(caches->last))
         return caches->last;
     for (uint32_t i = caches->count; i-- > 0;)
         if (caches->v[i]->row.number == number)
-            return caches->v[i]->row.closed_ns < 0 ? (caches->last = caches->v[i]) : NULL;
+            return cache_is_open(caches->v[i]) ? (caches->last = caches->v[i]) : NULL;
     return NULL;
 }
 
-static bool ledger_begin(struct gm_cache_ledger *ledger)
+static bool ledger_begin(struct gm_rollup *rollup, struct gm_cache_ledger *ledger)
 {
     struct gm_cache_uses *other = gm_rows_add(&ledger->uses);
-    if (other)
-        other->oldest_pin_ns = -1;
-    return other != NULL;
+    if (!other)
+        return false;
+    other->oldest_pin_ns = -1;
+    rollup->caches_use.uses++;
+    return true;
 }
 
 static struct gm_cache *cache_create(struct gm_process *p, const struct gm_event *state, int64_t ns)
@@ -75,9 +93,11 @@ static struct gm_cache *cache_create(struct gm_process *p, const struct gm_event
         .closed_ns = -1};
     cache->row.estimates.sample_rate_min = 1;
     cache->threshold_told = cache->threshold_own = UINT64_MAX;
-    if (cache->row.name && ledger_begin(&cache->sites) && ledger_begin(&cache->classes))
+    p->rollup->caches_use.open++;
+    if (cache->row.name && ledger_begin(p->rollup, &cache->sites) &&
+        ledger_begin(p->rollup, &cache->classes))
         return cache;
-    cache_free(cache, NULL);
+    cache_free(p->rollup, cache);
     return NULL;
 }
 
@@ -98,13 +118,18 @@ static struct gm_cache *caches_add(struct gm_process *p, const struct gm_event *
     return cache;
 }
 
-static uint32_t caches_keys_most(const struct gm_caches *caches)
+/* Its part, if those who came before have left so much. */
+static uint32_t cache_keys_most(const struct gm_rollup *rollup, const struct gm_cache *cache)
 {
-    uint32_t part = GM_CACHES_KEYS_MAX / (caches->count ? caches->count : 1);
-    return part > GM_CACHE_KEYS_MAX ? GM_CACHE_KEYS_MAX : part < KEYS_LEAST ? KEYS_LEAST : part;
+    const struct gm_caches_use *use = &rollup->caches_use;
+    uint64_t part = GM_CACHES_KEYS_MAX / (use->open ? use->open : 1);
+    uint64_t left = use->keys < GM_CACHES_KEYS_MAX ? GM_CACHES_KEYS_MAX - use->keys : 0;
+    uint64_t most = part < GM_CACHE_KEYS_MAX ? part : GM_CACHE_KEYS_MAX;
+    most = most < cache->keys.count + left ? most : cache->keys.count + left;
+    return most > GM_CACHE_KEYS_LEAST ? (uint32_t)most : GM_CACHE_KEYS_LEAST;
 }
 
-/* ---- the state ---- */
+/* ---- parts of the state ---- */
 
 static void cache_note_change(struct gm_process *p, struct gm_cache *cache, int64_t ns,
     const char *kind, uint64_t from, uint64_t to)
@@ -125,20 +150,32 @@ static uint64_t cache_threshold(const struct gm_cache *cache)
                                                         : cache->threshold_own;
 }
 
-/* The sample is another from now on: keys above the threshold are none of it any more. */
-static void cache_take_threshold(struct gm_process *p, struct gm_cache *cache)
+static int cache_halve(struct gm_process *p, struct gm_cache *cache, uint64_t threshold)
+{
+    uint32_t before = cache->keys.count;
+    int r = gm_cache_keys_halve(&cache->keys, threshold);
+    p->rollup->caches_use.keys -= before - cache->keys.count;
+    return r;
+}
+
+/* The sample is another from now on: keys above the threshold are none of it any more. False: there is no memory to forget
+ * them; the sample stays what it was until this is tried again. */
+static bool cache_take_threshold(struct gm_process *p, struct gm_cache *cache)
 {
     uint64_t threshold = cache_threshold(cache);
     double rate = ((double)threshold + 1) / 0x1p64, before = cache->row.estimates.sample_rate;
+    if (rate == before)
+        return true;
+    if (before > 0 && rate < before && cache_halve(p, cache, threshold) < 0) {
+        p->rollup->out_of_memory = true;
+        return false;
+    }
     cache->row.estimates.sample_rate = rate;
     cache->weight = 1 / rate;
-    if (rate == before)
-        return;
-    if (before > 0 && rate < before)
-        gm_cache_keys_halve(&cache->keys, threshold);
     if (cache->curve)
         gm_cache_curve_lower(p->rollup->curves, cache->curve, threshold);
     cache->pins_changed = cache->changed = true;
+    return true;
 }
 
 /* Counts only rise, whatever order the states of several threads come in. */
@@ -147,54 +184,6 @@ static void cache_take_figures(struct gm_cache *cache, const uint64_t *figures)
     for (unsigned i = 0; i < GM_CACHE_FIGURE_COUNT; i++)
         if (i < GM_CACHE_hits || figures[i] > cache->row.figures[i])
             cache->row.figures[i] = figures[i];
-}
-
-static void cache_take_state(
-    struct gm_process *p, struct gm_cache *cache, const struct gm_event *state, int64_t ns)
-{
-    struct gm_row_cache *row = &cache->row;
-    bool is_new = row->last_ns == 0 && cache->changes == 0;
-    uint64_t capacity = state->cache_figures[GM_CACHE_capacity_bytes];
-    uint64_t before = row->figures[GM_CACHE_capacity_bytes];
-    if (is_new)
-        cache_note_change(p, cache, ns, "made", 0, capacity);
-    else if (capacity != before)
-        cache_note_change(p, cache, ns, "resized", before, capacity);
-    if (!is_new && state->choice != row->choice)
-        cache_note_change(p, cache, ns, "switched", row->choice, state->choice);
-    uint64_t hits = row->figures[GM_CACHE_hits], misses = row->figures[GM_CACHE_misses];
-    cache_take_figures(cache, state->cache_figures);
-    if (cache->curve)
-        gm_cache_curve_state(cache->curve, row->figures[GM_CACHE_hits] - hits,
-            row->figures[GM_CACHE_misses] - misses, row->figures[GM_CACHE_entries]);
-    if (cache->curve)
-        gm_cache_curve_resize(p->rollup->curves, cache->curve, capacity);
-    row->policy = state->policy;
-    row->choice = state->choice;
-    row->switches = state->switches > row->switches ? state->switches : row->switches;
-    row->last_ns = ns;
-    cache->threshold_told = state->sample_threshold;
-    cache_take_threshold(p, cache);
-    if (state->closed) {
-        row->closed_ns = ns;
-        cache_note_change(p, cache, ns, "closed", capacity, 0);
-    }
-    cache->changed = true;
-}
-
-static void process_cache_state(struct gm_process *p, const struct gm_event *state, int64_t ns)
-{
-    struct gm_cache *cache = caches_find(&p->caches, state->cache);
-    if (!cache && p->rollup->caches_seen >= GM_CACHES_MAX) {
-        p->caches.left_out++;
-        return;
-    }
-    if (!cache)
-        cache = caches_add(p, state, ns);
-    if (cache)
-        cache_take_state(p, cache, state, ns);
-    else
-        p->rollup->out_of_memory = true;
 }
 
 /* ---- call sites and classes ---- */
@@ -209,13 +198,14 @@ static bool uses_equal(const void *uses, uint32_t at, const void *id)
 }
 
 /* The index of the uses of an id. 0 where there is no room for more. */
-static uint32_t ledger_index(struct gm_cache_ledger *ledger, uint32_t id)
+static uint32_t ledger_index(struct gm_rollup *rollup, struct gm_cache_ledger *ledger, uint32_t id)
 {
     uint64_t hash = gm_index_mix(id, 1);
     if (id == 0)
         return 0;
     uint32_t at = gm_index_find(&ledger->index, hash, ledger->uses.v, &id, uses_equal);
     if (at || ledger->uses.n > GM_CACHE_SITES_MAX ||
+        rollup->caches_use.uses >= GM_CACHES_USES_MAX ||
         gm_index_reserve(&ledger->index, ledger->uses.v, uses_hash) < 0)
         return at;
     struct gm_cache_uses *uses = gm_rows_add(&ledger->uses);
@@ -223,6 +213,7 @@ static uint32_t ledger_index(struct gm_cache_ledger *ledger, uint32_t id)
         return 0;
     uses->id = id;
     uses->oldest_pin_ns = -1;
+    rollup->caches_use.uses++;
     at = (uint32_t)ledger->uses.n - 1;
     gm_index_put(&ledger->index, hash, at);
     return at;
@@ -232,7 +223,7 @@ static uint32_t cache_site(struct gm_process *p, struct gm_cache *cache, const s
 {
     const struct gm_stack_name *name =
         use->hash != GM_STACK_NONE ? gm_stack_names_find(&p->names, use->hash) : NULL;
-    return ledger_index(&cache->sites, name ? name->node : 0);
+    return ledger_index(p->rollup, &cache->sites, name ? name->node : 0);
 }
 
 static void uses_count(
@@ -394,9 +385,14 @@ static void cache_pinned(struct gm_process *p, struct gm_cache *cache, struct gm
 {
     const struct gm_cache_pin pin = {
         .key = key->key, .bytes = use->size_bytes, .ns = ns, .site = site, .ring = ring};
+    struct gm_caches_use *all = &p->rollup->caches_use;
+    uint32_t places = cache->keys.pin_count;
+    if (!cache->keys.pin_free && all->pins >= GM_CACHES_PINS_MAX && places >= GM_CACHE_PINS_LEAST)
+        return;
     int r = gm_cache_keys_pin(&cache->keys, key, &pin);
     if (r == -ENOMEM)
         p->rollup->out_of_memory = true;
+    all->pins += cache->keys.pin_count - places;
     cache->pins_changed = true;
 }
 
@@ -418,19 +414,33 @@ static bool cache_samples(const struct gm_cache *cache, uint64_t key)
     return key <= threshold && threshold >= THRESHOLD_LEAST;
 }
 
+static int cache_keys_use(
+    struct gm_process *p, struct gm_cache *cache, uint64_t hash, struct gm_cache_key **ret_key)
+{
+    uint32_t before = cache->keys.count;
+    int r = gm_cache_keys_use(&cache->keys, hash, cache_keys_most(p->rollup, cache), ret_key);
+    p->rollup->caches_use.keys += cache->keys.count - before;
+    return r;
+}
+
+/* False: there is no memory for it. */
+static bool cache_sample_less(struct gm_process *p, struct gm_cache *cache)
+{
+    uint64_t before = cache->threshold_own;
+    cache->threshold_own = cache_threshold(cache) / 2;
+    if (cache_take_threshold(p, cache))
+        return true;
+    cache->threshold_own = before;
+    return false;
+}
+
 /* The key of a use, if it belongs to the sample. Where the recorder cannot hold so many, the sample becomes smaller. */
 static struct gm_cache_key *cache_key(struct gm_process *p, struct gm_cache *cache, uint64_t hash)
 {
     struct gm_cache_key *key = NULL;
-    uint32_t most = caches_keys_most(&p->caches);
-    int r = -ENOSPC;
-    for (int i = 0; i < 2 && r == -ENOSPC && cache_samples(cache, hash); i++) {
-        if (i > 0) {
-            cache->threshold_own = cache_threshold(cache) / 2;
-            cache_take_threshold(p, cache);
-        }
-        r = cache_samples(cache, hash) ? gm_cache_keys_use(&cache->keys, hash, most, &key) : 0;
-    }
+    int r = cache_samples(cache, hash) ? cache_keys_use(p, cache, hash, &key) : 0;
+    if (r == -ENOSPC && cache_sample_less(p, cache) && cache_samples(cache, hash))
+        r = cache_keys_use(p, cache, hash, &key);
     if (r == -ENOMEM)
         p->rollup->out_of_memory = true;
     return key;
@@ -470,8 +480,8 @@ static void cache_use(struct gm_process *p, struct gm_cache *cache, const struct
     }
     uses_count(&cache->sites.uses.v[site], use, cache->weight, premature);
     if (use->use != GM_USE_pin)
-        uses_count(&cache->classes.uses.v[ledger_index(&cache->classes, use->key_class)], use,
-            cache->weight, premature);
+        uses_count(&cache->classes.uses.v[ledger_index(p->rollup, &cache->classes, use->key_class)],
+            use, cache->weight, premature);
 }
 
 /* ---- what leaves ---- */
@@ -523,12 +533,74 @@ static void cache_left(
     gm_cache_key_inside(&cache->keys, key, false);
 }
 
+/* ---- the state, all of it ---- */
+
+/* No use of its keys will come any more. */
+static void cache_tell_waiting(struct gm_process *p, struct gm_cache *cache)
+{
+    for (uint32_t id = 1; id <= cache->keys.count; id++) {
+        struct gm_cache_key *key = gm_cache_key_at(&cache->keys, id);
+        if (key->waits)
+            cache_tell_curve(p, cache, GM_CACHE_CURVE_MISS, key->key, 0, key->use);
+        key->waits = false;
+    }
+}
+
+static void cache_take_state(
+    struct gm_process *p, struct gm_cache *cache, const struct gm_event *state, int64_t ns)
+{
+    struct gm_row_cache *row = &cache->row;
+    bool is_new = row->last_ns == 0 && cache->changes == 0;
+    uint64_t capacity = state->cache_figures[GM_CACHE_capacity_bytes];
+    uint64_t before = row->figures[GM_CACHE_capacity_bytes];
+    if (is_new)
+        cache_note_change(p, cache, ns, "made", 0, capacity);
+    else if (capacity != before)
+        cache_note_change(p, cache, ns, "resized", before, capacity);
+    if (!is_new && state->choice != row->choice)
+        cache_note_change(p, cache, ns, "switched", row->choice, state->choice);
+    uint64_t hits = row->figures[GM_CACHE_hits], misses = row->figures[GM_CACHE_misses];
+    cache_take_figures(cache, state->cache_figures);
+    if (cache->curve)
+        gm_cache_curve_state(cache->curve, row->figures[GM_CACHE_hits] - hits,
+            row->figures[GM_CACHE_misses] - misses, row->figures[GM_CACHE_entries]);
+    if (cache->curve)
+        gm_cache_curve_resize(p->rollup->curves, cache->curve, capacity);
+    row->policy = state->policy;
+    row->choice = state->choice;
+    row->switches = state->switches > row->switches ? state->switches : row->switches;
+    row->last_ns = ns;
+    cache->threshold_told = state->sample_threshold;
+    cache_take_threshold(p, cache);
+    if (state->closed) {
+        cache_tell_waiting(p, cache);
+        row->closed_ns = ns;
+        cache_note_change(p, cache, ns, "closed", capacity, 0);
+    }
+    cache->changed = true;
+}
+
+static void process_cache_state(struct gm_process *p, const struct gm_event *state, int64_t ns)
+{
+    struct gm_cache *cache = caches_find(&p->caches, state->cache);
+    if (!cache && p->rollup->caches_seen >= GM_CACHES_MAX) {
+        p->caches.left_out++;
+        return;
+    }
+    if (!cache)
+        cache = caches_add(p, state, ns);
+    if (cache)
+        cache_take_state(p, cache, state, ns);
+    else
+        p->rollup->out_of_memory = true;
+}
+
 /* A name that is told again is the same, or a lie. */
 static void cache_name_class(
     struct gm_process *p, struct gm_cache *cache, const struct gm_event *event)
 {
     struct gm_cache_uses *uses =
-        &cache->classes.uses.v[ledger_index(&cache->classes, event->key_class)];
+        &cache->classes.uses.v[ledger_index(p->rollup, &cache->classes, event->key_class)];
     if (uses->name || uses->id != event->key_class)
         return;
     uses->name = strndup(event->name_text, event->name_bytes);
@@ -558,14 +630,8 @@ void gm_process_cache_event(struct gm_process *p, const struct gm_event *event, 
 
 void gm_process_caches_ended(struct gm_process *p)
 {
-    for (uint32_t i = 0; i < p->caches.count; i++) {
-        struct gm_cache *cache = p->caches.v[i];
-        for (uint32_t id = 1; id <= cache->keys.count; id++) {
-            const struct gm_cache_key *key = gm_cache_key_at(&cache->keys, id);
-            if (key->waits)
-                cache_tell_curve(p, cache, GM_CACHE_CURVE_MISS, key->key, 0, key->use);
-        }
-    }
+    for (uint32_t i = 0; i < p->caches.count; i++)
+        cache_tell_waiting(p, p->caches.v[i]);
 }
 
 bool gm_process_caches_are_behind(const struct gm_process *p)

@@ -125,6 +125,7 @@ struct gm_rollup {
     uint32_t processes_seen, threads_seen, caches_seen;
     struct gm_cache_curves *curves; /* NULL: no cache was used yet */
     uint32_t curve_count;
+    struct gm_caches_use caches_use;
     int64_t batch_start_ns;
     uint64_t round;  /* goes up when rings may hold new words */
     bool log_events; /* each event goes into the batch too: event_log.h */

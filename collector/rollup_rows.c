@@ -39,7 +39,7 @@ static void process_free_memory(struct gm_process *p)
 static void process_free(struct gm_process *p)
 {
     process_free_memory(p);
-    gm_caches_done(&p->caches, p->rollup->curves);
+    gm_process_caches_done(p);
     free(p->row.exe);
     free(p->row.command);
     free(p);

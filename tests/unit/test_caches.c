@@ -248,6 +248,65 @@ Test(caches, more_keys_than_may_be_remembered_halve_the_sample)
     cr_expect_null(gm_cache_keys_check(&process->caches.v[0]->keys));
 }
 
+#define MANY 64u
+
+static uint64_t keys_remembered(void)
+{
+    uint64_t keys = 0;
+    for (uint32_t i = 0; i < process->caches.count; i++)
+        keys += process->caches.v[i]->keys.count;
+    return keys;
+}
+
+static void fill_many(void)
+{
+    memset(figures, 0, sizeof figures);
+    for (uint64_t cache = 1; cache <= MANY; cache++) {
+        state(cache, UINT64_MAX, false);
+        for (uint64_t key = 0; key < GM_CACHE_KEYS_MAX; key++)
+            tell(&(struct gm_event){.kind = GM_EV_CACHE_USE,
+                     .cache = cache,
+                     .use = GM_USE_pin,
+                     .key = key * 0x9e3779b97f4a7c15ull,
+                     .key_class = (uint32_t)key,
+                     .hash = stack},
+                0);
+    }
+}
+
+Test(caches, many_caches_have_a_bound_together_and_each_has_something)
+{
+    fill_many();
+    uint64_t keys = keys_remembered();
+    cr_expect_leq(keys, GM_CACHES_KEYS_MAX + MANY * GM_CACHE_KEYS_LEAST);
+    cr_expect_eq(rollup.caches_use.keys, keys);
+    cr_expect_leq(rollup.caches_use.pins, GM_CACHES_PINS_MAX + MANY * GM_CACHE_PINS_LEAST);
+    for (uint32_t i = 0; i < MANY; i++) {
+        cr_expect_gt(process->caches.v[i]->keys.count, GM_CACHE_KEYS_LEAST / 4, "%u: %u", i,
+            process->caches.v[i]->keys.count);
+        cr_expect_null(gm_cache_keys_check(&process->caches.v[i]->keys));
+    }
+}
+
+Test(caches, what_is_closed_gives_back_its_memory_and_stays_as_it_was_told)
+{
+    fill_many();
+    for (uint64_t cache = 1; cache <= MANY; cache++)
+        state(cache, UINT64_MAX, true);
+    const struct gm_row_cache *row = fill();
+    cr_assert_not_null(row);
+    cr_expect_gt(row->estimates.open_pins, 0);
+    cr_expect_gt(batch.cache_pins.n, MANY * GM_CACHE_PINS_LEAST, "all that are open");
+    cr_expect_eq(keys_remembered(), 0);
+    const struct gm_caches_use *all = &rollup.caches_use;
+    cr_expect(all->keys == 0 && all->pins == 0 && all->uses == 0 && all->open == 0);
+    cr_expect_null(fill(), "nothing is told of them again");
+    make(0); /* the same number */
+    for (unsigned i = 0; i < 10; i++)
+        use(GM_USE_pin, i, 10, 0);
+    cr_expect_eq(all->keys, 10);
+}
+
 Test(caches, what_is_told_of_an_unknown_cache_is_counted_as_lost)
 {
     use(GM_USE_hit, 1, 10, 0);
