@@ -227,6 +227,8 @@ static void key_drop_pins(struct gm_cache_keys *k, const struct gm_cache_key *ke
 /* Those that stay move up in the array, and keep the order of their last use. */
 int gm_cache_keys_halve(struct gm_cache_keys *k, uint64_t threshold)
 {
+    if (k->count == 0)
+        return 0;
     uint32_t kept = 0, *moved = calloc((size_t)k->count + 1, sizeof *moved);
     uint32_t oldest = k->oldest;
     if (!moved)
