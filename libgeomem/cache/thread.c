@@ -174,10 +174,19 @@ void gm_pins_stamp(struct gm_thread *thread, uint64_t now_s)
         uint64_t taken = atomic_load_explicit(&row->taken, memory_order_relaxed);
         if (!atomic_load_explicit(&row->slot, memory_order_relaxed) || taken > GM_PIN_SITE)
             continue;
-        /* Its thread may fill it in for another pin at this moment: that one has time yet. */
+        atomic_store_explicit(&thread->second[i], (uint32_t)now_s, memory_order_relaxed);
+        /* Its thread may fill it in for another pin at this moment: that one has time yet. release: `second` comes before */
         atomic_compare_exchange_strong_explicit(&row->taken, &taken, taken | gm_pin_stamp(now_s),
-            memory_order_relaxed, memory_order_relaxed);
+            memory_order_release, memory_order_relaxed);
     }
+}
+
+/* Two may have looked at once: the row has its 16 bits of one, and `second` is the other's, which is near. */
+uint64_t gm_pin_second(const struct gm_thread *thread, uint32_t row, uint64_t taken)
+{
+    uint64_t near = atomic_load_explicit(&thread->second[row], memory_order_relaxed);
+    uint64_t more = ((taken >> 48) + 0xffffu - (gm_pin_stamp(near) >> 48)) % 0xffffu;
+    return more <= 0x7fffu ? near + more : near + more - 0xffffu;
 }
 
 /* One row of another thread, which may empty it at the same time. */

@@ -15,7 +15,7 @@
 
 struct gm_pin_row {
     _Atomic(struct gm_cache_slot *) slot; /* NULL: the row is free */
-    /* Where it was taken: 48 bits of address; and when, the low 16 bits of the second it was first looked at, or 0. */
+    /* Where it was taken: 48 bits of address; and 16 bits of the second it was first looked at, or 0: see gm_pin_second. */
     _Atomic uint64_t taken;
 };
 #define GM_PIN_SITE (((uint64_t)1 << 48) - 1)
@@ -46,9 +46,10 @@ struct gm_thread {
         struct gm_cache_thread *counts;
     } cache[GM_THREAD_CACHES];
     _Alignas(64) struct gm_pin_row pin[GM_PIN_LINES][GM_PIN_LINE];
-    struct gm_thread *next; /* of all; set once */
-    uint64_t number;        /* from 1 */
-    bool is_free;           /* threads_lock of thread.c */
+    _Atomic uint32_t second[GM_PIN_LINES * GM_PIN_LINE]; /* of the rows that were looked at */
+    struct gm_thread *next;                              /* of all; set once */
+    uint64_t number;                                     /* from 1 */
+    bool is_free;                                        /* threads_lock of thread.c */
 };
 
 extern __thread struct gm_thread *gm_thread_self;
@@ -112,6 +113,8 @@ void gm_pin_forget_elsewhere(struct gm_thread *self, struct gm_cache_slot *slot)
 
 /* Rows without a second get this one. */
 void gm_pins_stamp(struct gm_thread *thread, uint64_t now_s);
+/* The second that a row was first looked at, `taken` being what was just read of it. */
+uint64_t gm_pin_second(const struct gm_thread *thread, uint32_t row, uint64_t taken);
 
 static inline void gm_pin_record(
     struct gm_thread *self, struct gm_cache_slot *slot, const void *site)

@@ -49,13 +49,14 @@ static int pin_visit(const struct pins *pins, struct gm_cache_slot *slot, const 
     return pins->visit(&pin, pins->arg);
 }
 
-/* One of those that the ledgers know of: seconds are 16 bits there. */
+/* One of those that the ledgers know of. */
 static int row_visit(const struct pins *pins, struct gm_cache_slot *slot,
-    const struct gm_pin_row *row, const struct gm_thread *thread)
+    const struct gm_thread *thread, uint32_t row)
 {
-    uint64_t taken = atomic_load_explicit(&row->taken, memory_order_relaxed);
-    uint64_t now = gm_pin_stamp(pins->now_s) >> 48, then = taken >> 48;
-    uint64_t age_s = then == 0 ? 0 : now >= then ? now - then : now + 0xffffu - then;
+    /* acquire: pairs with the release in gm_pins_stamp */
+    uint64_t taken = atomic_load_explicit(&(&thread->pin[0][0] + row)->taken, memory_order_acquire);
+    uint64_t then_s = taken > GM_PIN_SITE ? gm_pin_second(thread, row, taken) : pins->now_s;
+    uint64_t age_s = pins->now_s > then_s ? pins->now_s - then_s : 0;
     if (age_s < pins->least_age_s)
         return 0;
     const void *site = (const void *)(uintptr_t)(taken & GM_PIN_SITE); /* NOLINT */
@@ -68,11 +69,10 @@ static int slot_visit(const struct pins *pins, struct gm_cache_slot *slot, uint3
     uint32_t seen = 0;
     for (const struct gm_thread *thread = gm_thread_first(); thread; thread = thread->next)
         for (uint32_t i = 0; i < GM_PIN_LINES * GM_PIN_LINE && seen < held - 1; i++) {
-            const struct gm_pin_row *row = &thread->pin[0][0] + i;
-            if (atomic_load_explicit(&row->slot, memory_order_relaxed) != slot)
+            if (atomic_load_explicit(&(&thread->pin[0][0] + i)->slot, memory_order_relaxed) != slot)
                 continue;
             seen++;
-            int ended = row_visit(pins, slot, row, thread);
+            int ended = row_visit(pins, slot, thread, i);
             if (ended != 0)
                 return ended;
         }
