@@ -96,6 +96,7 @@ struct geomem_cache {
     struct gm_cache_threads_block *thread_blocks;
     _Atomic uint64_t uses_told, uses_since_ns; /* of sampled keys; see tell.c */
     _Atomic uint64_t told_ns;                  /* when its state was last told to a listener */
+    _Atomic uint64_t pinned_entries, pinned_bytes, pinned_ns; /* as last counted for it; when */
 };
 
 /* Of the list of caches. Ranks above all locks of caches. */

@@ -258,7 +258,7 @@ void geomem_cache_destroy(struct geomem_cache *cache)
 {
     if (!cache)
         return;
-    gm_tell_state(cache, false); /* as it was at last */
+    gm_tell_last_state(cache);
     cache_hide(cache);
     visitors_await(cache);
     gm_cache_clear(cache, GEOMEM_CACHE_CLOSED);
@@ -337,7 +337,7 @@ __attribute__((destructor)) static void caches_end(void)
     uint64_t number = UINT64_MAX;
     for (struct geomem_cache *cache; (cache = cache_before(number)) != NULL;) {
         number = cache->number;
-        gm_tell_state(cache, false);
+        gm_tell_last_state(cache);
         gm_cache_unreference(cache);
     }
 }

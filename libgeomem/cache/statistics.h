@@ -4,7 +4,10 @@
 
 #include "libgeomem/cache/cache.h"
 
-/* All members but struct_bytes. No shard's lock held. */
+/* All of one moment. No shard's lock held. */
 void gm_cache_count(struct geomem_cache *cache, struct geomem_cache_statistics *ret_statistics);
+/* The same, but what is pinned may be some seconds old, unless it is to be said `now`; and not of one moment. */
+void gm_cache_count_roughly(
+    struct geomem_cache *cache, bool now, struct geomem_cache_statistics *ret_statistics);
 
 #endif

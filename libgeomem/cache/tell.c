@@ -95,7 +95,7 @@ static void state_fill(const struct geomem_cache_statistics *from, struct geomem
     }
 }
 
-void gm_tell_state(struct geomem_cache *cache, bool closed)
+static void state_tell(struct geomem_cache *cache, bool closed, bool last)
 {
     const struct geomem_listener *listener = gm_listener_get();
     if (!listener || !listener->cache_state)
@@ -106,9 +106,19 @@ void gm_tell_state(struct geomem_cache *cache, bool closed)
         .closed = closed,
         .sample_threshold = atomic_load_explicit(&cache->sample_threshold, memory_order_relaxed),
     };
-    gm_cache_count(cache, &statistics);
+    gm_cache_count_roughly(cache, last, &statistics);
     state_fill(&statistics, &state);
     listener->cache_state(&state);
+}
+
+void gm_tell_state(struct geomem_cache *cache, bool closed)
+{
+    state_tell(cache, closed, closed);
+}
+
+void gm_tell_last_state(struct geomem_cache *cache)
+{
+    state_tell(cache, false, true);
 }
 
 /* The switch of an adaptive policy is told at once: it is told by the slow path that finds it. */

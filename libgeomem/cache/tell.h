@@ -32,8 +32,11 @@ void gm_tell_eviction(const struct geomem_cache *cache, const struct gm_leaving_
 /* A thread that only hits looks so often whether the state should be told. */
 #define GM_TELL_HITS 4096u
 
-/* The state now; or, from slow paths, if it was not told for 100 ms. No lock held. */
+/* The state now, what is pinned as of the last seconds unless it is closed; or, from slow paths, if it was not told for
+ * 100 ms. No lock held. */
 void gm_tell_state(struct geomem_cache *cache, bool closed);
+/* The cache, or the process, is about to end: what is pinned as of now. */
+void gm_tell_last_state(struct geomem_cache *cache);
 void gm_tell_state_sometimes_slow(struct geomem_cache *cache);
 static inline void gm_tell_state_sometimes(struct geomem_cache *cache)
 {

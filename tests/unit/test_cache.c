@@ -251,6 +251,12 @@ Test(cache, a_forgotten_pin_is_listed_with_its_site_and_age)
     cr_assert(geomem_cache_pins(cache, 71 * (uint64_t)SECOND, pin_take, &pin) == 0);
     cr_assert(geomem_cache_pins(cache, 60 * (uint64_t)SECOND, pin_take, &pin) == 7);
     cr_assert(pin.age_ns == 70 * (uint64_t)SECOND);
+    static const uint64_t long_s[] = {32770, 65534, 65535, 65540, 131070, 400 * 86400};
+    for (size_t i = 0; i < sizeof long_s / sizeof *long_s; i++) {
+        now_ns = (100 + long_s[i]) * SECOND;
+        cr_assert(geomem_cache_pins(cache, long_s[i] * SECOND, pin_take, &pin) == 7, "%zu", i);
+        cr_assert(pin.age_ns == long_s[i] * SECOND);
+    }
     geomem_cache_remove(cache, "key", 3);
     cr_assert(geomem_cache_pins(cache, 0, pin_take, &pin) == 7 && !pin.in_cache);
     geomem_cache_release(entry);
@@ -833,12 +839,15 @@ Test(cache, a_listener_is_told_of_all_that_happens_to_sampled_keys)
     uint64_t used = statistics_of(cache).used_bytes;
     geomem_cache_resize(cache, 5000);
     cr_assert(told.last.capacity_bytes == 5000 && told.last.used_bytes == used);
+    entry = geomem_cache_peek(cache, "t", 1);
     geomem_cache_destroy(cache);
+    cr_assert(told.last.pinned_entries == 1 && told.last.pinned_bytes != 0);
+    geomem_cache_release(entry);
     gm_listener_attach(NULL);
     cr_assert(told.closed == 1 && told.last.closed && told.last.hits == 1 && told.last.misses == 2);
     cr_assert(told.uses[GEOMEM_CACHE_HIT] == 1 && told.uses[GEOMEM_CACHE_MISS] == 2);
     cr_assert(told.uses[GEOMEM_CACHE_STORE] == 3 && told.uses[GEOMEM_CACHE_LOAD] == 1);
-    cr_assert(told.uses[GEOMEM_CACHE_PIN] == 2 && told.uses[GEOMEM_CACHE_UNPIN] == 2);
+    cr_assert(told.uses[GEOMEM_CACHE_PIN] == 3 && told.uses[GEOMEM_CACHE_UNPIN] == 3);
     cr_assert(told.evictions[GEOMEM_CACHE_REPLACED] == 1);
     cr_assert(told.evictions[GEOMEM_CACHE_REMOVED] == 1);
     cr_assert(told.evictions[GEOMEM_CACHE_CLOSED] == 1);

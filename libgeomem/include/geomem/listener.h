@@ -125,7 +125,8 @@ struct geomem_cache_state {
     uint64_t capacity_bytes;
     uint64_t used_bytes;
     uint64_t entries;
-    uint64_t pinned_entries; /* handed out now, those included that have left the cache since */
+    /* Handed out, those included that have left the cache since; as of a few seconds ago but in the last states. */
+    uint64_t pinned_entries;
     uint64_t pinned_bytes;
     uint64_t hits, hit_bytes;
     uint64_t misses;
