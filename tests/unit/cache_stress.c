@@ -270,6 +270,70 @@ static void run(long threads, uint32_t shards)
     geomem_cache_destroy(cache);
 }
 
+/* ---- elastic caches come and go while all threads relieve them ---- */
+
+#define OWNER_ALIVE 0xa11feULL
+
+struct owner {
+    _Atomic uint64_t alive;
+};
+
+static void on_elastic_evicted(const struct geomem_cache_gone *gone, void *arg)
+{
+    struct owner *owner = arg;
+    (void)gone;
+    if (atomic_load_explicit(&owner->alive, memory_order_relaxed) != OWNER_ALIVE)
+        die("an entry was told after its cache was destroyed");
+}
+
+static void elastic_once(struct owner *owner, uint64_t *random)
+{
+    struct geomem_cache_options options = {
+        .struct_bytes = sizeof options,
+        .capacity_bytes = 50000,
+        .min_bytes = 20000,
+        .max_bytes = 90000,
+        .evicted = on_elastic_evicted,
+        .arg = owner,
+    };
+    struct geomem_cache *own = NULL;
+    atomic_store(&owner->alive, OWNER_ALIVE);
+    if (geomem_cache_create(&options, &own) != 0)
+        die("no elastic cache");
+    for (int i = 0; i < 100; i++) {
+        uint64_t key = random_next(random), words[100] = {0};
+        if (geomem_cache_store(own, &key, sizeof key, words, sizeof words, NULL, NULL) < 0)
+            die("a store into an elastic cache failed");
+        if (i % 25 == 0)
+            geomem_caches_relieve(random_next(random) % 30000);
+    }
+    struct geomem_cache_statistics now = {.struct_bytes = sizeof now};
+    geomem_cache_statistics(own, &now);
+    if (now.min_bytes != 20000 || now.max_bytes != 90000 || now.capacity_bytes < 20000 ||
+        geomem_cache_check(own) != 0)
+        die("an elastic cache is not whole, or beyond its bounds");
+    geomem_cache_destroy(own);
+    atomic_store(&owner->alive, 0);
+}
+
+static void *elastic_worker(void *arg)
+{
+    uint64_t random = seed ^ ((uint64_t)(uintptr_t)arg + 1) * 0x9e3779b97f4a7c15u;
+    static struct owner owners[64];
+    for (long i = 0; i < steps / 200; i++)
+        elastic_once(&owners[(uintptr_t)arg], &random);
+    return NULL;
+}
+
+static void run_elastic(long threads)
+{
+    pthread_t thread[64];
+    for (long i = 0; i < threads; i++)
+        pthread_create(&thread[i], NULL, elastic_worker, (void *)(uintptr_t)i); /* NOLINT */
+    for (long i = 0; i < threads; i++)
+        pthread_join(thread[i], NULL);
+}
+
 int main(int argc, char **argv)
 {
     long threads = argc > 1 ? atol(argv[1]) : 8;
@@ -281,6 +345,7 @@ int main(int argc, char **argv)
         return 2;
     run(threads, 1);
     run(threads, 8);
+    run_elastic(threads);
     struct geomem_heap_statistics heap = {.struct_bytes = sizeof heap};
     if (geomem_heap_statistics(NULL, &heap) != 0 || heap.explicit_blocks != 0)
         die("blocks are left in the heap");
