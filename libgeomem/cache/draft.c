@@ -301,11 +301,12 @@ struct admission {
 
 static void admission_refuse(struct admission *a, int status)
 {
-    uint32_t old = draft_find(a->draft);
-    if (old != 0)
-        gm_shard_take_out(a->draft->shard, old, GEOMEM_CACHE_REPLACED, &a->leaving);
+    /* Without a slot the old value stays. */
     int err = draft_stay_out(a->draft, true, &a->leaving, a->ret_slot);
     a->status = err < 0 ? err : status;
+    uint32_t old = err < 0 ? 0 : draft_find(a->draft);
+    if (old != 0)
+        gm_shard_take_out(a->draft->shard, old, GEOMEM_CACHE_REPLACED, &a->leaving);
 }
 
 /* The shard's lock is held; there are two places in `leaving` at least when it begins. */
