@@ -43,6 +43,7 @@ __attribute__((always_inline)) static inline enum gm_looked gm_word_look(
         }
         gm_slot_release(slot);
     }
+    gm_read_fence();
     /* A replacement changes the word, then the slot. acquire: as in shard_look */
     return atomic_load_explicit(place, memory_order_acquire) == word ? GM_LOOKED_OTHER
                                                                      : GM_LOOKED_CHANGED;
@@ -85,6 +86,7 @@ __attribute__((always_inline)) static inline struct gm_cache_slot *gm_shard_find
         enum gm_looked looked = gm_shard_look(shard, index, hash, key, key_bytes, &slot);
         if (looked == GM_LOOKED_FOUND)
             return slot;
+        gm_read_fence();
         if (looked == GM_LOOKED_OTHER &&
             index == atomic_load_explicit(&shard->index, memory_order_acquire))
             return NULL;

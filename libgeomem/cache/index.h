@@ -63,6 +63,15 @@ static inline uint32_t gm_cache_index_tag(const struct gm_cache_index *index, ui
     return (uint32_t)(hash >> 32) & ~index->number_mask;
 }
 
+/* What was read before it is not read after what follows. */
+static inline void gm_read_fence(void)
+{
+#if !defined(__SANITIZE_THREAD__) /* which does not know fences */
+    /* acquire: looks at the index are done before it is asked whether it is still the same */
+    atomic_thread_fence(memory_order_acquire);
+#endif
+}
+
 /* Bit i: word i of the bucket may be an entry with this tag (an empty word too, if the tag is 0). */
 #if defined(__SANITIZE_THREAD__)
 static inline uint32_t gm_bucket_match(
