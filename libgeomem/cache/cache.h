@@ -8,9 +8,9 @@
  * What does not fit into one quota borrows of the others (capacity.c).
  *
  * Rules:
- *  - With a shard's lock held nothing is allocated from the heap or freed, no function of the program is called, and the
- *    lock of no other shard is waited for unless its place is behind. So a collection may come at any allocation, and
- *    a callback may use the cache.
+ *  - With a shard's lock held nothing is allocated from the heap or freed, no function of the program is called but a clock
+ *    for tests, and the lock of no other shard is waited for unless its place is behind. So a collection may come at any
+ *    allocation, and a callback may use the cache.
  *  - Room first: `used_bytes` of a shard falls before it rises, and never passes the quota.
  *  - What has been taken out is in a struct gm_leaving until the lock is gone; then it is told, and freed.
  *

@@ -59,7 +59,7 @@ static uint64_t options_entries(const struct geomem_cache_options *o)
     return entries ? entries : 1;
 }
 
-/* Two for each processor, so that two threads seldom meet; but large enough for a policy to learn in. */
+/* Four for each processor, so that two threads seldom meet; but large enough for a policy to learn in. */
 static uint32_t options_shards(const struct geomem_cache_options *o)
 {
     if (o->shards != 0)

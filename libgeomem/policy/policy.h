@@ -74,7 +74,8 @@ bool gm_policy_hit(struct gm_policy *policy, uint32_t slot, uint64_t hash, uint3
  * 0 if not known. Counts as a use of the key. True: as gm_policy_hit. */
 bool gm_policy_insert(struct gm_policy *policy, uint32_t slot, uint64_t hash, uint64_t charge,
     uint64_t cost, uint32_t stripe);
-/* The entry in `slot` has another charge now: room was made before, with may_go false for this slot. Not a use. */
+/* The entry in `slot` has another charge now: room was made before, with may_go false for this slot. Not a use.
+ * Caches do not need it so far: the size of a value is that of when it was stored. */
 void gm_policy_recharge(struct gm_policy *policy, uint32_t slot, uint64_t charge, uint64_t cost);
 /* The entry that should go; it is still in, and the caller calls gm_policy_evict for it or nothing (and asks again: then it may
  * be another). May promote other entries on the way. Entries for which may_go(slot, arg) is false are passed over, a bounded

@@ -23,9 +23,16 @@
  * never over its capacity, at no moment. Entries that have left and are still pinned are not charged to it; statistics
  * show them.
  *
+ * Functions of the program's, called by a cache, run with none of its locks held and may use caches, where it is not said
+ * otherwise. Only loaders may end by an exception or by the end of their thread: what leaves another in this way takes pins
+ * and memory along for good. A store, a load or a miss may make entries of elastic caches leave, too, and then calls what these want
+ * called: a lock that the program holds while it uses one cache must not be taken in a function of another.
+ *
  * All functions may be called from any thread, but from no signal handler, and, where it is not said otherwise, allocate
  * nothing. geomem_cache_get takes no lock. A cache whose capacity is worth fewer than 1,024 entries is one shard under one
- * lock, larger ones are several. In a forked child caches are as they were; pins of threads that are not there any more stay.
+ * lock, larger ones are several. Threads are those made by the C library: as long as it has made none, locks and pins
+ * do without what other processors would see, and a thread made by clone() alone must not use caches. In a forked child
+ * caches are as they were; pins of threads that are not there any more stay.
  */
 #ifndef GEOMEM_CACHE_H
 #define GEOMEM_CACHE_H
@@ -88,7 +95,8 @@ struct geomem_cache_options {
     uint64_t ttl_ns, idle_ns;
     struct geomem_heap *heap;      /* where entries lie; NULL: the default heap */
     geomem_cache_evicted *evicted; /* NULL: nobody wants to know */
-    /* For tests: nanoseconds that never go back, instead of CLOCK_MONOTONIC. NULL: the real ones. */
+    /* For tests: nanoseconds that never go back, instead of CLOCK_MONOTONIC. Called with locks held: it must not use
+     * caches. NULL: the real ones. */
     uint64_t (*clock_ns)(void *arg);
     /* For reports: the class that a key belongs to (table, tenant, kind of request), 1 and up; 0: none. Called for keys of the
      * sample while the program is recorded. */
@@ -131,8 +139,8 @@ struct geomem_cache_entry *geomem_cache_peek(
  * longer than said, never shorter. What is not asked for any more leaves when the policy finds it. */
 struct geomem_cache_store_options {
     size_t struct_bytes; /* sizeof(struct geomem_cache_store_options) */
-    uint64_t ttl_ns;     /* after it was stored; 0: the cache's; UINT64_MAX: for ever */
-    uint64_t idle_ns;    /* after it was last got; 0: the cache's; UINT64_MAX: for ever */
+    uint64_t ttl_ns;     /* after it was stored; 0: the cache's; 68 years and more: for ever */
+    uint64_t idle_ns;    /* after it was last got; 0: the cache's; likewise */
     uint64_t
         cost_ns; /* what it took to make it, for GEOMEM_GOAL_COST; 0: as others on the average */
 };
@@ -146,7 +154,8 @@ enum geomem_cache_refusal {
 
 /* Copies `bytes` of data and lets the entry in; what was stored for the key leaves (GEOMEM_CACHE_REPLACED). options NULL: as
  * the cache says. ret_entry NULL, or the new entry, pinned. Allocates. 0; an enum geomem_cache_refusal; -EINVAL: a key of 0 bytes
- * or more than 65,535, a value of 4 GB or more, struct_bytes; -ENOMEM: nothing has changed. */
+ * or more than 65,535, a value of more than 4,095 MB, struct_bytes; -ENOMEM: the key has the value that it had, but room may
+ * have been made. */
 int geomem_cache_store(struct geomem_cache *cache, const void *key, size_t key_bytes,
     const void *data, size_t bytes, const struct geomem_cache_store_options *options,
     struct geomem_cache_entry **ret_entry);
@@ -160,7 +169,8 @@ int geomem_cache_remove(struct geomem_cache *cache, const void *key, size_t key_
 /* Every entry (GEOMEM_CACHE_REMOVED). Returns how many. */
 uint64_t geomem_cache_clear(struct geomem_cache *cache);
 
-/* One more pin on an entry that the caller has one on; returns it. */
+/* One more pin on an entry that the caller has one on; returns it. An entry that has ever had 11,534,336 pins at once is never
+ * freed. */
 struct geomem_cache_entry *geomem_cache_retain(struct geomem_cache_entry *entry);
 /* NULL: nothing happens. May free memory. */
 void geomem_cache_release(struct geomem_cache_entry *entry);
@@ -194,7 +204,8 @@ int geomem_cache_load_options(
  * loader, the others wait for it; if it fails, all get its error, and the next call tries again. A value that was removed or
  * stored while it was being made is not let in. 0, or a geomem_cache_refusal: *ret_entry is the caller's either way. Else a negative
  * errno: the loader's; -EINVAL, -ENOMEM; -ENODATA: the loader gave nothing; -EDEADLK: it asked for the very key that it is
- * loading. Allocates. */
+ * loading. Nobody looks for larger circles: two loaders, each of which asks for the key that the other is loading, wait for
+ * ever. Allocates. */
 int geomem_cache_get_or_load(struct geomem_cache *cache, const void *key, size_t key_bytes,
     geomem_cache_loader *loader, void *arg, struct geomem_cache_entry **ret_entry);
 
@@ -216,7 +227,8 @@ struct geomem_cache_statistics {
     uint64_t loads, load_failures, load_waits, load_ns;
     uint64_t evictions[GEOMEM_CACHE_CAUSE_COUNT]; /* by enum geomem_cache_cause */
     uint64_t evicted_bytes[GEOMEM_CACHE_CAUSE_COUNT];
-    uint64_t overhead_bytes; /* resident outside of entries: tables, slots, policy */
+    uint64_t
+        overhead_bytes; /* resident outside of entries: index and slots, not what the policy has */
 };
 /* Levels are of one moment: all shards are locked. Counts of hits and misses are close while other threads use the cache. -EINVAL:
  * struct_bytes. */
