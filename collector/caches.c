@@ -20,6 +20,7 @@ static void ledger_done(struct gm_cache_ledger *ledger)
         free(ledger->uses.v[i].name);
     free(ledger->uses.v);
     gm_index_done(&ledger->index);
+    memset(ledger, 0, sizeof *ledger);
 }
 
 void gm_cache_release(struct gm_rollup *rollup, struct gm_cache *cache)

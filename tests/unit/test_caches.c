@@ -248,6 +248,21 @@ Test(caches, more_keys_than_may_be_remembered_halve_the_sample)
     cr_expect_null(gm_cache_keys_check(&process->caches.v[0]->keys));
 }
 
+Test(caches, a_curve_may_be_ready_after_its_cache_was_closed_and_told)
+{
+    make(0);
+    use(GM_USE_miss, 1, 10, 0);
+    use(GM_USE_pin, 1, 10, 0);
+    state(7, UINT64_MAX, true);
+    cr_assert_not_null(fill());
+    cr_expect(batch.cache_pins.n == 1 && batch.cache_uses.n == 2);
+    gm_cache_curve_state(process->caches.v[0]->curve, 1, 1, 1);
+    const struct gm_row_cache *row = fill();
+    cr_assert(row && row->mrc_told && !row->pins_told);
+    cr_expect_eq(row->estimates.open_pins, 1);
+    cr_expect(batch.cache_pins.n == 0 && batch.cache_uses.n == 0);
+}
+
 #define MANY 64u
 
 static uint64_t keys_remembered(void)
