@@ -5,6 +5,7 @@
  * and repeats that in every word.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -273,6 +274,8 @@ static void run(long threads, uint32_t shards)
 /* ---- elastic caches come and go while all threads relieve them ---- */
 
 #define OWNER_ALIVE 0xa11feULL
+/* Of a thread, in turn: each stays dead for a while. */
+#define OWNERS 16
 
 struct owner {
     _Atomic uint64_t alive;
@@ -282,6 +285,7 @@ static void on_elastic_evicted(const struct geomem_cache_gone *gone, void *arg)
 {
     struct owner *owner = arg;
     (void)gone;
+    sched_yield(); /* time for its owner to destroy it */
     if (atomic_load_explicit(&owner->alive, memory_order_relaxed) != OWNER_ALIVE)
         die("an entry was told after its cache was destroyed");
 }
@@ -304,8 +308,8 @@ static void elastic_once(struct owner *owner, uint64_t *random)
         uint64_t key = random_next(random), words[100] = {0};
         if (geomem_cache_store(own, &key, sizeof key, words, sizeof words, NULL, NULL) < 0)
             die("a store into an elastic cache failed");
-        if (i % 25 == 0)
-            geomem_caches_relieve(random_next(random) % 30000);
+        if (i % 50 == 49)
+            geomem_caches_relieve(random_next(random) % 300000);
     }
     struct geomem_cache_statistics now = {.struct_bytes = sizeof now};
     geomem_cache_statistics(own, &now);
@@ -319,9 +323,9 @@ static void elastic_once(struct owner *owner, uint64_t *random)
 static void *elastic_worker(void *arg)
 {
     uint64_t random = seed ^ ((uint64_t)(uintptr_t)arg + 1) * 0x9e3779b97f4a7c15u;
-    static struct owner owners[64];
+    static struct owner owners[64][OWNERS];
     for (long i = 0; i < steps / 200; i++)
-        elastic_once(&owners[(uintptr_t)arg], &random);
+        elastic_once(&owners[(uintptr_t)arg][i % OWNERS], &random);
     return NULL;
 }
 
