@@ -167,6 +167,8 @@ void gm_gc_stopped_full(struct gm_gc *gc)
     live_turn_round(gc);
     gm_mark_full(&gc->marker, gc->live);
     look_everywhere(&gc->marker);
+    /* The young collection before may have been one of those between steps, which only note what may point to old blocks. */
+    gc->cards.old_all = gc->cards.notes = false;
     gm_gc_each_segment(segment_push_root_blocks, &gc->cards);
     roots_push(gc);
     notes_push_roots(gc, true);

@@ -155,6 +155,14 @@ static void operation(struct root *own, uint64_t number, uint64_t *random)
         slot_replace(table, slot, node_checked(load(&other->slot[other_slot])), random);
 }
 
+/* A full collection ends the steps, and then looks by itself: what only an explicit block points to is alive, and old. */
+static void full_in_steps(struct root *own, uint64_t *random)
+{
+    while (!in_steps)
+        operation(own, below(random, 1u << 30), random);
+    geomem_gc(NULL, GEOMEM_OLD);
+}
+
 static void *run(void *arg)
 {
     struct root *own = arg;
@@ -193,6 +201,7 @@ int main(int argc, char **argv)
             abort();
     for (int i = 0; i < threads; i++)
         pthread_join(id[i], NULL);
+    full_in_steps(root, &seed);
     printf("gc_steps: %" PRIu64 " collections in steps, %" PRIu64 " young ones meanwhile; %" PRIu64
            " blocks lost, %" PRIu64 " faults found by the verifier\n",
         steps_begun, young_in_steps, stale, gm_gc.verify.faults);
