@@ -27,7 +27,7 @@ void gm_dirty_bits_clear(uint64_t *map, size_t from, size_t to)
     for (size_t word = from / 64; word * 64 < to; word++) {
         uint64_t mask = bits_mask(word, from, to);
         /* memory that was never written to stays so */
-        if (map[word] & mask)
+        if (gm_dirty_word(map, word) & mask)
             __atomic_fetch_and(&map[word], ~mask, __ATOMIC_RELAXED);
     }
 }
@@ -35,9 +35,9 @@ void gm_dirty_bits_clear(uint64_t *map, size_t from, size_t to)
 static uint64_t bits_word(
     const uint64_t *map, const uint64_t *other, bool other_is, size_t word, bool inverted)
 {
-    uint64_t bits = map[word];
+    uint64_t bits = gm_dirty_word(map, word);
     if (other != NULL && bits != 0)
-        bits &= other_is ? other[word] : ~other[word];
+        bits &= other_is ? gm_dirty_word(other, word) : ~gm_dirty_word(other, word);
     return inverted ? ~bits : bits;
 }
 

@@ -58,9 +58,14 @@ static inline uintptr_t gm_dirty_address(const struct gm_dirty *dirty, size_t pa
 {
     return dirty->start + (page << GM_PAGE_LOG2);
 }
+/* 64 bits of a map. Relaxed: others may set and clear bits of other pages of the same word meanwhile. */
+static inline uint64_t gm_dirty_word(const uint64_t *map, size_t word)
+{
+    return __atomic_load_n(&map[word], __ATOMIC_RELAXED);
+}
 static inline bool gm_dirty_bit(const uint64_t *map, size_t page)
 {
-    return map[page / 64] >> (page % 64) & 1;
+    return gm_dirty_word(map, page / 64) >> (page % 64) & 1;
 }
 void gm_dirty_bits_set(uint64_t *map, size_t from, size_t to);
 void gm_dirty_bits_clear(uint64_t *map, size_t from, size_t to);
